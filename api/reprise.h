@@ -1,0 +1,246 @@
+// reprise.h: forecasts with time-series foundation models, on NVIDIA GPUs (CUDA) and on any GPU or CPU (Vulkan).
+//
+// Ownership: `create` and `load` give it, `destroy` takes it (and accepts NULL), `get` lends, `copy` fills the caller's memory.
+// Errors:    every call that can fail returns rp_status; the sentence that belongs to the last failure is kept in the
+//            device and copied out by rp_device_copy_error. INVALID_ARGUMENT also stands for a NULL handle.
+// Threads:   nothing is shared between devices. Calls on one device, its models and forecasters must be serialised.
+// Configs:   each starts with its size (the _INIT macro sets it) and only ever grows at the end; 0 means the default.
+//            Non-zero bytes that this library does not know are an error, never ignored.
+// Letters:   B series, V variates, T context in time steps, H horizon, S sample paths.
+#ifndef REPRISE_H
+#define REPRISE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RP_VERSION_MAJOR 0
+#define RP_VERSION_MINOR 1
+#define RP_VERSION_PATCH 0
+
+#ifndef RP_API
+#define RP_API __attribute__((visibility("default")))
+#endif
+
+#define RP_STATUS_LIST(X)                                                                 \
+    X(OK, "success")                                                                      \
+    X(INVALID_ARGUMENT, "an argument is out of its range or contradicts another")         \
+    X(NOT_FOUND, "a file, folder, device or column does not exist")                       \
+    X(BAD_FILE, "a file is damaged or is not what its name promises")                     \
+    X(UNSUPPORTED, "valid, but this library or device cannot do it")                      \
+    X(UNAVAILABLE, "a backend, driver or device is not present")                          \
+    X(OUT_OF_MEMORY, "host or device memory ran out, or the budget given is too small")   \
+    X(CANCELLED, "the progress callback asked to stop")                                   \
+    X(DEVICE_LOST, "the device failed; only destroy is of use now")                       \
+    X(INTERNAL, "a promise inside the library was broken: please report it")
+
+typedef enum rp_status {
+#define X(name, text) RP_##name,
+    RP_STATUS_LIST(X)
+#undef X
+    RP_STATUS_COUNT
+} rp_status;
+
+#if defined(__GNUC__)
+#define RP_CHECKED __attribute__((warn_unused_result))
+#else
+#define RP_CHECKED
+#endif
+
+typedef struct rp_device rp_device;
+typedef struct rp_device_list rp_device_list;
+typedef struct rp_model rp_model;
+typedef struct rp_forecaster rp_forecaster;
+
+// ---- library ----
+
+// The version of the library that runs, which may be newer than the header: major << 16 | minor << 8 | patch.
+RP_API uint32_t rp_version(void);
+
+// "INVALID_ARGUMENT" and so on; "?" for a number that is no status. Static storage.
+RP_API const char *rp_status_name(rp_status status);
+
+// One line that explains the status in general. Static storage.
+RP_API const char *rp_status_text(rp_status status);
+
+// ---- devices ----
+
+typedef enum rp_device_kind { RP_DEVICE_REFERENCE, RP_DEVICE_CPU, RP_DEVICE_GPU } rp_device_kind;
+
+typedef struct rp_device_info {
+    size_t struct_size;
+    char spec[32];            // what rp_device_create takes: "cuda:0", "vulkan:1", "ref"; a backend without devices: "cuda"
+    char backend[16];         // "cuda", "vulkan", "ref"
+    char name[128];           // what the driver calls it
+    char detail[512];         // driver and features; where available is 0, the sentence that says why
+    uint32_t available;       // 1: can be created
+    rp_device_kind kind;
+    uint64_t memory_bytes;    // device memory in all; 0: the host's
+    uint32_t mixed;           // 1: has matrix units that precision `mixed` uses
+} rp_device_info;
+#define RP_DEVICE_INFO_INIT { .struct_size = sizeof(rp_device_info) }
+
+// Lists every device of every backend in the order that "auto" tries them, and each absent backend once with its reason.
+//   out      owned by the caller; NULL on failure
+// Errors:    OUT_OF_MEMORY
+// Threads:   safe
+RP_API RP_CHECKED rp_status rp_device_list_create(rp_device_list **out);
+RP_API uint32_t rp_device_list_count(const rp_device_list *list);
+// Fills *info, whose struct_size the caller has set. Errors: INVALID_ARGUMENT (index too large).
+RP_API RP_CHECKED rp_status rp_device_list_copy(const rp_device_list *list, uint32_t index, rp_device_info *info);
+RP_API void rp_device_list_destroy(rp_device_list *list);
+
+typedef struct rp_device_config {
+    size_t struct_size;
+    uint32_t direct;          // 1: run recordings node by node without replaying them (slow; for finding faults)
+    uint32_t validate;        // 1: Vulkan validation layers with synchronization validation, where installed
+} rp_device_config;
+#define RP_DEVICE_CONFIG_INIT { .struct_size = sizeof(rp_device_config) }
+
+// Opens a device.
+//   spec     "auto" (CUDA, then a Vulkan GPU, then a Vulkan CPU, then ref), "cuda", "cuda:N", "vulkan", "vulkan:N", "ref";
+//            NULL = "auto"
+//   config   read during the call only; NULL = defaults
+//   out      owned by the caller. Also after a failure (unless memory ran out) it is a device, good only for
+//            rp_device_copy_error and rp_device_destroy.
+// Errors:    INVALID_ARGUMENT, UNAVAILABLE, NOT_FOUND, OUT_OF_MEMORY
+// Threads:   safe
+RP_API RP_CHECKED rp_status rp_device_create(const char *spec, const rp_device_config *config, rp_device **out);
+
+// Destroys a device. Its models and forecasters must be gone.
+RP_API void rp_device_destroy(rp_device *device);
+
+// Fills *info, whose struct_size the caller has set.
+RP_API RP_CHECKED rp_status rp_device_copy_info(rp_device *device, rp_device_info *info);
+
+// Copies the sentence of the last failure, always terminated, cut to `cap` bytes; "" before any failure. Returns its full
+// length without the terminator.
+RP_API size_t rp_device_copy_error(rp_device *device, char *buf, size_t cap);
+
+// ---- models ----
+
+typedef enum rp_precision {
+    RP_PRECISION_AUTO,        // mixed where the device has matrix units that it uses, else f32
+    RP_PRECISION_F32,         // every product and sum in IEEE float32 or better
+    RP_PRECISION_MIXED        // 16-bit operands on matrix units, float32 sums
+} rp_precision;
+
+typedef struct rp_model_config {
+    size_t struct_size;
+    rp_precision precision;
+} rp_model_config;
+#define RP_MODEL_CONFIG_INIT { .struct_size = sizeof(rp_model_config) }
+
+typedef struct rp_model_info {
+    size_t struct_size;
+    char family[16];          // "toto"
+    rp_precision precision;   // F32 or MIXED, never AUTO
+    uint64_t parameters;      // numbers in the files
+    uint64_t file_bytes;
+    uint64_t device_bytes;    // weights on the device
+    uint32_t patch;           // time steps of one patch
+    uint32_t width, layers, heads, mlp_width, components;
+    uint32_t has_labels;      // 1: a fine-tuned file with variate labels
+} rp_model_info;
+#define RP_MODEL_INFO_INIT { .struct_size = sizeof(rp_model_info) }
+
+// Loads a published checkpoint: a folder with config.json and model.safetensors (or its sharded form).
+//   device   borrowed, must outlive *out
+//   path     the folder
+//   config   read during the call only; NULL = defaults
+//   out      owned by the caller; NULL on failure
+// Errors:    NOT_FOUND, BAD_FILE (the tensor or key is named), UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST
+// Threads:   serialise with other calls on this device
+RP_API RP_CHECKED rp_status rp_model_load(rp_device *device, const char *path, const rp_model_config *config, rp_model **out);
+RP_API void rp_model_destroy(rp_model *model);
+
+// Fills *info, whose struct_size the caller has set.
+RP_API RP_CHECKED rp_status rp_model_copy_info(const rp_model *model, rp_model_info *info);
+
+// ---- forecasters ----
+
+typedef struct rp_forecaster_config {
+    size_t struct_size;
+    uint32_t max_context;     // T: time steps of the longest context; required
+    uint32_t max_horizon;     // H: required
+    uint32_t variates;        // V of every series, exogenous ones included; 0 = 1
+    uint32_t max_batch;       // B: series forecast together; 0 = 1
+    uint32_t max_paths;       // S of one forecast; 0 = 1
+    uint64_t memory_bytes;    // device bytes that the forecaster may take; paths are split into chunks to fit, which
+                              // changes no number; 0 = no limit
+} rp_forecaster_config;
+#define RP_FORECASTER_CONFIG_INIT { .struct_size = sizeof(rp_forecaster_config) }
+
+typedef struct rp_forecaster_info {
+    size_t struct_size;
+    uint64_t device_bytes;    // taken (or to be taken) beyond the model's weights
+    uint32_t chunk_paths;     // paths decoded together
+    uint32_t chunks;          // for max_paths
+} rp_forecaster_info;
+#define RP_FORECASTER_INFO_INIT { .struct_size = sizeof(rp_forecaster_info) }
+
+// Says what rp_forecaster_create would take, without allocating device memory.
+// Errors:    INVALID_ARGUMENT, OUT_OF_MEMORY (not even one path fits the budget; the sentence says what would)
+RP_API RP_CHECKED rp_status rp_forecaster_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info);
+
+// Allocates the caches and records the prompt and the decode step, once.
+//   model    borrowed, must outlive *out
+//   config   read during the call only
+//   out      owned by the caller; NULL on failure
+// Errors:    INVALID_ARGUMENT, OUT_OF_MEMORY, DEVICE_LOST
+RP_API RP_CHECKED rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *config, rp_forecaster **out);
+RP_API void rp_forecaster_destroy(rp_forecaster *forecaster);
+RP_API RP_CHECKED rp_status rp_forecaster_copy_info(const rp_forecaster *forecaster, rp_forecaster_info *info);
+
+// One series of a forecast. All pointers are borrowed during the call.
+typedef struct rp_series {
+    size_t struct_size;
+    const float *values;      // [V, T]; finite where the mask is 1
+    const uint8_t *mask;      // [V, T], 1 = a real value, 0 = missing (counts as 0); NULL = all real
+    const int32_t *group_ids; // [V]; variates see each other only inside equal numbers; NULL = all in one group
+    const float *future;      // [exogenous, H]: known future of the last `exogenous` variates; NULL where there are none
+    uint32_t context;         // T of this series, 1 to max_context
+    uint32_t id;              // names the series in the random stream: the same id and seed give the same paths in any batch
+} rp_series;
+#define RP_SERIES_INIT { .struct_size = sizeof(rp_series) }
+
+// Called between replays, on the calling thread. Return non-zero to stop: the forecast ends with RP_CANCELLED.
+typedef int (*rp_progress_fn)(void *user, uint32_t done, uint32_t total);
+
+typedef struct rp_forecast_config {
+    size_t struct_size;
+    uint32_t horizon;         // H: 1 to max_horizon
+    uint32_t paths;           // S: 1 to max_paths sample paths; 0 = mean mode: each step appends its distribution's mean
+    uint32_t exogenous;       // the last so many variates have known futures
+    uint64_t seed;
+    const float *quantile_levels; // [n_quantiles], each in [0, 1]; borrowed
+    uint32_t n_quantiles;
+    rp_progress_fn progress;  // NULL = none; with it the host waits between replays to report them
+    void *progress_user;
+} rp_forecast_config;
+#define RP_FORECAST_CONFIG_INIT { .struct_size = sizeof(rp_forecast_config) }
+
+// What a forecast fills in: the caller's arrays, each optional (NULL = not wanted).
+typedef struct rp_forecast_result {
+    size_t struct_size;
+    float *samples;           // [B, V, H, S]; in mean mode not available
+    float *mean;              // [B, V, H]: mean over the paths, or in mean mode the forecast
+    float *quantiles;         // [n_quantiles, B, V, H] over the paths, linear between order statistics; not in mean mode
+} rp_forecast_result;
+#define RP_FORECAST_RESULT_INIT { .struct_size = sizeof(rp_forecast_result) }
+
+// Forecasts n_series series of possibly different context lengths in one go.
+//   series   [n_series], n_series <= max_batch
+//   result   its arrays are owned by the caller and written only on success
+// Errors:    INVALID_ARGUMENT (more than the forecaster was created for, a value that is not finite, ...), CANCELLED,
+//            DEVICE_LOST. After CANCELLED and INVALID_ARGUMENT the forecaster can be used again.
+RP_API RP_CHECKED rp_status rp_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series,
+                                        const rp_forecast_config *config, rp_forecast_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

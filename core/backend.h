@@ -1,0 +1,103 @@
+// What a backend is: devices, memory, and three ways to run a list of launches. A backend knows ops and memory, no model.
+#ifndef RP_BACKEND_H
+#define RP_BACKEND_H
+
+#include "graph.h"
+
+// ---- the plan: core/plan.c ----
+
+// A graph made ready to run: activations placed, launches described, dependencies found. Lives in the graph's arena.
+typedef struct rp_plan {
+    const char *name;
+    uint32_t n_launches;
+    rp_launch *launches;
+    uint32_t **deps;               // deps[i]: launches that must end before i starts; no transitive ones
+    uint32_t *n_deps;
+    uint64_t activation_bytes;     // of the one activation buffer
+    rp_cost cost;                  // of the whole graph
+} rp_plan;
+
+// ---- memory ----
+
+typedef enum rp_memory_kind {
+    RP_MEMORY_DEVICE,              // for kernels only; rp_backend.write reaches it through staging, slowly
+    RP_MEMORY_HOST                 // kernels and host alike: pinned or host-visible, coherent, always mapped
+} rp_memory_kind;
+
+struct rp_buffer {
+    rp_device *device;
+    uint64_t bytes;
+    uint64_t address;              // as kernels see it, aligned to 256; ref: 0
+    void *mapped;                  // RP_MEMORY_HOST: the host's view. ref: both kinds, twice as wide (see backend_ref)
+    rp_memory_kind kind;
+    void *handle;                  // the backend's own
+};
+
+// ---- devices ----
+
+typedef struct rp_counters {       // what tests count; a device starts at zero
+    uint64_t buffers;              // buffers allocated
+    uint64_t buffer_bytes;         // bytes alive
+    uint64_t recordings;           // recordings made
+    uint64_t replays;              // recordings launched
+    uint64_t reads;                // device-to-host reads: calls of rp_backend.read
+    uint64_t waits;
+} rp_counters;
+
+typedef struct rp_recording rp_recording;   // the backend's own
+
+typedef struct rp_backend {
+    const char *name;              // "cuda"
+
+    // Lists the backend's devices: appends with rp_device_list_add, or appends one entry with available = 0 and the reason.
+    rp_status (*list)(rp_device_list *list);
+
+    // Opens device `index`; -1: the best one. `device` is zeroed but for backend, config and error; fills impl, info.
+    // cpu: Vulkan only; false: skip CPU devices when index is -1. After a failure close() is called.
+    rp_status (*open)(rp_device *device, int index, bool cpu);
+    void (*close)(rp_device *device);       // accepts a half-opened device
+
+    rp_status (*buffer_create)(rp_device *device, uint64_t bytes, rp_memory_kind kind, rp_buffer **out); // contents undefined
+    void (*buffer_destroy)(rp_buffer *buffer);                                                           // NULL is fine
+
+    // Converts `count` numbers from `from` to `to` (rp_convert) and places them at byte `offset`; returns when done.
+    // Only what the device does later is ordered after it; wait first if replays that use the place are under way.
+    rp_status (*write)(rp_buffer *buffer, uint64_t offset, rp_dtype to, const void *src, rp_dtype from, uint64_t count);
+    // The way back. Waits for all replays.
+    rp_status (*read)(rp_buffer *buffer, uint64_t offset, rp_dtype from, void *dst, rp_dtype to, uint64_t count);
+
+    // Runs the launches now, one after the other, and waits.
+    rp_status (*run)(rp_device *device, const rp_plan *plan);
+    // Makes a recording; the plan must outlive it.
+    rp_status (*record)(rp_device *device, const rp_plan *plan, rp_recording **out);
+    void (*recording_destroy)(rp_recording *recording);                        // NULL is fine; waits if it is in flight
+    // Queues replays of n recordings in order, each after all of the one before; returns at once.
+    rp_status (*replay)(rp_device *device, rp_recording *const *recordings, uint32_t n);
+    rp_status (*wait)(rp_device *device);                                      // until all queued work is done
+} rp_backend;
+
+extern const rp_backend rp_backend_ref;
+extern const rp_backend rp_backend_cuda;
+extern const rp_backend rp_backend_vulkan;
+
+struct rp_device {
+    const rp_backend *backend;     // NULL: none could be opened; only the error text is of use
+    rp_device_config config;
+    rp_device_info info;
+    rp_error error;
+    rp_counters counters;
+    void *impl;                    // the backend's own
+};
+
+// Adds an entry; errors: OUT_OF_MEMORY.
+rp_status rp_device_list_add(rp_device_list *list, const rp_device_info *info);
+
+// Builds the plan: places activations in `activations` (a buffer of at least activation_bytes, or NULL to only measure).
+// Call rp_plan_create with NULL first to learn the size, then rp_plan_bind with the buffer.
+rp_status rp_plan_create(rp_graph *graph, rp_plan **out);
+void rp_plan_bind(rp_graph *graph, rp_plan *plan, rp_buffer *activations);
+
+// core/convert.c: numbers from one dtype to another, IEEE round to nearest even; integers to integers, floats to floats.
+void rp_convert(void *dst, rp_dtype to, const void *src, rp_dtype from, uint64_t count);
+
+#endif

@@ -1,0 +1,201 @@
+// One struct of frozen parameters for each op, read by C, CUDA and GLSL alike: 32-bit scalars only, at most 64 bytes,
+// so that eight addresses and one of these fit the 128 bytes of push constants that every Vulkan device offers.
+// Letters as in core/graph.h: B series, S paths, V variates, n tokens of this call, N prompt capacity in tokens,
+// R suffix capacity in tokens, T = time steps, P patch, D width, h heads, d = D/h, k components.
+//
+// Beside each struct: how the work is split, the same in kernels/ and shaders/ ("point": one invocation for each element,
+// RP_GROUP_POINT in a group), and the order of every sum, so that no number depends on batch, path count or backend tile.
+#ifndef RP_OP_PARAMS_H
+#define RP_OP_PARAMS_H
+
+// Invocations of one workgroup.
+#define RP_GROUP_POINT 256
+#define RP_GROUP_ROW 64       // rmsnorm, attention, scaler: a group for each row
+#define RP_GROUP_LINEAR 128
+
+// linear: x and w tiles of RP_LINEAR_M rows and RP_LINEAR_N columns, 8 x 4 results an invocation. Sums over k: ascending
+// fused multiply-adds from 0 inside chunks of RP_LINEAR_CHUNK, chunk sums added in ascending order, then bias, then residual.
+#define RP_LINEAR_M 64
+#define RP_LINEAR_N 64
+#define RP_LINEAR_CHUNK 128
+// The skinny kernel, for at most RP_LINEAR_SKINNY_M rows: a group makes RP_LINEAR_SKINNY_N columns of all rows. Same sums.
+#define RP_LINEAR_SKINNY_M 16
+#define RP_LINEAR_SKINNY_N 32
+
+// attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix), online softmax: tile maximum by any
+// order, p = exp(score - running maximum), sum of p over a tile by halving (64 -> 32 -> .. -> 1, absent keys 0), values
+// added in ascending key order; at a new tile the old sum and values are multiplied by exp(old maximum - new maximum).
+#define RP_ATTN_TILE 64
+
+#ifdef RP_GLSL
+#define RP_UINT uint
+#else
+#include <stdint.h>
+#define RP_UINT uint32_t
+#endif
+
+// Step values (see core/graph.h): the only data of a replay that changes from one replay to the next. Lives in device
+// memory at a fixed address; the op `advance` moves it on, the host writes it once for each forecast.
+struct rp_step {
+    RP_UINT batch;       // live series, <= B
+    RP_UINT paths;       // paths wanted in all, over every chunk
+    RP_UINT path0;       // first path of this chunk
+    RP_UINT chunk;       // chunks begun
+    RP_UINT step;        // patches drawn so far in this chunk; decode step i (1..) reads i and writes suffix slot i - 1
+    RP_UINT horizon;     // time steps wanted
+    RP_UINT exogenous;   // the last so many variates have known futures
+    RP_UINT seed_lo;     // Philox key, low word first
+    RP_UINT seed_hi;
+};
+#define RP_STEP_WORDS 9
+
+// Scaler kinds of Toto 1.0, spec section 1.
+#define RP_SCALER_CAUSAL_PATCH 0
+#define RP_SCALER_CAUSAL 1
+#define RP_SCALER_GLOBAL 2
+
+// What `draw` puts out.
+#define RP_DRAW_MEAN 0
+#define RP_DRAW_SAMPLE 1
+#define RP_DRAW_FORCED 2
+
+// What `advance` does.
+#define RP_ADVANCE_STEP 0     // step += 1
+#define RP_ADVANCE_CHUNK 1    // path0 = chunk * chunk_paths, chunk += 1, step = 0
+
+// point
+struct rp_copy_params {
+    RP_UINT n;                // 32-bit words
+};
+
+// point over the output
+struct rp_broadcast_params {  // [B, V, width] -> [B, S, V, width]
+    RP_UINT batch, paths, variates;
+    RP_UINT width;            // 32-bit words of one row
+};
+
+// A group for each (b, v); RP_GROUP_ROW invocations take patches i, i + 64, ..: (n, mean, M2) of each patch on its own (mean
+// first, then squares around it, ascending), one invocation merges them in ascending order (Chan, Golub, LeVeque 1979) into
+// the running state after each patch, then each patch is scaled. Outputs:
+//   z [B, V, N P]; affine [B, V, P, 2] (loc, scale) of each step of the last live patch; patch_state [B, V, N, 4] f64, the
+//   running (n, mean, M2, 0) after each patch; state [B, V, 4] f64, after the last live patch; global [B, V, 2] f64: (mean,
+//   M2 / max(n, 1)) over the prompt. Patches at or past n_patches[b] leave z = 0.
+struct rp_scaler_params {
+    RP_UINT batch, variates;
+    RP_UINT patches;          // capacity N
+    RP_UINT patch;            // P
+    RP_UINT kind;             // RP_SCALER_*
+    RP_UINT clamp;            // 1: clamp to the global scale times or over `factor`
+    float factor;             // 10^scale_factor_exponent; infinity and 0 never reach here
+};
+
+// One invocation for each (b, s, v), RP_GROUP_ROW in a group; the appended patch [B, S, V, P] counts with weight 1 throughout.
+// state [B, S, V, 4] f64 is read and written in place; global [B, V, 2]; z [B, S, V, P]; affine [B, S, V, P, 2].
+struct rp_scale_step_params {
+    RP_UINT batch, paths, variates;
+    RP_UINT patch;
+    RP_UINT kind;
+    RP_UINT clamp;
+    float factor;
+};
+
+// RP_GROUP_LINEAR invocations a tile; grid (column tiles, row tiles)
+struct rp_linear_params {     // y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ residual[m, n])
+    RP_UINT m, n, k;
+    RP_UINT has_bias, has_residual;
+};
+
+// A group for each row; invocation i sums elements i, i + 64, .. ascending; then halving 64 -> 32 -> .. -> 1
+struct rp_rmsnorm_params {    // y = x / sqrt(mean(x^2) + eps) * scale, rows of width
+    RP_UINT rows, width;
+    float eps;
+};
+
+// point over pairs (b, s, v, token, head, pair): adjacent pairs (2i, 2i + 1). rope [positions, d/2, 2] (cos, sin) f32;
+// xpos [exponents, d/2] f32: s_i^(e/512), row xpos_zero + e, e = position - floor(t_max / 2), t_max = n_tokens[b] - 1 in the
+// prompt and the position itself in a decode step; q is multiplied by it and k divided. Element j of a head takes factor
+// j mod d/2 (so the two of a pair differ). Tokens at or past n_tokens[b] are dead: skip them.
+struct rp_rope_kv_params {    // qkv [B, S, V, n, 3, h, d] -> q [B, S, V, n, h, d], k and v into caches [B, S, V, cap, h, d]
+    RP_UINT batch, paths, variates;
+    RP_UINT tokens;           // n
+    RP_UINT heads, head_width;
+    RP_UINT cap;              // slots of the cache
+    RP_UINT decode;           // 0: token i sits at position i, slot i; 1: n = 1, position n_tokens[b] + step - 1, slot step - 1
+    RP_UINT extra;            // tokens before the patches (variate labels): n_tokens[b] = n_patches[b] + extra
+    RP_UINT xpos_zero;        // row of the xpos table that holds exponent 0
+};
+
+// A group of RP_GROUP_ROW for each (b, s, v, token, head). Prompt (suffix_cap 0): query i sees keys 0..i; dead tokens write 0.
+// Decode: all n_patches[b] + extra prefix keys, then suffix slots 0..step-1. y [B, S, V, n, h, d]
+struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a shared prefix, then a suffix of each path
+    RP_UINT batch, paths, variates;
+    RP_UINT tokens;           // n queries for each (series, path, variate)
+    RP_UINT heads, head_width;
+    RP_UINT prefix_cap;       // N, slots of the prefix cache [B, V, N, h, d]
+    RP_UINT suffix_cap;       // R, slots of the suffix cache [B, S, V, R, h, d]; 0: none, the queries are the prefix (prompt)
+    RP_UINT extra;
+    float scale;              // 1/sqrt(d)
+};
+
+// A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]
+struct rp_attn_space_params { // over the variates at one token, inside equal group numbers; qkv [B, S, V, n, 3, h, d]
+    RP_UINT batch, paths, variates;
+    RP_UINT tokens;
+    RP_UINT heads, head_width;
+    float scale;
+};
+
+// point
+struct rp_silu_mul_params {   // x [rows, 2 width] = (a, b) -> silu(a) * b [rows, width]
+    RP_UINT rows, width;
+};
+
+// point over the output; variate v takes the exogenous label when v >= V - step.exogenous
+struct rp_prepend_label_params { // x [B, V, n, D] -> [B, V, 1 + n, D]; labels [2, D]: target, exogenous
+    RP_UINT batch, variates, tokens, width;
+};
+
+// point over the output
+struct rp_gather_last_params { // x [B, V, n, D] -> [B, V, D]: the token n_patches[b] + extra - 1
+    RP_UINT batch, variates, tokens, width;
+    RP_UINT extra;
+};
+
+// One invocation for each row, RP_GROUP_ROW in a group. df = 2 + max(softplus, eps), scale = max(softplus, eps), probs = softmax
+// (sum ascending), eps = 1.1920929e-7
+struct rp_mixture_params {    // raw [rows, parts, k] -> [rows, 4, k]: df, loc, scale, probs
+    RP_UINT rows;             // one for each (token, step of the patch)
+    RP_UINT components;       // k
+    RP_UINT parts;            // 4, or 3: no mixture weights, probs = 1
+};
+
+// point over (b, v, p, s), s fastest. Dead paths (path0 + s >= paths) and series (b >= batch) write nothing to result.
+//   dist [B, S or 1, V, P, 4, k]; affine [B, S or 1, V, P, 2]; future [B, V, horizon_cap] (rows of the known variates are
+//   filled); forced [horizon_cap / P, S, B, V, P], only in mode FORCED; series_ids [B]; patch [B, S, V, P]; result [B, V,
+//   horizon_cap, paths_cap]. Random words: Philox(key = seed, counter = (series id, v, path0 + s, step P + p)): words 0, 1, 2
+//   are component, u, v of rp_student_t. Component: the first whose cumulated probability exceeds u, else the last.
+//   y = loc + scale x; not finite or |y| >= FLT_MAX/2: 0. A known future value replaces what was drawn, in patch and result.
+struct rp_draw_params {
+    RP_UINT batch, paths, variates;
+    RP_UINT patch;
+    RP_UINT components;
+    RP_UINT mode;             // RP_DRAW_*
+    RP_UINT shared;           // 1: dist and affine have no path axis (first patch, straight from the prompt)
+    RP_UINT horizon_cap;      // H slots of result [B, V, H, paths_cap], a multiple of P
+    RP_UINT paths_cap;
+};
+
+// one invocation
+struct rp_advance_params {
+    RP_UINT what;             // RP_ADVANCE_*
+    RP_UINT chunk_paths;
+};
+
+// point over (p, j, i), i = 0..D, where i = D is the bias; float64 sums in ascending e, rounded once
+struct rp_fold_head_params {  // w[p, j, i] = sum_e proj[j, e] unembed[p, e, i]; b[p, j] likewise, + proj_b[j]; float64 sums
+    RP_UINT patch;            // P
+    RP_UINT width;            // D
+    RP_UINT outputs;          // parts * k
+};
+
+#endif
