@@ -83,7 +83,7 @@ struct rp_broadcast_params {  // [B, V, width] -> [B, S, V, width]
 struct rp_scaler_params {
     RP_UINT batch, variates;
     RP_UINT patches;          // capacity N
-    RP_UINT patch;            // P
+    RP_UINT patch_size;       // P
     RP_UINT kind;             // RP_SCALER_*
     RP_UINT clamp;            // 1: clamp to the global scale times or over `factor`
     float factor;             // 10^scale_factor_exponent; infinity and 0 never reach here
@@ -93,7 +93,7 @@ struct rp_scaler_params {
 // state [B, S, V, 4] f64 is read and written in place; global [B, V, 2]; z [B, S, V, P]; affine [B, S, V, P, 2].
 struct rp_scale_step_params {
     RP_UINT batch, paths, variates;
-    RP_UINT patch;
+    RP_UINT patch_size;
     RP_UINT kind;
     RP_UINT clamp;
     float factor;
@@ -177,10 +177,10 @@ struct rp_mixture_params {    // raw [rows, parts, k] -> [rows, 4, k]: df, loc, 
 //   y = loc + scale x; not finite or |y| >= FLT_MAX/2: 0. A known future value replaces what was drawn, in patch and result.
 struct rp_draw_params {
     RP_UINT batch, paths, variates;
-    RP_UINT patch;
+    RP_UINT patch_size;
     RP_UINT components;
     RP_UINT mode;             // RP_DRAW_*
-    RP_UINT shared;           // 1: dist and affine have no path axis (first patch, straight from the prompt)
+    RP_UINT one_dist;            // 1: dist and affine have no path axis (first patch, straight from the prompt)
     RP_UINT horizon_cap;      // H slots of result [B, V, H, paths_cap], a multiple of P
     RP_UINT paths_cap;
 };
@@ -193,7 +193,7 @@ struct rp_advance_params {
 
 // point over (p, j, i), i = 0..D, where i = D is the bias; float64 sums in ascending e, rounded once
 struct rp_fold_head_params {  // w[p, j, i] = sum_e proj[j, e] unembed[p, e, i]; b[p, j] likewise, + proj_b[j]; float64 sums
-    RP_UINT patch;            // P
+    RP_UINT patch_size;       // P
     RP_UINT width;            // D
     RP_UINT outputs;          // parts * k
 };
