@@ -182,7 +182,7 @@ RP_FN float rp_softplus(float x) {
     return high + rp_log1p(rp_exp(away));
 }
 
-// x / (1 + exp(-x)). Error: 3 ulp down to x = -87; below, where exp(x) is subnormal, 2e-43 (1.1e-36 where the device
+// x / (1 + exp(-x)). Error: 4 ulp down to x = -87; below, where exp(x) is subnormal, 2e-43 (1.1e-36 where the device
 // flushes). silu(-inf) = -0.
 RP_FN float rp_silu(float x) {
     if (x < -105.0f) { return -0.0f; }
@@ -239,8 +239,8 @@ RP_FN rp_words rp_philox(RP_UINT key_lo, RP_UINT key_hi, RP_UINT c0, RP_UINT c1,
 RP_FN float rp_uniform(RP_UINT word) { return (RP_TO_FLOAT(word >> 9) + 0.5f) * 1.1920928955078125e-7f; }
 
 // A Student-t number with df degrees of freedom from u, v in (0, 1) (Bailey 1994, "Polar generation of random variates with
-// the t-distribution", Math. Comp. 62). Error for df >= 2 and uniforms of rp_uniform: 1e-6 relative where -ln u <= df / 2,
-// 2e-6 beyond.
+// the t-distribution", Math. Comp. 62). Error for df >= 2 and uniforms of rp_uniform: 5e-7 relative, 1e-6 where the square
+// root and quotient are those of Vulkan.
 RP_FN float rp_student_t(float df, float u, float v) {
     float a = (-2.0f * rp_log(u)) / df;
     return rp_sqrt(df * rp_expm1(a)) * rp_cos2pi(v);
