@@ -67,9 +67,11 @@ static rp_tensor *norm(builder *b, const char *label, rp_tensor *x, rp_tensor *s
     return out[0];
 }
 
+static float scale_of(uint32_t d) { return (float)(1 / sqrt(d)); }
+
 static rp_tensor *attention_space(builder *b, const char *label, rp_tensor *qkv) {
     const uint32_t d = toto_head_width(b->c);
-    const struct rp_attn_space_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, (float)(1 / sqrt(d)) };
+    const struct rp_attn_space_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, scale_of(d), (float)(1 / sqrt(d) - scale_of(d)) };
     rp_tensor *in[] = { qkv, b->f->in.group_ids }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_ATTN_SPACE, label, &p, sizeof p, in, out);
     return out[0];
@@ -84,7 +86,7 @@ static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, 
     rp_tensor *rope_in[] = { qkv, f->rope, f->xpos, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
     rp_graph_add(b->g, RP_OP_ROPE_KV, label, &rope, sizeof rope, rope_in, rope_out);
     const struct rp_attn_time_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, f->tokens, b->decode ? R : 0, extra,
-                                           (float)(1 / sqrt(d)) };
+                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)) };
     rp_tensor *in[] = { rope_out[0], f->k_prompt[layer], f->v_prompt[layer], b->decode ? k : NULL, b->decode ? v : NULL,
                         f->in.n_patches, f->in.step };
     rp_tensor *out[] = { NULL };
