@@ -41,7 +41,7 @@ void rp_ref_attn_space(const void *params, void *const *binding) {
                 const double *k = qkv + ((size_t)(first + u) * p->tokens + token) * 3 * D + D + (size_t)h * d;
                 double dot = 0;
                 for (uint32_t j = 0; j < d; j++) { dot += q[j] * k[j]; }
-                scores[u] = ids[b * V + u].value == ids[b * V + v].value ? dot * p->scale : -INFINITY;
+                scores[u] = ids[b * V + u].value == ids[b * V + v].value ? dot * ((double)p->scale + p->scale_rest) : -INFINITY;
             }
             ref_softmax(scores, V);
             for (uint32_t u = 0; u < V; u++) {

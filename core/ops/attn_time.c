@@ -39,7 +39,7 @@ static void attend(const struct rp_attn_time_params *p, const double *q, const d
         const double *k = i < n0 ? k0 + (size_t)i * D : k1 + (size_t)(i - n0) * D;
         double dot = 0;
         for (uint32_t j = 0; j < d; j++) { dot += q[j] * k[j]; }
-        scores[i] = dot * p->scale;
+        scores[i] = dot * ((double)p->scale + p->scale_rest);
         top = fmax(top, scores[i]);
     }
     for (uint32_t j = 0; j < d; j++) { y[j] = 0; }

@@ -1,0 +1,36 @@
+// Opening a device and a model; see session.h.
+#include "session.h"
+
+#include <string.h>
+
+const char *precision_name(rp_precision precision) {
+    return precision == RP_PRECISION_MIXED ? "mixed" : precision == RP_PRECISION_F32 ? "f32" : "auto";
+}
+
+void session_complain(rp_device *device, rp_status status) {
+    char text[1024] = "";
+    if (device) { rp_device_copy_error(device, text, sizeof text); }
+    complain("%s (%s)", text[0] ? text : rp_status_text(status), rp_status_name(status));
+}
+
+bool session_open(const char *device, const char *precision, const char *folder, session *out) {
+    *out = (session){ .device_info = RP_DEVICE_INFO_INIT, .model_info = RP_MODEL_INFO_INIT };
+    rp_model_config config = RP_MODEL_CONFIG_INIT;
+    if (precision && strcmp(precision, "f32") == 0) { config.precision = RP_PRECISION_F32; }
+    if (precision && strcmp(precision, "mixed") == 0) { config.precision = RP_PRECISION_MIXED; }
+    rp_status status = rp_device_create(device, NULL, &out->device);
+    if (status == RP_OK) { status = rp_device_copy_info(out->device, &out->device_info); }
+    if (status == RP_OK) { status = rp_model_load(out->device, folder, &config, &out->model); }
+    if (status == RP_OK) { status = rp_model_copy_info(out->model, &out->model_info); }
+    if (status == RP_OK) { return true; }
+    session_complain(out->device, status);
+    session_close(out);
+    return false;
+}
+
+void session_close(session *s) {
+    rp_model_destroy(s->model);
+    rp_device_destroy(s->device);
+    s->model = NULL;
+    s->device = NULL;
+}

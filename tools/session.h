@@ -1,0 +1,26 @@
+// A device and a model on it, opened from what the user typed; failures are printed here.
+#ifndef TOOLS_SESSION_H
+#define TOOLS_SESSION_H
+
+#include "common.h"
+#include "reprise.h"
+
+#define PRECISION_CHOICES "auto|f32|mixed"
+
+typedef struct session {
+    rp_device *device;
+    rp_model *model;
+    rp_device_info device_info;
+    rp_model_info model_info;
+} session;
+
+// Any argument may be NULL for its default, except the model's folder. False after printing why.
+bool session_open(const char *device, const char *precision, const char *folder, session *out);
+void session_close(session *s);
+
+// Prints the device's sentence about the last failure, or the status's own if it has none.
+void session_complain(rp_device *device, rp_status status);
+
+const char *precision_name(rp_precision precision);
+
+#endif
