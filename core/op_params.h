@@ -134,7 +134,7 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     RP_UINT prefix_cap;       // N, slots of the prefix cache [B, V, N, h, d]
     RP_UINT suffix_cap;       // R, slots of the suffix cache [B, S, V, R, h, d]; 0: none, the queries are the prefix (prompt)
     RP_UINT extra;
-    float scale;              // 1/sqrt(d)
+    float scale, scale_rest;  // of the scores, 1/sqrt(d); the rest is what float32 leaves of it, which float64 adds
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]
@@ -142,7 +142,7 @@ struct rp_attn_space_params { // over the variates at one token, inside equal gr
     RP_UINT batch, paths, variates;
     RP_UINT tokens;
     RP_UINT heads, head_width;
-    float scale;
+    float scale, scale_rest;
 };
 
 // point

@@ -1,0 +1,130 @@
+// The public calls on models and forecasters: handles and arguments are checked here, the family does the rest. Devices are
+// in core/device.c, status names in core/status.c.
+#include <stdlib.h>
+
+#include "config_struct.h"
+#include "family.h"
+#include "platform.h"
+
+uint32_t rp_version(void) { return RP_VERSION_MAJOR << 16 | RP_VERSION_MINOR << 8 | RP_VERSION_PATCH; }
+
+static rp_status bad_struct(rp_device *device, const char *name) { return rp_fail(device, RP_INVALID_ARGUMENT, RP_STRUCT_MESSAGE, name); }
+
+// Opens config.json and finds the family that reads it.
+static rp_status open_config(rp_device *device, const char *path, rp_config **config, const rp_family **family) {
+    rp_error error;
+    if (!rp_path_is_folder(path)) {
+        return rp_fail(device, RP_NOT_FOUND, "%s is not a folder. A model is a folder with config.json and model.safetensors.", path);
+    }
+    char *name = rp_path_join(path, "config.json");
+    if (name == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while opening %s.", path); }
+    rp_status status = rp_config_open(name, config, &error);
+    free(name);
+    if (status != RP_OK) { return rp_fail(device, status, "%s", error.text); }
+    *family = rp_family_find(*config);
+    if (*family == NULL) {
+        return rp_fail(device, RP_UNSUPPORTED, "%s/config.json is of no model family that this version runs (Toto 1.0).", path);
+    }
+    return RP_OK;
+}
+
+rp_status rp_model_load(rp_device *device, const char *path, const rp_model_config *config, rp_model **out) {
+    rp_status status = RP_OK;
+    rp_model_config own = RP_MODEL_CONFIG_INIT;
+    rp_config *file = NULL;
+    const rp_family *family;
+    if (out == NULL) { return RP_INVALID_ARGUMENT; }
+    *out = NULL;
+    if (device == NULL) { return RP_INVALID_ARGUMENT; }
+    if (device->backend == NULL) { return rp_fail(device, RP_UNAVAILABLE, "This device was never opened: its creation failed."); }
+    if (path == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "rp_model_load: path is NULL."); }
+    if (config != NULL && !rp_struct_in(&own, sizeof own, config)) { return bad_struct(device, "rp_model_config"); }
+    if (own.precision > RP_PRECISION_MIXED) { return rp_fail(device, RP_INVALID_ARGUMENT, "rp_model_config.precision is %d.", (int)own.precision); }
+    RP_TRY(open_config(device, path, &file, &family));
+    RP_TRY(family->load(device, path, file, own.precision, out));
+cleanup:
+    rp_config_close(file);
+    return status;
+}
+
+void rp_model_destroy(rp_model *model) {
+    if (model != NULL) { model->family->model_destroy(model); }
+}
+
+rp_status rp_model_copy_info(const rp_model *model, rp_model_info *info) {
+    if (model == NULL) { return RP_INVALID_ARGUMENT; }
+    return rp_struct_out(info, &model->info, sizeof *info) ? RP_OK : bad_struct(model->device, "rp_model_info");
+}
+
+// The caller's config with defaults filled in.
+static rp_status complete(rp_model *model, const rp_forecaster_config *config, rp_forecaster_config *own) {
+    *own = (rp_forecaster_config)RP_FORECASTER_CONFIG_INIT;
+    if (config == NULL) { return rp_fail(model->device, RP_INVALID_ARGUMENT, "A forecaster needs a config with max_context and max_horizon."); }
+    if (!rp_struct_in(own, sizeof *own, config)) { return bad_struct(model->device, "rp_forecaster_config"); }
+    if (own->max_context == 0 || own->max_horizon == 0) {
+        return rp_fail(model->device, RP_INVALID_ARGUMENT, "rp_forecaster_config: max_context and max_horizon must be at least 1.");
+    }
+    if (own->variates == 0) { own->variates = 1; }
+    if (own->max_batch == 0) { own->max_batch = 1; }
+    if (own->max_paths == 0) { own->max_paths = 1; }
+    return RP_OK;
+}
+
+rp_status rp_forecaster_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info) {
+    rp_forecaster_config own;
+    rp_forecaster_info mine;
+    if (model == NULL || info == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_RETURN(complete(model, config, &own));
+    RP_RETURN(model->family->query(model, &own, &mine));
+    return rp_struct_out(info, &mine, sizeof mine) ? RP_OK : bad_struct(model->device, "rp_forecaster_info");
+}
+
+rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *config, rp_forecaster **out) {
+    rp_forecaster_config own;
+    if (out == NULL) { return RP_INVALID_ARGUMENT; }
+    *out = NULL;
+    if (model == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_RETURN(complete(model, config, &own));
+    return model->family->forecaster_create(model, &own, out);
+}
+
+void rp_forecaster_destroy(rp_forecaster *forecaster) {
+    if (forecaster != NULL) { forecaster->model->family->forecaster_destroy(forecaster); }
+}
+
+rp_status rp_forecaster_copy_info(const rp_forecaster *forecaster, rp_forecaster_info *info) {
+    if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
+    return rp_struct_out(info, &forecaster->info, sizeof *info) ? RP_OK : bad_struct(forecaster->model->device, "rp_forecaster_info");
+}
+
+static rp_status check_config(rp_device *device, const rp_forecast_config *config, const rp_forecast_result *result) {
+    if (config->n_quantiles > 0 && config->quantile_levels == NULL) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "rp_forecast_config: n_quantiles is %u, but quantile_levels is NULL.", config->n_quantiles);
+    }
+    for (uint32_t i = 0; i < config->n_quantiles; i++) {
+        if (!(config->quantile_levels[i] >= 0 && config->quantile_levels[i] <= 1)) {
+            return rp_fail(device, RP_INVALID_ARGUMENT, "Quantile level %u is %g; levels lie between 0 and 1.", i, (double)config->quantile_levels[i]);
+        }
+    }
+    if (config->paths == 0 && (result->samples != NULL || result->quantiles != NULL)) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "Mean mode (paths = 0) has no samples and no quantiles; ask for paths.");
+    }
+    return RP_OK;
+}
+
+rp_status rp_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
+                      rp_forecast_result *result) {
+    if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
+    rp_device *device = forecaster->model->device;
+    rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
+    rp_forecast_result arrays = RP_FORECAST_RESULT_INIT;
+    if (config == NULL || result == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "rp_forecast needs a config and a result."); }
+    if (!rp_struct_in(&own, sizeof own, config)) { return bad_struct(device, "rp_forecast_config"); }
+    if (!rp_struct_in(&arrays, sizeof arrays, result)) { return bad_struct(device, "rp_forecast_result"); }
+    for (uint32_t i = 0; series != NULL && i < n_series; i++) {
+        // An array's stride is the library's own size, so here, unlike elsewhere, sizes must agree.
+        if (series[i].struct_size != sizeof(rp_series)) { return bad_struct(device, "rp_series"); }
+    }
+    RP_RETURN(check_config(device, &own, &arrays));
+    return forecaster->model->family->forecast(forecaster, series, n_series, &own, &arrays);
+}

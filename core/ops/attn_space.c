@@ -1,0 +1,54 @@
+// attn_space: attention over the variates at one token, inside equal group numbers.
+#include <stdlib.h>
+
+#include "op.h"
+
+rp_status rp_shape_attn_space(const rp_graph *graph, const rp_node *node, rp_shape *out) {
+    PARAMS(attn_space);
+    const uint32_t rows = p->batch * p->paths * p->variates, D = p->heads * p->head_width;
+    EXPECT(0, RP_F32, rows, p->tokens, 3, D);
+    EXPECT(1, RP_I32, p->batch, p->variates);
+    out[0] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->tokens, D);
+    return RP_OK;
+}
+
+void rp_launch_attn_space(const rp_node *node, rp_launch *out) {
+    PARAMS(attn_space);
+    rp_launch_rows(out, "attn_space_f32", (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);
+}
+
+void rp_cost_attn_space(const rp_node *node, rp_cost *out) {
+    PARAMS(attn_space);
+    out->flops = 4 * (uint64_t)p->batch * p->paths * p->variates * p->variates * p->tokens * p->heads * p->head_width;
+}
+
+void rp_ref_attn_space(const void *params, void *const *binding) {
+    REF_PARAMS(attn_space);
+    const double *qkv = binding[0];          // [B, S, V, n, 3, h, d]
+    const ref_i32 *ids = binding[1];         // [B, V]
+    double *y = binding[2];                  // [B, S, V, n, h, d]
+    const uint32_t d = p->head_width, D = p->heads * d, V = p->variates;
+    double *scores = malloc(V * sizeof *scores);
+    for (uint32_t row = 0; row < p->batch * p->paths * V; row++) {
+        const uint32_t v = row % V, b = row / (p->paths * V), first = row - v;
+        for (uint32_t th = 0; th < p->tokens * p->heads; th++) {
+            const uint32_t token = th / p->heads, h = th % p->heads;
+            const double *q = qkv + ((size_t)row * p->tokens + token) * 3 * D + (size_t)h * d;
+            double *out = y + ((size_t)row * p->tokens + token) * D + (size_t)h * d;
+            for (uint32_t j = 0; j < d; j++) { out[j] = scores ? 0 : NAN; }
+            if (scores == NULL) { continue; }
+            for (uint32_t u = 0; u < V; u++) {
+                const double *k = qkv + ((size_t)(first + u) * p->tokens + token) * 3 * D + D + (size_t)h * d;
+                double dot = 0;
+                for (uint32_t j = 0; j < d; j++) { dot += q[j] * k[j]; }
+                scores[u] = ids[b * V + u].value == ids[b * V + v].value ? dot * ((double)p->scale + p->scale_rest) : -INFINITY;
+            }
+            ref_softmax(scores, V);
+            for (uint32_t u = 0; u < V; u++) {
+                const double *value = qkv + ((size_t)(first + u) * p->tokens + token) * 3 * D + 2 * D + (size_t)h * d;
+                for (uint32_t j = 0; j < d; j++) { out[j] += scores[u] > 0 ? scores[u] * value[j] : 0; }
+            }
+        }
+    }
+    free(scores);
+}

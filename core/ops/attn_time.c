@@ -1,0 +1,83 @@
+// attn_time: causal attention over the tokens of one variate. Keys of the prompt are stored once for all paths.
+#include <stdlib.h>
+
+#include "op.h"
+
+rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shape *out) {
+    PARAMS(attn_time);
+    const uint32_t rows = p->batch * p->paths * p->variates, D = p->heads * p->head_width;
+    EXPECT(0, RP_F32, rows, p->tokens, D);
+    EXPECT(1, RP_F32, p->batch, p->variates, p->prefix_cap, D);
+    EXPECT(2, RP_F32, p->batch, p->variates, p->prefix_cap, D);
+    if (p->suffix_cap > 0) {
+        EXPECT(3, RP_F32, rows, p->suffix_cap, D);
+        EXPECT(4, RP_F32, rows, p->suffix_cap, D);
+    }
+    EXPECT(5, RP_U32, p->batch);
+    EXPECT(6, RP_U32, RP_STEP_WORDS);
+    out[0] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->tokens, D);
+    return RP_OK;
+}
+
+void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
+    PARAMS(attn_time);
+    rp_launch_rows(out, "attn_time_f32", (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);
+}
+
+void rp_cost_attn_time(const rp_node *node, rp_cost *out) {
+    PARAMS(attn_time);
+    const uint64_t keys = p->suffix_cap > 0 ? p->prefix_cap + p->suffix_cap : (p->prefix_cap + 1) / 2;   // at most, on average
+    out->flops = 4 * (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads * p->head_width * keys;
+}
+
+// One query: softmax over keys lo..hi of two runs, the prefix and the suffix.
+static void attend(const struct rp_attn_time_params *p, const double *q, const double *k0, const double *v0, uint32_t n0,
+                   const double *k1, const double *v1, uint32_t n1, double *scores, double *y) {
+    const uint32_t d = p->head_width, D = p->heads * d, n = n0 + n1;
+    double top = -INFINITY, sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const double *k = i < n0 ? k0 + (size_t)i * D : k1 + (size_t)(i - n0) * D;
+        double dot = 0;
+        for (uint32_t j = 0; j < d; j++) { dot += q[j] * k[j]; }
+        scores[i] = dot * ((double)p->scale + p->scale_rest);
+        top = fmax(top, scores[i]);
+    }
+    for (uint32_t j = 0; j < d; j++) { y[j] = 0; }
+    for (uint32_t i = 0; i < n; i++) {
+        const double *v = i < n0 ? v0 + (size_t)i * D : v1 + (size_t)(i - n0) * D;
+        const double weight = exp(scores[i] - top);
+        sum += weight;
+        for (uint32_t j = 0; j < d; j++) { y[j] += weight * v[j]; }
+    }
+    for (uint32_t j = 0; j < d; j++) { y[j] /= sum; }
+}
+
+void rp_ref_attn_time(const void *params, void *const *binding) {
+    REF_PARAMS(attn_time);
+    const double *q = binding[0], *kp = binding[1], *vp = binding[2], *ks = binding[3], *vs = binding[4];
+    const ref_u32 *n_patches = binding[5];
+    const struct rp_step step = ref_step(binding[6]);
+    double *y = binding[7];
+    const uint32_t d = p->head_width, D = p->heads * d;
+    double *scores = malloc(((size_t)p->prefix_cap + p->suffix_cap) * sizeof *scores);
+    for (uint32_t row = 0; row < p->batch * p->paths * p->variates; row++) {
+        const uint32_t v = row % p->variates, b = row / (p->paths * p->variates);
+        const uint32_t n_tokens = n_patches[b].value + p->extra;
+        const size_t prefix = ((size_t)b * p->variates + v) * p->prefix_cap * D, suffix = (size_t)row * p->suffix_cap * D;
+        for (uint32_t token = 0; token < p->tokens; token++) {
+            const size_t at = ((size_t)row * p->tokens + token) * D;
+            const bool decode = p->suffix_cap > 0, dead = !decode && token >= n_tokens;
+            for (uint32_t h = 0; h < p->heads; h++) {
+                const size_t head = (size_t)h * d;
+                if (dead || scores == NULL) {
+                    for (uint32_t j = 0; j < d; j++) { y[at + head + j] = dead ? 0 : NAN; }
+                    continue;
+                }
+                attend(p, q + at + head, kp + prefix + head, vp + prefix + head, decode ? n_tokens : token + 1,
+                       decode ? ks + suffix + head : NULL, decode ? vs + suffix + head : NULL, decode ? step.step : 0,
+                       scores, y + at + head);
+            }
+        }
+    }
+    free(scores);
+}

@@ -1,0 +1,32 @@
+// rmsnorm: x / sqrt(mean(x^2) + eps) * scale, row by row.
+#include "op.h"
+
+rp_status rp_shape_rmsnorm(const rp_graph *graph, const rp_node *node, rp_shape *out) {
+    PARAMS(rmsnorm);
+    EXPECT(0, RP_F32, p->rows, p->width);
+    EXPECT(1, RP_F32, p->width);
+    out[0] = RP_SHAPE(RP_F32, p->rows, p->width);
+    return RP_OK;
+}
+
+void rp_launch_rmsnorm(const rp_node *node, rp_launch *out) {
+    PARAMS(rmsnorm);
+    rp_launch_rows(out, "rmsnorm_f32", p->rows, RP_GROUP_ROW);
+}
+
+void rp_cost_rmsnorm(const rp_node *node, rp_cost *out) {
+    PARAMS(rmsnorm);
+    out->flops = 4 * (uint64_t)p->rows * p->width;
+}
+
+void rp_ref_rmsnorm(const void *params, void *const *binding) {
+    REF_PARAMS(rmsnorm);
+    const double *x = binding[0], *scale = binding[1];   // [rows, width], [width]
+    double *y = binding[2];
+    for (size_t row = 0; row < p->rows; row++) {
+        double sum = 0;
+        for (size_t i = 0; i < p->width; i++) { sum += x[row * p->width + i] * x[row * p->width + i]; }
+        const double root = sqrt(sum / p->width + p->eps);
+        for (size_t i = 0; i < p->width; i++) { y[row * p->width + i] = x[row * p->width + i] / root * scale[i]; }
+    }
+}

@@ -1,0 +1,61 @@
+// rope_kv: rotary position with xPos on q and k, and k and v put into their cache; spec toto.md section 3.
+#include "op.h"
+
+rp_status rp_shape_rope_kv(const rp_graph *graph, const rp_node *node, rp_shape *out) {
+    PARAMS(rope_kv);
+    const uint32_t rows = p->batch * p->paths * p->variates, D = p->heads * p->head_width;
+    EXPECT(0, RP_F32, rows, p->tokens, 3, D);
+    EXPECT(3, RP_U32, p->batch);
+    EXPECT(4, RP_U32, RP_STEP_WORDS);
+    out[0] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->tokens, D);
+    out[1] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->cap, D);
+    out[2] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->cap, D);
+    return RP_OK;
+}
+
+static uint64_t pairs(const struct rp_rope_kv_params *p) {
+    return (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads * (p->head_width / 2);
+}
+
+void rp_launch_rope_kv(const rp_node *node, rp_launch *out) {
+    PARAMS(rope_kv);
+    launch_point(out, "rope_kv_f32", pairs(p));
+}
+
+void rp_cost_rope_kv(const rp_node *node, rp_cost *out) {
+    PARAMS(rope_kv);
+    out->flops = 16 * pairs(p);
+}
+
+void rp_ref_rope_kv(const void *params, void *const *binding) {
+    REF_PARAMS(rope_kv);
+    const double *qkv = binding[0], *rope = binding[1], *xpos = binding[2];
+    const ref_u32 *n_patches = binding[3];
+    const struct rp_step step = ref_step(binding[4]);
+    double *q = binding[5], *k_cache = binding[6], *v_cache = binding[7];
+    const uint32_t d = p->head_width, half = d / 2, D = p->heads * d;
+    for (uint32_t row = 0; row < p->batch * p->paths * p->variates; row++) {
+        const uint32_t b = row / (p->paths * p->variates), n_tokens = n_patches[b].value + p->extra;
+        for (uint32_t token = 0; token < p->tokens; token++) {
+            if (!p->decode && token >= n_tokens) { continue; }
+            const uint32_t position = p->decode ? n_tokens + step.step - 1 : token;
+            const uint32_t slot = p->decode ? step.step - 1 : token;
+            const uint32_t last = p->decode ? position : n_tokens - 1;
+            const double *turn = rope + (size_t)position * half * 2;
+            const double *power = xpos + ((size_t)p->xpos_zero + position - last / 2) * half;
+            const double *from = qkv + ((size_t)row * p->tokens + token) * 3 * D;
+            const size_t to = ((size_t)row * p->tokens + token) * D, cached = ((size_t)row * p->cap + slot) * D;
+            for (uint32_t i = 0; i < D; i += 2) {
+                const uint32_t j = i % d;
+                const double cosine = turn[j], sine = turn[j + 1], f0 = power[j % half], f1 = power[(j + 1) % half];
+                const double *a = from + i, *c = from + D + i;
+                q[to + i] = (a[0] * cosine - a[1] * sine) * f0;
+                q[to + i + 1] = (a[1] * cosine + a[0] * sine) * f1;
+                k_cache[cached + i] = (c[0] * cosine - c[1] * sine) / f0;
+                k_cache[cached + i + 1] = (c[1] * cosine + c[0] * sine) / f1;
+                v_cache[cached + i] = from[2 * D + i];
+                v_cache[cached + i + 1] = from[2 * D + i + 1];
+            }
+        }
+    }
+}

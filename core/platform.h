@@ -1,0 +1,34 @@
+// Everything that the library asks of the operating system: mapped files, paths, shared libraries, the clock. platform.c is
+// the only file with system calls, so it is the one to write again for another system.
+#ifndef RP_PLATFORM_H
+#define RP_PLATFORM_H
+
+#include <stdbool.h>
+
+#include "status.h"
+
+// A whole file, mapped read-only. Starts zeroed.
+typedef struct rp_file {
+    const void *data;
+    uint64_t bytes;
+} rp_file;
+
+// Maps a regular file. The file must not shrink while it is mapped: reading a page that is gone ends the process.
+//   out      unmap with rp_file_unmap; zeroed on failure
+// Errors:    NOT_FOUND (no such file, or it may not be read), BAD_FILE (a folder, a device, empty), OUT_OF_MEMORY
+rp_status rp_file_map(const char *path, rp_file *out, rp_error *error);
+void rp_file_unmap(rp_file *file);                              // zeroed is fine; zeroes it
+
+bool rp_path_exists(const char *path);                          // of whatever kind
+bool rp_path_is_folder(const char *path);
+// "folder/name"; the caller frees it. NULL when memory ran out.
+char *rp_path_join(const char *folder, const char *name);
+
+// A shared library by its soname ("libcuda.so.1"), searched where the system's loader searches. NULL: not there.
+void *rp_library_open(const char *name);
+void *rp_library_symbol(void *library, const char *name);       // NULL: not there
+void rp_library_close(void *library);                           // NULL is fine
+
+uint64_t rp_time_ns(void);                                      // monotonic; only differences mean something
+
+#endif

@@ -1,0 +1,18 @@
+// From a forecaster's raw result to the caller's arrays; every family that samples paths ends here.
+#ifndef RP_RESULTS_H
+#define RP_RESULTS_H
+
+#include "reprise.h"
+
+typedef struct rp_results {
+    float *values;                        // [rows, horizon_cap, paths_cap]; sorted in place where quantiles are wanted
+    uint32_t rows;                        // B V
+    uint32_t horizon_cap, paths_cap;      // as laid out
+    uint32_t horizon, paths;              // as wanted
+} rp_results;
+
+// Fills those of samples [rows, horizon, paths], mean [rows, horizon], quantiles [n, rows, horizon] that the caller wants.
+// In mean mode (config->paths == 0) only the mean. Quantiles are linear between order statistics: level q lies at q (paths - 1).
+void rp_results_fill(const rp_results *r, const rp_forecast_config *config, const rp_forecast_result *result);
+
+#endif

@@ -1,0 +1,131 @@
+// Toto 1.0 (specs: Datadog/Toto-Open-Base-1.0): what its files share. toto_config.c reads config.json, toto_weights.c the
+// tensors, toto_graph.c builds prompt, start and step, toto_forecaster.c sizes and records them, toto_forecast.c runs them.
+#ifndef RP_TOTO_H
+#define RP_TOTO_H
+
+#include "family.h"
+#include "safetensors.h"
+
+typedef struct toto_config {
+    uint32_t patch, width, layers, heads, mlp;   // P, D, layers, h, M
+    uint32_t every;                              // one space-wise layer in each block of so many; 0: none
+    bool space_first;                            // it is the first of its block, else the last
+    uint32_t scaler;                             // RP_SCALER_*
+    bool clamp;                                  // stabilize_with_global
+    float factor;                                // 10^scale_factor_exponent
+    uint32_t components;                         // k
+    uint32_t parts;                              // 4; 3: StudentTOutput, which has no mixture weights
+} toto_config;
+
+rp_status toto_config_read(const rp_config *file, toto_config *out, rp_error *error);
+bool toto_layer_is_space(const toto_config *c, uint32_t layer);
+static inline uint32_t toto_head_width(const toto_config *c) { return c->width / c->heads; }
+
+// Weights on the device, in working order: [out, in] rows, those of QKV reordered from [3][d][h] to [3][h][d].
+typedef struct toto_layer {
+    rp_tensor *norm1, *qkv_w, *qkv_b, *out_w, *out_b;   // [D], [3 D, D], [3 D], [D, D], [D]
+    rp_tensor *norm2, *w12_w, *w12_b, *w3_w, *w3_b;     // [D], [2 M, D], [2 M], [D, M], [D]
+} toto_layer;
+
+typedef struct toto_model {
+    rp_model base;
+    toto_config config;
+    rp_arena arena;                   // the tensors below
+    rp_buffer *weights;
+    toto_layer *layers;
+    rp_tensor *embed_w, *embed_b;     // [D, P], [D]
+    rp_tensor *head_w, *head_b;       // folded: [P, parts k, D], [P, parts k]
+    rp_tensor *labels;                // [2, D]: target, exogenous, each of length 1; NULL: the checkpoint has none
+} toto_model;
+
+// Reads every tensor from `files` (later ones add to earlier ones: a golden file brings labels) and puts it on the device.
+rp_status toto_weights_load(toto_model *model, rp_weights *const *files, uint32_t n_files);
+
+// Loads a folder; `extra` adds tensors to the checkpoint's, or NULL. The family's load calls this.
+rp_status toto_load(rp_device *device, const char *folder, const rp_config *config, rp_precision precision, rp_weights *extra,
+                    rp_model **out);
+
+// ---- forecasters ----
+
+// A tensor that verify reads: `name` as the goldens call it. In the prompt: "prefill.*"; of a decode step: "df" and so on.
+typedef struct toto_tap { const char *name; rp_tensor *tensor; uint32_t part; } toto_tap;
+#define TOTO_MAX_TAPS 64
+
+// One way to decode: paths side by side, how they draw, and its two graphs.
+typedef struct toto_decode {
+    uint32_t paths;                   // C: side by side
+    uint32_t paths_cap;               // of the result
+    uint32_t mode;                    // RP_DRAW_*
+    rp_plan *start_plan, *step_plan;  // first patch, from the prompt; each later one. step_plan NULL: one patch is all
+    rp_recording *start, *step;
+    rp_tensor *start_affine, *step_affine, *start_dist, *step_dist;   // what verify reads
+} toto_decode;
+
+// Inputs of a forecast, packed in this order; the same layout on the host's side and the device's.
+typedef struct toto_inputs {
+    rp_tensor *step;                  // [RP_STEP_WORDS] u32
+    rp_tensor *n_patches, *series_ids;// [B] u32
+    rp_tensor *group_ids;             // [B, V] i32
+    rp_tensor *series, *mask;         // [B, V, N P]
+    rp_tensor *future;                // [B, V, R P]
+} toto_inputs;
+
+typedef struct toto_forecaster {
+    rp_forecaster base;
+    rp_arena arena;                   // graphs and plans
+    uint32_t patches, tokens, rounds; // N; n = N + L; R
+    uint32_t chunk_paths;             // C
+    bool taps_wanted;                 // keep what verify reads
+    bool forced_wanted;               // draws are prescribed
+
+    rp_buffer *host_in, *host_out;    // RP_MEMORY_HOST: inputs packed as on the device, results
+    rp_buffer *state;                 // everything on the device that outlives a graph
+    rp_buffer *activations;
+    uint64_t in_words, out_words;
+
+    toto_inputs in, staged;           // on the device; in host_in
+    rp_tensor *forced;                // [R, S, B, V, P]; NULL unless forced_wanted
+    rp_tensor *rope, *xpos;           // tables, see toto_graph.c
+    uint32_t xpos_zero;
+    rp_tensor **k_prompt, **v_prompt; // for each layer [B, V, n, D]; NULL for space-wise ones
+    rp_tensor *scale_state, *scale_global, *affine, *dist;   // of the prompt's last patch: [B, V, 4], [B, V, 2], [B, V, P, 2], [B, V, P, 4, k]
+
+    rp_plan *prompt_plan, *collect_plan;
+    rp_recording *prompt, *collect;
+    toto_decode sample, mean;
+    toto_tap taps[TOTO_MAX_TAPS];
+    uint32_t n_taps;
+
+    float *scratch;                   // host: one padded input at a time, or the results
+    rp_recording **queue;             // host: the replays of one forecast
+    struct rp_step mirror;            // the host's own step block
+} toto_forecaster;
+
+// Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
+// Buffers may be stand-ins (see toto_forecaster.c): their memory is not touched.
+typedef struct toto_sizes { uint64_t state, activations, in, out; } toto_sizes;
+rp_status toto_build(toto_forecaster *f, toto_sizes *out);
+
+// Fills the tables of rotary angles and xPos powers; once, when the state exists.
+rp_status toto_write_tables(toto_forecaster *f);
+
+rp_status toto_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info);
+rp_status toto_forecaster_create(rp_model *model, const rp_forecaster_config *config, rp_forecaster **out);
+// With prescribed draws (forced) or with intermediate tensors kept (taps): what `reprise verify` needs.
+rp_status toto_forecaster_create_with(rp_model *model, const rp_forecaster_config *config, bool taps, bool forced,
+                                      rp_forecaster **out);
+void toto_forecaster_destroy(rp_forecaster *forecaster);
+
+rp_status toto_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series,
+                        const rp_forecast_config *config, const rp_forecast_result *result);
+
+// The same, one replay at a time: `after` is called when replay `i` of the forecast has ended (0: the prompt) and may read
+// tensors. forced [R, S, B, V, P] float64, or NULL. results [B, V, H, S] as float64.
+typedef rp_status (*toto_after_fn)(void *user, toto_forecaster *f, uint32_t replay);
+rp_status toto_forecast_traced(toto_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
+                               const double *forced, toto_after_fn after, void *user, double *samples);
+
+// Compares the host's step block with the device's. Errors: INTERNAL.
+rp_status toto_check_mirror(toto_forecaster *f);
+
+#endif

@@ -1,0 +1,175 @@
+// Sizing, allocating and recording a Toto forecaster; nothing here runs during a forecast.
+#include <stdlib.h>
+#include <string.h>
+
+#include "toto.h"
+
+#define MB 1048576.0
+
+static uint32_t ceil_div(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
+
+// Kernels count elements in 32 bits; false where one tensor would have more than 2^31.
+static bool countable(const toto_forecaster *f, uint32_t chunk_paths) {
+    const toto_config *c = &((toto_model *)f->base.model)->config;
+    const rp_forecaster_config *sizes = &f->base.config;
+    const double V = sizes->variates, series = sizes->max_batch * V, H = (double)f->rounds * c->patch;
+    double width = 3.0 * c->width;
+    if (width < 2.0 * c->mlp) { width = 2.0 * c->mlp; }
+    if (width < 4.0 * c->patch * c->components) { width = 4.0 * c->patch * c->components; }
+    double most = series * f->tokens * width, other = series * chunk_paths * width;
+    if (most < other) { most = other; }
+    other = series * chunk_paths * f->rounds * c->width;
+    if (most < other) { most = other; }
+    other = series * H * sizes->max_paths;
+    if (most < other) { most = other; }
+    other = series * (2.0 * f->patches * c->patch + H) + 4096;
+    return (most < other ? other : most) < 2147483647.0;
+}
+
+// Fills what follows from the config alone.
+static rp_status size(toto_forecaster *f, rp_model *model, const rp_forecaster_config *config) {
+    const toto_config *c = &((toto_model *)model)->config;
+    f->base.model = model;
+    f->base.config = *config;
+    f->patches = ceil_div(config->max_context, c->patch);
+    f->tokens = f->patches + (((toto_model *)model)->labels != NULL);
+    f->rounds = ceil_div(config->max_horizon, c->patch);
+    if (config->max_context > (1u << 24) || config->max_horizon > (1u << 24) || config->max_paths > (1u << 24) ||
+        config->variates > (1u << 16) || config->max_batch > (1u << 16)) {
+        return rp_fail(model->device, RP_INVALID_ARGUMENT,
+                       "A forecaster takes at most 16777216 steps of context, of horizon and paths, 65536 variates and 65536 series.");
+    }
+    if (!countable(f, 1)) {
+        return rp_fail(model->device, RP_OUT_OF_MEMORY,
+                       "A forecaster of %u series x %u variates with context %u and horizon %u needs tensors of more than 2^31 "
+                       "elements. Create it for fewer series (max_batch) or a shorter context.",
+                       config->max_batch, config->variates, config->max_context, config->max_horizon);
+    }
+    return RP_OK;
+}
+
+// Sizes with so many paths side by side, over stand-in buffers; the arena is emptied again.
+static rp_status measure(toto_forecaster *f, uint32_t chunk_paths, toto_sizes *out) {
+    rp_buffer state = { 0 }, in = { 0 }, result = { 0 };
+    f->state = &state, f->host_in = &in, f->host_out = &result, f->activations = NULL;
+    f->chunk_paths = chunk_paths;
+    rp_status status = toto_build(f, out);
+    f->state = f->host_in = f->host_out = NULL;
+    rp_arena_destroy(&f->arena);
+    return status;
+}
+
+// The most paths side by side that the budget allows; the chunks of a forecast are then made equal.
+static rp_status choose_chunk(toto_forecaster *f, toto_sizes *out) {
+    const rp_forecaster_config *config = &f->base.config;
+    uint64_t budget = config->memory_bytes ? config->memory_bytes : UINT64_MAX;
+    uint32_t low = 1, high = config->max_paths;   // low fits once the first look says so
+    RP_RETURN(measure(f, 1, out));
+    if (out->state + out->activations > budget) {
+        return rp_fail(f->base.model->device, RP_OUT_OF_MEMORY,
+                       "The budget is %.1f MB, but one path of %u series x %u variates with context %u and horizon %u needs %.1f MB. "
+                       "Raise memory_bytes (--memory), or create the forecaster for fewer series or a shorter context.",
+                       (double)budget / MB, config->max_batch, config->variates, config->max_context, config->max_horizon,
+                       (double)(out->state + out->activations) / MB);
+    }
+    while (low < high) {
+        const uint32_t middle = low + (high - low + 1) / 2;
+        toto_sizes sizes = { 0 };
+        bool fits = countable(f, middle);
+        if (fits) { RP_RETURN(measure(f, middle, &sizes)); }
+        if (fits && sizes.state + sizes.activations <= budget) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+        if (low == 1 && high == 1) { break; }
+    }
+    const uint32_t chunks = ceil_div(config->max_paths, low);
+    f->base.info.chunks = chunks;
+    const uint32_t paths = ceil_div(config->max_paths, chunks);
+    RP_RETURN(measure(f, paths, out));
+    f->chunk_paths = paths;
+    f->base.info.chunk_paths = paths;
+    f->base.info.device_bytes = out->state + out->activations;
+    return RP_OK;
+}
+
+rp_status toto_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info) {
+    toto_forecaster f = { .base.info = RP_FORECASTER_INFO_INIT };
+    toto_sizes sizes;
+    rp_status status = size(&f, model, config);
+    if (status == RP_OK) { status = choose_chunk(&f, &sizes); }
+    rp_arena_destroy(&f.arena);
+    *info = f.base.info;
+    return status;
+}
+
+static rp_status allocate(toto_forecaster *f, const toto_sizes *sizes) {
+    rp_device *device = f->base.model->device;
+    const rp_backend *backend = device->backend;
+    const rp_forecaster_config *config = &f->base.config;
+    RP_RETURN(backend->buffer_create(device, sizes->in, RP_MEMORY_HOST, &f->host_in));
+    RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
+    RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
+    RP_RETURN(backend->buffer_create(device, sizes->activations ? sizes->activations : 256, RP_MEMORY_DEVICE, &f->activations));
+    const uint64_t scratch = sizes->in > sizes->out ? sizes->in : sizes->out;
+    f->scratch = malloc(scratch);
+    f->queue = malloc((2 + (size_t)f->base.info.chunks * f->rounds) * sizeof *f->queue);
+    if (f->scratch == NULL || f->queue == NULL || config->max_paths == 0) {
+        return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster.");
+    }
+    return RP_OK;
+}
+
+static rp_status record_decode(rp_device *device, toto_decode *d) {
+    RP_RETURN(device->backend->record(device, d->start_plan, &d->start));
+    return d->step_plan ? device->backend->record(device, d->step_plan, &d->step) : RP_OK;
+}
+
+static rp_status record(toto_forecaster *f) {
+    rp_device *device = f->base.model->device;
+    RP_RETURN(device->backend->record(device, f->prompt_plan, &f->prompt));
+    RP_RETURN(device->backend->record(device, f->collect_plan, &f->collect));
+    RP_RETURN(record_decode(device, &f->sample));
+    return record_decode(device, &f->mean);
+}
+
+rp_status toto_forecaster_create_with(rp_model *model, const rp_forecaster_config *config, bool taps, bool forced,
+                                      rp_forecaster **out) {
+    rp_status status = RP_OK;
+    toto_sizes sizes;
+    *out = NULL;
+    toto_forecaster *f = calloc(1, sizeof *f);
+    if (f == NULL) { return rp_fail(model->device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
+    f->base.info = (rp_forecaster_info)RP_FORECASTER_INFO_INIT;
+    f->taps_wanted = taps;
+    f->forced_wanted = forced;
+    RP_TRY(size(f, model, config));
+    RP_TRY(choose_chunk(f, &sizes));
+    RP_TRY(allocate(f, &sizes));
+    RP_TRY(toto_build(f, &sizes));
+    RP_TRY(toto_write_tables(f));
+    RP_TRY(record(f));
+    *out = &f->base;
+    f = NULL;
+cleanup:
+    if (f != NULL) { toto_forecaster_destroy(&f->base); }
+    return status;
+}
+
+rp_status toto_forecaster_create(rp_model *model, const rp_forecaster_config *config, rp_forecaster **out) {
+    return toto_forecaster_create_with(model, config, false, false, out);
+}
+
+void toto_forecaster_destroy(rp_forecaster *forecaster) {
+    toto_forecaster *f = (toto_forecaster *)forecaster;
+    const rp_backend *backend = f->base.model->device->backend;
+    rp_recording *const recordings[] = { f->prompt, f->collect, f->sample.start, f->sample.step, f->mean.start, f->mean.step };
+    rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
+    for (size_t i = 0; i < sizeof recordings / sizeof *recordings; i++) { backend->recording_destroy(recordings[i]); }
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { backend->buffer_destroy(buffers[i]); }
+    rp_arena_destroy(&f->arena);
+    free(f->scratch);
+    free(f->queue);
+    free(f);
+}

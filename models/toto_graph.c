@@ -1,0 +1,349 @@
+// Toto's three graphs: the prompt pass, a path's first patch, a decode step; and where everything lives. Runs twice for each
+// forecaster: once over stand-in buffers to learn the sizes, once over the real ones.
+#include <math.h>
+#include <stdlib.h>
+
+#include "toto.h"
+
+#define ALIGNMENT ((uint64_t)256)
+#define XPOS_BASE 512.0        // exponents count in 1/512, spec section 3
+
+// A region of one buffer that is being laid out.
+typedef struct region { rp_arena *arena; rp_buffer *buffer; uint64_t used; bool failed; } region;
+
+static rp_tensor *lay(region *r, const char *name, rp_shape shape) {
+    rp_tensor *tensor = rp_tensor_bind(r->arena, name, shape, r->buffer, r->used);
+    if (tensor == NULL) {
+        r->failed = true;
+        return NULL;
+    }
+    r->used = (r->used + rp_tensor_bytes(tensor) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return tensor;
+}
+
+// The same memory under a smaller shape.
+static rp_tensor *view(toto_forecaster *f, const rp_tensor *of, rp_shape shape) {
+    return of ? rp_tensor_bind(&f->arena, of->name, shape, of->buffer, of->offset) : NULL;
+}
+
+static void lay_inputs(toto_forecaster *f, region *r, toto_inputs *in) {
+    const uint32_t B = f->base.config.max_batch, V = f->base.config.variates;
+    const toto_config *c = &((toto_model *)f->base.model)->config;
+    in->step = lay(r, "step block", RP_SHAPE(RP_U32, RP_STEP_WORDS));
+    in->n_patches = lay(r, "patches of each series", RP_SHAPE(RP_U32, B));
+    in->series_ids = lay(r, "series ids", RP_SHAPE(RP_U32, B));
+    in->group_ids = lay(r, "group ids", RP_SHAPE(RP_I32, B, V));
+    in->series = lay(r, "series", RP_SHAPE(RP_F32, B, V, f->patches * c->patch));
+    in->mask = lay(r, "mask", RP_SHAPE(RP_F32, B, V, f->patches * c->patch));
+    in->future = lay(r, "known future", RP_SHAPE(RP_F32, B, V, f->rounds * c->patch));
+}
+
+// ---- building blocks ----
+
+typedef struct builder {
+    toto_forecaster *f;
+    const toto_model *m;
+    const toto_config *c;
+    rp_graph *g;
+    uint32_t B, S, V, n;              // this graph's rows: [B, S, V, n]
+    bool decode;
+    rp_tensor *const *k_suffix, *const *v_suffix;   // decode: for each layer
+} builder;
+
+static uint32_t rows_of(const builder *b) { return b->B * b->S * b->V * b->n; }
+
+static rp_tensor *linear(builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
+                         uint32_t m, uint32_t n, uint32_t k) {
+    const struct rp_linear_params p = { m, n, k, bias != NULL, residual != NULL };
+    rp_tensor *in[] = { x, w, bias, residual }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
+    return out[0];
+}
+
+static rp_tensor *norm(builder *b, const char *label, rp_tensor *x, rp_tensor *scale) {
+    const struct rp_rmsnorm_params p = { rows_of(b), b->c->width, 1e-8f };
+    rp_tensor *in[] = { x, scale }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
+    return out[0];
+}
+
+static float scale_of(uint32_t d) { return (float)(1 / sqrt(d)); }
+
+static rp_tensor *attention_space(builder *b, const char *label, rp_tensor *qkv) {
+    const uint32_t d = toto_head_width(b->c);
+    const struct rp_attn_space_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, scale_of(d), (float)(1 / sqrt(d) - scale_of(d)) };
+    rp_tensor *in[] = { qkv, b->f->in.group_ids }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_ATTN_SPACE, label, &p, sizeof p, in, out);
+    return out[0];
+}
+
+static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, rp_tensor *qkv) {
+    toto_forecaster *f = b->f;
+    const uint32_t d = toto_head_width(b->c), extra = b->m->labels != NULL, R = f->rounds - 1;
+    rp_tensor *k = b->decode ? b->k_suffix[layer] : f->k_prompt[layer], *v = b->decode ? b->v_suffix[layer] : f->v_prompt[layer];
+    const struct rp_rope_kv_params rope = { b->B, b->S, b->V, b->n, b->c->heads, d, b->decode ? R : f->tokens, b->decode, extra,
+                                            f->xpos_zero };
+    rp_tensor *rope_in[] = { qkv, f->rope, f->xpos, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
+    rp_graph_add(b->g, RP_OP_ROPE_KV, label, &rope, sizeof rope, rope_in, rope_out);
+    const struct rp_attn_time_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, f->tokens, b->decode ? R : 0, extra,
+                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)) };
+    rp_tensor *in[] = { rope_out[0], f->k_prompt[layer], f->v_prompt[layer], b->decode ? k : NULL, b->decode ? v : NULL,
+                        f->in.n_patches, f->in.step };
+    rp_tensor *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_ATTN_TIME, label, &p, sizeof p, in, out);
+    return out[0];
+}
+
+static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x) {
+    const toto_layer *w = &b->m->layers[i];
+    const uint32_t D = b->c->width, M = b->c->mlp, rows = rows_of(b);
+#define LABEL(text) rp_arena_format(b->g->arena, "layer %u " text, i)
+    rp_tensor *h = norm(b, LABEL("norm1"), x, w->norm1);
+    rp_tensor *qkv = linear(b, LABEL("qkv"), h, w->qkv_w, w->qkv_b, NULL, rows, 3 * D, D);
+    rp_tensor *a = toto_layer_is_space(b->c, i) ? attention_space(b, LABEL("space attention"), qkv)
+                                                : attention_time(b, LABEL("time attention"), i, qkv);
+    x = linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D);
+    h = norm(b, LABEL("norm2"), x, w->norm2);
+    h = linear(b, LABEL("mlp in"), h, w->w12_w, w->w12_b, NULL, rows, 2 * M, D);
+    const struct rp_silu_mul_params gate = { rows, M };
+    rp_tensor *in[] = { h }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_SILU_MUL, LABEL("mlp gate"), &gate, sizeof gate, in, out);
+    return linear(b, LABEL("mlp out"), out[0], w->w3_w, w->w3_b, x, rows, D, M);
+#undef LABEL
+}
+
+// Last tokens [rows, D] -> distribution parameters [rows, P, 4, k], into `dist` or a new activation.
+static rp_tensor *head(builder *b, rp_tensor *last, uint32_t rows, rp_tensor *dist) {
+    const uint32_t outputs = b->c->parts * b->c->components;
+    rp_tensor *raw = linear(b, "head", last, b->m->head_w, b->m->head_b, NULL, rows, b->c->patch * outputs, b->c->width);
+    const struct rp_mixture_params p = { rows * b->c->patch, b->c->components, b->c->parts };
+    rp_tensor *in[] = { raw }, *out[] = { dist };
+    rp_graph_add(b->g, RP_OP_MIXTURE, "distribution", &p, sizeof p, in, out);
+    return out[0];
+}
+
+static void tap(toto_forecaster *f, const char *name, rp_tensor *tensor) {
+    if (!f->taps_wanted || tensor == NULL || name == NULL || f->n_taps == TOTO_MAX_TAPS) { return; }
+    tensor->keep = true;
+    f->taps[f->n_taps++] = (toto_tap){ name, tensor, 0 };
+}
+
+static void advance(builder *b, uint32_t what, uint32_t chunk_paths) {
+    const struct rp_advance_params p = { what, chunk_paths };
+    rp_tensor *in[] = { b->f->in.step }, *out[] = { b->f->in.step };
+    rp_graph_add(b->g, RP_OP_ADVANCE, what == RP_ADVANCE_CHUNK ? "next chunk" : "advance", &p, sizeof p, in, out);
+}
+
+static void copy(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to, uint64_t words) {
+    const struct rp_copy_params p = { (uint32_t)words };
+    rp_tensor *in[] = { from }, *out[] = { to };
+    rp_graph_add(g, RP_OP_COPY, label, &p, sizeof p, in, out);
+}
+
+// ---- the graphs ----
+
+// Inputs to the device, statistics, every layer over the whole prompt, the distribution of the first patch.
+static rp_graph *build_prompt(toto_forecaster *f, const toto_model *m) {
+    const toto_config *c = &m->config;
+    rp_graph *g = rp_graph_create(m->base.device, &f->arena, "prompt");
+    if (g == NULL) { return NULL; }
+    builder b = { .f = f, .m = m, .c = c, .g = g, .B = f->base.config.max_batch, .S = 1, .V = f->base.config.variates, .n = f->patches };
+    copy(g, "inputs", view(f, f->staged.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)),
+         view(f, f->in.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)), f->in_words);
+    const struct rp_scaler_params p = { b.B, b.V, f->patches, c->patch, c->scaler, c->clamp, c->factor };
+    rp_tensor *in[] = { f->in.series, f->in.mask, f->in.n_patches };
+    rp_tensor *out[] = { NULL, f->affine, NULL, f->scale_state, f->scale_global };
+    rp_graph_add(g, RP_OP_SCALER, "scaler", &p, sizeof p, in, out);
+    tap(f, "prefill.scaled_input", out[0]);
+    rp_tensor *x = linear(&b, "patch embedding", out[0], m->embed_w, m->embed_b, NULL, rows_of(&b), c->width, c->patch);
+    if (m->labels != NULL) {
+        const struct rp_prepend_label_params lp = { b.B, b.V, f->patches, c->width };
+        rp_tensor *lin[] = { x, m->labels, f->in.step }, *lout[] = { NULL };
+        rp_graph_add(g, RP_OP_PREPEND_LABEL, "variate labels", &lp, sizeof lp, lin, lout);
+        x = lout[0];
+    }
+    b.n = f->tokens;
+    tap(f, "prefill.embed", x);
+    for (uint32_t i = 0; i < c->layers; i++) {
+        x = layer(&b, i, x);
+        tap(f, rp_arena_format(&f->arena, "prefill.layer%u", i), x);
+    }
+    const struct rp_gather_last_params gp = { b.B, b.V, f->tokens, c->width, m->labels != NULL };
+    rp_tensor *gin[] = { x, f->in.n_patches }, *gout[] = { NULL };
+    rp_graph_add(g, RP_OP_GATHER_LAST, "last token", &gp, sizeof gp, gin, gout);
+    head(&b, gout[0], b.B * b.V, f->dist);
+    return g;
+}
+
+static void draw(builder *b, const toto_decode *d, rp_tensor *dist, rp_tensor *affine, bool one_dist, rp_tensor *patch,
+                 rp_tensor *result) {
+    const toto_forecaster *f = b->f;
+    const uint32_t H = f->rounds * b->c->patch;
+    const struct rp_draw_params p = { b->B, b->S, b->V, b->c->patch, b->c->components, d->mode, one_dist, H, d->paths_cap };
+    rp_tensor *in[] = { dist, affine, f->in.future, d->mode == RP_DRAW_FORCED ? f->forced : NULL, f->in.series_ids, f->in.step };
+    rp_tensor *out[] = { patch, result };
+    rp_graph_add(b->g, RP_OP_DRAW, "draw", &p, sizeof p, in, out);
+}
+
+// What each path owns; laid out for C paths, seen through narrower views in mean mode.
+typedef struct path_state { rp_tensor *scale, *patch, **k, **v, *result; } path_state;
+
+// The first patch of every path, from the prompt's one distribution.
+static rp_graph *build_start(builder b, const toto_decode *d, const path_state *s) {
+    toto_forecaster *f = b.f;
+    b.g = rp_graph_create(b.m->base.device, &f->arena, d->mode == RP_DRAW_MEAN ? "start, mean" : "start");
+    if (b.g == NULL) { return NULL; }
+    advance(&b, RP_ADVANCE_CHUNK, d->paths);
+    if (f->rounds > 1) {
+        const struct rp_broadcast_params p = { b.B, b.S, b.V, 8 };   // 4 float64
+        rp_tensor *in[] = { f->scale_state }, *out[] = { s->scale };
+        rp_graph_add(b.g, RP_OP_BROADCAST, "scaler state of each path", &p, sizeof p, in, out);
+    }
+    draw(&b, d, f->dist, f->affine, true, s->patch, s->result);
+    advance(&b, RP_ADVANCE_STEP, 0);
+    return b.g;
+}
+
+// One more patch of every path.
+static rp_graph *build_step(builder b, toto_decode *d, const path_state *s) {
+    toto_forecaster *f = b.f;
+    const toto_config *c = b.c;
+    b.g = rp_graph_create(b.m->base.device, &f->arena, d->mode == RP_DRAW_MEAN ? "step, mean" : "step");
+    if (b.g == NULL) { return NULL; }
+    const struct rp_scale_step_params p = { b.B, b.S, b.V, c->patch, c->scaler, c->clamp, c->factor };
+    rp_tensor *in[] = { s->patch, s->scale, f->scale_global }, *out[] = { NULL, NULL, s->scale };
+    rp_graph_add(b.g, RP_OP_SCALE_STEP, "scaler", &p, sizeof p, in, out);
+    rp_tensor *x = linear(&b, "patch embedding", out[0], b.m->embed_w, b.m->embed_b, NULL, rows_of(&b), c->width, c->patch);
+    for (uint32_t i = 0; i < c->layers; i++) { x = layer(&b, i, x); }
+    rp_tensor *dist = head(&b, x, rows_of(&b), NULL);
+    if (f->taps_wanted && dist != NULL && out[1] != NULL) {
+        dist->keep = out[1]->keep = true;
+        d->step_dist = dist, d->step_affine = out[1];
+    }
+    draw(&b, d, dist, out[1], false, s->patch, s->result);
+    advance(&b, RP_ADVANCE_STEP, 0);
+    return b.g;
+}
+
+static rp_status plan(rp_graph *g, rp_device *device, rp_buffer *activations, rp_plan **out, uint64_t *most) {
+    if (g == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
+    RP_RETURN(rp_plan_create(g, out));
+    rp_plan_bind(g, *out, activations);
+    if ((*out)->activation_bytes > *most) { *most = (*out)->activation_bytes; }
+    return RP_OK;
+}
+
+static rp_status build_decode(toto_forecaster *f, toto_decode *d, const path_state *whole, uint64_t *most) {
+    toto_model *m = (toto_model *)f->base.model;
+    const toto_config *c = &m->config;
+    const uint32_t B = f->base.config.max_batch, V = f->base.config.variates, L = c->layers, R = f->rounds - 1, C = d->paths;
+    rp_arena *a = &f->arena;
+    path_state s = { .scale = view(f, whole->scale, RP_SHAPE(RP_F64, B, C, V, 4)),
+                     .patch = view(f, whole->patch, RP_SHAPE(RP_F32, B, C, V, c->patch)),
+                     .result = view(f, whole->result, RP_SHAPE(RP_F32, B, V, f->rounds * c->patch, d->paths_cap)),
+                     .k = rp_arena_alloc(a, L * sizeof(rp_tensor *)), .v = rp_arena_alloc(a, L * sizeof(rp_tensor *)) };
+    if (s.k == NULL || s.v == NULL) { return rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
+    for (uint32_t i = 0; i < L; i++) {
+        s.k[i] = view(f, whole->k[i], RP_SHAPE(RP_F32, B, C, V, R, c->width));
+        s.v[i] = view(f, whole->v[i], RP_SHAPE(RP_F32, B, C, V, R, c->width));
+    }
+    builder b = { .f = f, .m = m, .c = c, .B = B, .S = C, .V = V, .n = 1, .decode = true, .k_suffix = s.k, .v_suffix = s.v };
+    d->start_dist = f->dist, d->start_affine = f->affine;
+    RP_RETURN(plan(build_start(b, d, &s), m->base.device, f->activations, &d->start_plan, most));
+    d->step_plan = NULL;
+    if (R == 0) { return RP_OK; }
+    return plan(build_step(b, d, &s), m->base.device, f->activations, &d->step_plan, most);
+}
+
+// The device's state in one buffer, in this order.
+static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
+    toto_model *m = (toto_model *)f->base.model;
+    const toto_config *c = &m->config;
+    const rp_forecaster_config *sizes = &f->base.config;
+    const uint32_t B = sizes->max_batch, V = sizes->variates, C = f->chunk_paths, P = c->patch, D = c->width, n = f->tokens;
+    const uint32_t R = f->rounds - 1, half = toto_head_width(c) / 2, positions = n + f->rounds, L = c->layers;
+    region r = { &f->arena, f->state, 0, false };
+    lay_inputs(f, &r, &f->in);
+    f->in_words = r.used / 4;
+    f->rope = lay(&r, "rotary angles", RP_SHAPE(RP_F32, positions, half, 2));
+    f->xpos_zero = positions / 2 + 1;
+    f->xpos = lay(&r, "xpos powers", RP_SHAPE(RP_F32, 2 * f->xpos_zero + 1, half));
+    f->scale_state = lay(&r, "scaler state", RP_SHAPE(RP_F64, B, V, 4));
+    f->scale_global = lay(&r, "prompt statistics", RP_SHAPE(RP_F64, B, V, 2));
+    f->affine = lay(&r, "loc and scale", RP_SHAPE(RP_F32, B, V, P, 2));
+    f->dist = lay(&r, "first distribution", RP_SHAPE(RP_F32, B, V, P, 4, c->components));
+    f->k_prompt = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
+    f->v_prompt = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
+    s->k = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
+    s->v = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
+    r.failed = r.failed || !f->k_prompt || !f->v_prompt || !s->k || !s->v;
+    for (uint32_t i = 0; i < L && !r.failed; i++) {
+        if (toto_layer_is_space(c, i)) { continue; }
+        f->k_prompt[i] = lay(&r, "prompt keys", RP_SHAPE(RP_F32, B, V, n, D));
+        f->v_prompt[i] = lay(&r, "prompt values", RP_SHAPE(RP_F32, B, V, n, D));
+        if (R == 0) { continue; }
+        s->k[i] = lay(&r, "path keys", RP_SHAPE(RP_F32, B, C, V, R, D));
+        s->v[i] = lay(&r, "path values", RP_SHAPE(RP_F32, B, C, V, R, D));
+    }
+    s->scale = lay(&r, "scaler state of each path", RP_SHAPE(RP_F64, B, C, V, 4));
+    s->patch = lay(&r, "last patch", RP_SHAPE(RP_F32, B, C, V, P));
+    s->result = lay(&r, "result", RP_SHAPE(RP_F32, B, V, f->rounds * P, sizes->max_paths));
+    f->forced = f->forced_wanted ? lay(&r, "prescribed draws", RP_SHAPE(RP_F32, f->rounds, sizes->max_paths, B, V, P)) : NULL;
+    *bytes = r.used;
+    return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;
+}
+
+rp_status toto_build(toto_forecaster *f, toto_sizes *out) {
+    toto_model *m = (toto_model *)f->base.model;
+    rp_device *device = m->base.device;
+    path_state s = { 0 };
+    *out = (toto_sizes){ 0 };
+    f->n_taps = 0;
+    RP_RETURN(lay_state(f, &s, &out->state));
+    region staged = { &f->arena, f->host_in, 0, false };
+    lay_inputs(f, &staged, &f->staged);
+    out->in = staged.used;
+    out->out = rp_tensor_bytes(s.result);
+    f->out_words = out->out / 4;
+    if (staged.failed) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster."); }
+
+    RP_RETURN(plan(build_prompt(f, m), device, f->activations, &f->prompt_plan, &out->activations));
+    f->sample = (toto_decode){ .paths = f->chunk_paths, .paths_cap = f->base.config.max_paths,
+                               .mode = f->forced_wanted ? RP_DRAW_FORCED : RP_DRAW_SAMPLE };
+    RP_RETURN(build_decode(f, &f->sample, &s, &out->activations));
+    f->mean = (toto_decode){ .paths = 1, .paths_cap = 1, .mode = RP_DRAW_MEAN };
+    RP_RETURN(build_decode(f, &f->mean, &s, &out->activations));
+
+    rp_graph *collect = rp_graph_create(device, &f->arena, "collect");
+    if (collect == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
+    rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
+    copy(collect, "results", view(f, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to, f->out_words);
+    return plan(collect, device, f->activations, &f->collect_plan, &out->activations);
+}
+
+// ---- tables: float64 from the spec's float32 constants, rounded once to what the device keeps ----
+
+rp_status toto_write_tables(toto_forecaster *f) {
+    toto_model *m = (toto_model *)f->base.model;
+    rp_device *device = m->base.device;
+    const uint32_t d = toto_head_width(&m->config), half = d / 2;
+    const uint32_t positions = f->rope->shape[0], exponents = f->xpos->shape[0];
+    double *table = malloc(((size_t)positions * 2 + exponents) * half * sizeof *table), *power = table + (size_t)positions * half * 2;
+    if (table == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while making the rotary tables."); }
+    for (uint32_t i = 0; i < half; i++) {
+        const float even = (float)(2 * i);
+        const float theta = 1.0f / (float)pow(10000.0, (double)(even / (float)d));
+        const float base = (even + (float)(0.4 * d)) / (float)(1.4 * d);
+        for (uint32_t t = 0; t < positions; t++) {
+            table[((size_t)t * half + i) * 2] = cos(t * (double)theta);
+            table[((size_t)t * half + i) * 2 + 1] = sin(t * (double)theta);
+        }
+        for (uint32_t e = 0; e < exponents; e++) {
+            power[(size_t)e * half + i] = pow((double)base, ((double)e - f->xpos_zero) / XPOS_BASE);
+        }
+    }
+    rp_status status = device->backend->write(f->state, f->rope->offset, RP_F32, table, RP_F64, (uint64_t)positions * half * 2);
+    if (status == RP_OK) { status = device->backend->write(f->state, f->xpos->offset, RP_F32, power, RP_F64, (uint64_t)exponents * half); }
+    free(table);
+    return status;
+}

@@ -1,0 +1,51 @@
+// attn_space: one group, groups mixed, each variate alone, more variates than a tile.
+#include "attention.h"
+
+static const struct { const char *name; struct rp_attn_space_params p; uint32_t groups; bool steep; } cases[] = {
+    { "one variate", { 1, 1, 1, 1, 1, 1, 0 }, 1, false },
+    { "one group", { 2, 1, 5, 3, 2, 8, 0 }, 1, false },
+    { "mixed groups", { 2, 3, 7, 2, 3, 6, 0 }, 3, false },
+    { "mixed groups, head 64", { 1, 2, 9, 2, 2, 64, 0 }, 3, false },
+    { "each alone", { 1, 2, 4, 2, 1, 16, 0 }, 1000000, false },
+    { "64 variates", { 1, 1, 64, 1, 2, 8, 0 }, 1, true },
+    { "130 variates, mixed", { 1, 1, 130, 2, 1, 12, 0 }, 2, true },
+};
+
+static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)output, (void)index, (void)ref;
+    TEST_PARAMS(c, attn_space);
+    return attention_tolerance(p->head_width, c->extra[0], p->variates, magnitude);
+}
+
+// The values alone: every third run of D numbers.
+static void absolute(test_case *c) {
+    TEST_PARAMS(c, attn_space);
+    const uint64_t D = (uint64_t)p->heads * p->head_width;
+    float *qkv = c->tensor[0].data;
+    for (uint64_t i = 0; i < c->tensor[0].count; i++) {
+        if (i / D % 3 == 2) { qkv[i] = fabsf(qkv[i]); }
+    }
+}
+
+bool test_case_attn_space(test_case *c, uint32_t index) {
+    TEST_TABLE(c, index);
+    struct rp_attn_space_params *p = (void *)c->params;
+    p->scale = 1 / sqrtf((float)p->head_width);
+    const uint64_t rows = (uint64_t)p->batch * p->paths * p->variates, D = (uint64_t)p->heads * p->head_width;
+    const float range = cases[index].steep ? 3 : 1;
+    const uint64_t count = rows * p->tokens * 3 * D;
+    float *qkv = test_uniform(c, 0, count, -range, range);
+    c->extra[0] = score_bound(qkv, count, qkv, count, p->head_width, (double)p->scale);
+    for (uint64_t i = 0; i < count; i++) {                  // outliers among the values
+        if (i / D % 3 == 2 && test_below(c, 20) == 0) { qkv[i] = test_below(c, 2) ? -0.0f : 1e6f; }
+    }
+    int32_t *ids = test_i32(c, 1, (uint64_t)p->batch * p->variates);
+    for (uint32_t i = 0; i < p->batch * p->variates; i++) {
+        const uint32_t groups = cases[index].groups;
+        ids[i] = groups > 1000 ? (int32_t)i - 2 : (int32_t)test_below(c, groups) - 1;   // negative numbers are group numbers too
+    }
+    test_output(c, 2, rows * p->tokens * D);
+    c->tolerance = tolerance;
+    c->absolute = absolute;
+    return true;
+}

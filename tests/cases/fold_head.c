@@ -1,0 +1,33 @@
+// fold_head: float64 sums, rounded once.
+#include "../case.h"
+
+static const struct { const char *name; struct rp_fold_head_params p; } cases[] = {
+    { "one element", { 1, 1, 1 } },
+    { "odd sizes", { 3, 37, 12 } },
+    { "a whole group and more", { 2, 96, 20 } },
+};
+
+// One rounding to float32 (one ulp where a device emulates float64 by pairs) and sums good to 1e-12 of their |terms|.
+static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)c, (void)output, (void)index;
+    return 2 * U32ROUND * fabs(ref) + 1e-12 * magnitude;
+}
+
+static void absolute(test_case *c) {
+    for (uint32_t i = 0; i < 4; i++) { test_make_absolute(c, i); }
+}
+
+bool test_case_fold_head(test_case *c, uint32_t index) {
+    TEST_TABLE(c, index);
+    TEST_PARAMS(c, fold_head);
+    const uint64_t P = p->patch_size, D = p->width, outputs = p->outputs;
+    test_uniform(c, 0, P * D * D, -1, 1);
+    test_uniform(c, 1, P * D, -1, 1);
+    test_uniform(c, 2, outputs * D, -1, 1);
+    test_uniform(c, 3, outputs, -1, 1);
+    test_output(c, 4, P * outputs * D);
+    test_output(c, 5, P * outputs);
+    c->tolerance = tolerance;
+    c->absolute = absolute;
+    return true;
+}

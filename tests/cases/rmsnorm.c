@@ -1,0 +1,35 @@
+// rmsnorm: rows shorter and longer than the group, rows of zeros (eps alone), outliers.
+#include "../case.h"
+
+static const struct { const char *name; struct rp_rmsnorm_params p; bool spice; } cases[] = {
+    { "one element", { 1, 1, 1e-8f }, false },
+    { "no rows", { 0, 8, 1e-8f }, false },
+    { "width 5", { 3, 5, 1e-8f }, false },
+    { "width 64", { 7, 64, 1e-8f }, false },
+    { "width 65, outliers", { 9, 65, 1e-8f }, true },
+    { "width 768", { 33, 768, 1e-8f }, false },
+    { "width 771, outliers", { 4, 771, 1e-5f }, true },
+};
+
+// All terms are positive: the mean's relative error is one rounding for each addition of a lane (width / 64), six of the
+// halving and one of the square, halved by the root; then eps, root, quotient (at most 2.5 ulp each) and two products.
+static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)output, (void)index, (void)magnitude;
+    TEST_PARAMS(c, rmsnorm);
+    return ((ceil(p->width / 64.0) + 9) / 2 + 12) * U32ROUND * fabs(ref) + FLUSH;
+}
+
+bool test_case_rmsnorm(test_case *c, uint32_t index) {
+    TEST_TABLE(c, index);
+    TEST_PARAMS(c, rmsnorm);
+    float *x = test_uniform(c, 0, (uint64_t)p->rows * p->width, -2, 2);
+    if (cases[index].spice) {
+        test_spice(c, 0);
+        memset(x, 0, p->width * sizeof *x);
+        for (uint32_t i = 0; i < p->width; i++) { x[p->width + i] = 1e-4f * (float)test_random(c); }   // of the size of eps
+    }
+    test_uniform(c, 1, p->width, -1.5f, 1.5f);
+    test_output(c, 2, (uint64_t)p->rows * p->width);
+    c->tolerance = tolerance;
+    return true;
+}

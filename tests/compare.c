@@ -1,0 +1,64 @@
+// Element by element, written so that NaN fails.
+#include "case.h"
+
+static double default_tolerance(const test_case *c, double ref) {
+    switch (test_tolerance_of(c->op)) {
+    case TOL_EXACT: return 0;
+    case TOL_POINT: return 16 * U32ROUND * fabs(ref) + FLUSH;   // eight functions or operations of 1 ulp (2 roundings) each
+    case TOL_REDUCE: break;
+    }
+    fail_msg("%s: an op of column TOL_REDUCE needs a tolerance of its own", c->name);
+    return 0;
+}
+
+// err/tol: 0 when equal, also where the tolerance is 0; NaN when either is NaN and they do not both stand for one.
+static double ratio(double got, double ref, double tol) {
+    if (got == ref && (tol > 0 || signbit(got) == signbit(ref))) { return 0; }
+    return tol > 0 ? fabs(got - ref) / tol : INFINITY;
+}
+
+void test_compare(test_score *score, const test_case *c, const char *mode, const test_result *got, const test_result *ref,
+                  const test_result *magnitude) {
+    double worst = -1, worst_tol = 0;
+    uint64_t at = 0, failed = 0, compared = 0;
+    uint32_t output = 0;
+    for (uint32_t o = 0; o < rp_op_table[c->op].n_out; o++) {
+        for (uint64_t i = 0; i < ref->count[o]; i++) {
+            const double r = ref->value[o][i], m = magnitude && magnitude->value[o] ? magnitude->value[o][i] : fabs(r);
+            const double tol = c->tolerance ? c->tolerance(c, o, i, r, m) : default_tolerance(c, r);
+            compared++;
+            if (isinf(tol)) {
+                score->ignored++;
+                if (!isnan(got->value[o][i])) { continue; }
+            }
+            const double e = ratio(got->value[o][i], r, tol);
+            if (!(e <= 1)) { failed++; }
+            if (!(e <= worst)) {
+                if (!isnan(worst)) { worst = e, worst_tol = tol, at = i, output = o; }
+            }
+        }
+    }
+    score->compared += compared;
+    score->failed += failed;
+    if (compared > 0 && !(worst <= score->worst)) {
+        score->worst = worst;
+        snprintf(score->where, sizeof score->where, "%s, %s, output %u, index %llu", c->name, mode, output, (unsigned long long)at);
+    }
+    if (failed > 0) {
+        printf("  FAIL %s '%s', %s: %llu of %llu out of tolerance, worst output %u index %llu: got %.9g, want %.9g, tol %.3g, "
+               "err/tol %.3g\n", rp_op_table[c->op].name, c->name, mode, (unsigned long long)failed, (unsigned long long)compared,
+               output, (unsigned long long)at, got->value[output][at], ref->value[output][at], worst_tol, worst);
+    }
+}
+
+void test_same_bits(test_score *score, const test_case *c, const char *mode, const test_result *a, const test_result *b) {
+    for (uint32_t o = 0; o < rp_op_table[c->op].n_out; o++) {
+        for (uint64_t i = 0; i < a->count[o]; i++) {
+            if (memcmp(&a->value[o][i], &b->value[o][i], sizeof(double)) == 0) { continue; }
+            printf("  FAIL %s '%s', %s: not the bits of a direct run, output %u index %llu: %.17g, direct %.17g\n",
+                   rp_op_table[c->op].name, c->name, mode, o, (unsigned long long)i, a->value[o][i], b->value[o][i]);
+            score->failed++;
+            return;
+        }
+    }
+}
