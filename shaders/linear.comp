@@ -1,4 +1,5 @@
 // kernel linear_f32
+// kernel linear_f32_cpu -DCPU=1
 // kernel linear_f32_skinny -DSKINNY=1
 // linear: y = x w^T (+ bias) (+ residual), 64 x 64 results a workgroup through shared memory, or few rows without it.
 // Sums are those of core/op_params.h in every variant: chunks of RP_LINEAR_CHUNK from 0, then the chunks, ascending.
@@ -6,7 +7,16 @@
 #define PARAMS rp_linear_params
 #include "common.glsl"
 
-layout(local_size_x = RP_GROUP_LINEAR) in;
+#ifdef CPU
+#ifndef CR
+#define CR 8
+#define CC 8
+#endif
+#define GROUP (RP_LINEAR_M * RP_LINEAR_N / (CR * CC))
+#else
+#define GROUP RP_GROUP_LINEAR
+#endif
+layout(local_size_x = GROUP) in;
 
 // Four elements of row `row` of a [rows, k] matrix from `at` on, 0 beyond its ends. `fast`: rows begin at multiples of 16
 // bytes and hold whole vec4s.
@@ -82,6 +92,63 @@ void main() {
     if (first_column + column >= p.n) { return; }
     [[unroll]] for (uint r = 0; r < per; r++) {
         if (lane * per + r < p.m) { finish(lane * per + r, first_column + column, total[r]); }
+    }
+}
+
+#elif defined(CPU)
+// For devices that are CPUs: shared memory is no faster than any other there, and what counts is how many products one load
+// serves. Invocation (tr, tc) makes CR rows from CR tr on and CC columns from CC tc on.
+void main() {
+    uint i = gl_LocalInvocationID.x;
+    uint tr = i / (RP_LINEAR_N / CC), tc = i % (RP_LINEAR_N / CC);
+    uint first_row = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * RP_LINEAR_M + tr * CR;
+    uint first_column = gl_WorkGroupID.x * RP_LINEAR_N + tc * CC;
+    if (first_row >= p.m || first_column >= p.n) { return; }
+    bool fast = is_fast(address[0]) && is_fast(address[1]);
+    InVec4s x = InVec4s(address[0]), w = InVec4s(address[1]);
+
+    float total[CR][CC], acc[CR][CC];
+    uint x_at[CR], w_at[CC];                             // rows; beyond the last one the last again, never stored
+    [[unroll]] for (uint r = 0; r < CR; r++) { x_at[r] = min(first_row + r, p.m - 1) * p.k / 4; }
+    [[unroll]] for (uint c = 0; c < CC; c++) { w_at[c] = min(first_column + c, p.n - 1) * p.k / 4; }
+    [[unroll]] for (uint r = 0; r < CR; r++) {
+        [[unroll]] for (uint c = 0; c < CC; c++) { total[r][c] = 0.0; }
+    }
+    for (uint begin = 0; begin < p.k; begin += RP_LINEAR_CHUNK) {
+        uint end = min(begin + RP_LINEAR_CHUNK, p.k);
+        [[unroll]] for (uint r = 0; r < CR; r++) {
+            [[unroll]] for (uint c = 0; c < CC; c++) { acc[r][c] = 0.0; }
+        }
+        for (uint at = begin; at < end; at += 4) {
+            vec4 a[CR];
+            if (fast) {
+                [[unroll]] for (uint r = 0; r < CR; r++) { a[r] = x.v[x_at[r] + at / 4]; }
+            } else {
+                [[unroll]] for (uint r = 0; r < CR; r++) { a[r] = load4(address[0], false, min(first_row + r, p.m - 1), p.m, at); }
+            }
+            [[unroll]] for (uint c = 0; c < CC; c++) {
+                vec4 b;
+                if (fast) {
+                    b = w.v[w_at[c] + at / 4];
+                } else {
+                    b = load4(address[1], false, min(first_column + c, p.n - 1), p.n, at);
+                }
+                [[unroll]] for (uint r = 0; r < CR; r++) {
+                    acc[r][c] = fma(a[r].x, b.x, acc[r][c]);
+                    acc[r][c] = fma(a[r].y, b.y, acc[r][c]);
+                    acc[r][c] = fma(a[r].z, b.z, acc[r][c]);
+                    acc[r][c] = fma(a[r].w, b.w, acc[r][c]);
+                }
+            }
+        }
+        [[unroll]] for (uint r = 0; r < CR; r++) {
+            [[unroll]] for (uint c = 0; c < CC; c++) { total[r][c] += acc[r][c]; }
+        }
+    }
+    [[unroll]] for (uint r = 0; r < CR; r++) {
+        [[unroll]] for (uint c = 0; c < CC; c++) {
+            if (first_row + r < p.m && first_column + c < p.n) { finish(first_row + r, first_column + c, total[r][c]); }
+        }
     }
 }
 
