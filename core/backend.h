@@ -9,11 +9,13 @@
 // A graph made ready to run: activations placed, launches described, dependencies found. Lives in the graph's arena.
 typedef struct rp_plan {
     const char *name;
+    const rp_graph *graph;         // what it was made from
     uint32_t n_launches;
     rp_launch *launches;
     uint32_t **deps;               // deps[i]: launches that must end before i starts; no transitive ones
     uint32_t *n_deps;
     uint64_t activation_bytes;     // of the one activation buffer
+    rp_cost *costs;                // of each launch
     rp_cost cost;                  // of the whole graph
 } rp_plan;
 

@@ -3,8 +3,8 @@
 // the last place of the true result), which tests/op_math.c measures against float64 with fused and with unfused RP_FMA.
 //
 // Shaders (RP_GLSL defined) may run fma as a product and a sum, flush subnormals, contract and reorder. So every reduction
-// below is exact without any of them, fma is written out where it is meant, and RP_PRECISE marks the two places that must
-// not be simplified. Polynomials interpolate the function at Chebyshev points, coefficients rounded to float32.
+// below is exact without any of them, fma is written out where it is meant, and RP_PRECISE marks the one place that asks
+// for the rounding error of a sum. Polynomials interpolate the function at Chebyshev points, coefficients rounded to float32.
 #ifndef RP_OP_MATH_H
 #define RP_OP_MATH_H
 
@@ -102,12 +102,10 @@ RP_FN float rp_expm1_small(float r) {
     return RP_FMA(r * r, q, r);
 }
 
-// x - n ln 2, n = round(x / ln 2). The first product and difference are exact. Written with precise operators, since Mesa takes
-// fma apart, precise or not, and then folds the two products with n into one, which costs |x| roundings.
+// x - n ln 2, n = round(x / ln 2).
 RP_FN float rp_reduce_ln2(float x, float n) {
-    RP_PRECISE float whole = n * RP_LN2_HI;
-    RP_PRECISE float high = x - whole;
-    return RP_FMA(n, -RP_LN2_LO, high);
+    RP_PRECISE float high = x - n * RP_LN2_HI;         // product and difference are exact; precise, since Mesa otherwise
+    return RP_FMA(n, -RP_LN2_LO, high);                // joins both products into n (hi + lo), which loses lo
 }
 RP_FN float rp_round_ln2(float x) { return RP_FLOOR(RP_FMA(x, RP_LOG2_E, 0.5f)); }
 

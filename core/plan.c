@@ -67,23 +67,20 @@ static rp_binding binding_of(const rp_tensor *tensor) {
     return (rp_binding){ tensor->buffer, tensor->offset, rp_tensor_bytes(tensor) };
 }
 
-static void describe(const rp_node *node, rp_launch *launch, rp_cost *cost) {
+static void describe(const rp_node *node, rp_launch *launch, rp_cost *own) {
     const rp_op_info *info = &rp_op_table[node->op];
     launch->op = node->op;
     launch->label = node->label;
     launch->n_in = info->n_in;
     launch->n_bindings = info->n_in + info->n_out;
     memcpy(launch->params, node->params, sizeof launch->params);
-    rp_cost own = { 0, 0 };
     for (uint32_t i = 0; i < launch->n_bindings; i++) {
         const rp_tensor *tensor = i < info->n_in ? node->in[i] : node->out[i - info->n_in];
         launch->binding[i] = binding_of(tensor);
-        own.bytes += launch->binding[i].bytes;
+        own->bytes += launch->binding[i].bytes;
     }
     info->launch(node, launch);
-    info->cost(node, &own);
-    cost->bytes += own.bytes;
-    cost->flops += own.flops;
+    info->cost(node, own);
 }
 
 static bool overlap(const rp_binding *a, const rp_binding *b) {
@@ -139,15 +136,22 @@ rp_status rp_plan_create(rp_graph *graph, rp_plan **out) {
     RP_RETURN(graph->status);
     rp_plan *plan = rp_arena_alloc(graph->arena, sizeof *plan);
     rp_launch *launches = rp_arena_alloc(graph->arena, (graph->n_nodes + 1) * sizeof *launches);
-    if (plan == NULL || launches == NULL) {
+    rp_cost *costs = rp_arena_alloc(graph->arena, (graph->n_nodes + 1) * sizeof *costs);
+    if (plan == NULL || launches == NULL || costs == NULL) {
         return rp_fail(graph->device, RP_OUT_OF_MEMORY, "Host memory ran out while planning '%s'.", graph->name);
     }
     plan->name = graph->name;
+    plan->graph = graph;
     plan->launches = launches;
+    plan->costs = costs;
     plan->n_launches = graph->n_nodes;
     find_lifetimes(graph);
     RP_RETURN(place_activations(graph, &plan->activation_bytes));
-    for (uint32_t i = 0; i < graph->n_nodes; i++) { describe(&graph->nodes[i], &launches[i], &plan->cost); }
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        describe(&graph->nodes[i], &launches[i], &costs[i]);
+        plan->cost.bytes += costs[i].bytes;
+        plan->cost.flops += costs[i].flops;
+    }
     RP_RETURN(find_dependencies(graph, plan));
     *out = plan;
     return RP_OK;

@@ -19,6 +19,8 @@ typedef struct rp_family {
     // The config is complete and ours; what it says is not checked yet.
     rp_status (*forecast)(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series,
                           const rp_forecast_config *config, const rp_forecast_result *result);
+    // The plans that a forecast replays, in order of first use; returns how many there are.
+    uint32_t (*plans)(const rp_forecaster *forecaster, const rp_plan **out, uint32_t cap);
 } rp_family;
 
 // The first member of every family's model and forecaster.

@@ -61,6 +61,17 @@ static rp_status load(rp_device *device, const char *folder, const rp_config *co
     return toto_load(device, folder, config, precision, NULL, out);
 }
 
+static uint32_t plans(const rp_forecaster *forecaster, const rp_plan **out, uint32_t cap) {
+    const toto_forecaster *f = (const toto_forecaster *)forecaster;
+    const rp_plan *const all[] = { f->prompt_plan, f->sample.start_plan, f->sample.step_plan, f->mean.start_plan,
+                                   f->mean.step_plan, f->collect_plan };
+    uint32_t n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i] != NULL && n < cap) { out[n++] = all[i]; }   // a horizon of one patch has no steps
+    }
+    return n;
+}
+
 const rp_family rp_family_toto = {
     .name = "toto",
     .recognises = recognises,
@@ -70,4 +81,5 @@ const rp_family rp_family_toto = {
     .forecaster_create = toto_forecaster_create,
     .forecaster_destroy = toto_forecaster_destroy,
     .forecast = toto_forecast,
+    .plans = plans,
 };

@@ -58,7 +58,7 @@ static void print_number(double value, int decimals) {
     } else if (fabs(value) >= 1e12) {
         printf("%14.6g", value);
     } else {
-        printf("%14.*f", decimals, value);
+        printf("%14.*f", decimals, value * (1 + 1e-12));   // 71.25 is shown as 71.3, as people round, not to even
     }
 }
 

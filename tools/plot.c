@@ -13,7 +13,7 @@
 // All lengths are in points of the SVG and pixels of the PNG.
 enum {
     WIDTH = 1200,
-    HEAD = 104,            // title, subtitle, legend
+    HEAD = 112,            // title, subtitle, legend
     LEFT = 88,
     RIGHT = 36,
     FOOT = 48,             // labels of the last panel's time axis
@@ -102,7 +102,7 @@ static void find_range(panel *p) {
     p->low = low - 0.05 * span;
     p->high = high + 0.05 * span;
     // An axis that nearly reaches zero may as well show it, and one of what cannot be negative should not go below.
-    if (positive && p->low < 0.15 * span) { p->low = 0; }
+    if (positive && p->low < 0.25 * span) { p->low = 0; }
     if (!isfinite(p->low) || !isfinite(p->high)) { p->low = 0, p->high = 1; }
 }
 

@@ -96,7 +96,7 @@ static size_t begin_periods(const timeline *time, size_t first, size_t last, siz
         if (!begins) { continue; }
         if (n > 0 && (double)row - out[n - 1].at < apart) {
             // The stub of a period at the left edge gives way to the full one after it; anything else is too fine a level.
-            if (n > 1) { return MAX_TICKS + 1; }
+            if (n > 1 || out[0].at != (double)first) { return MAX_TICKS + 1; }
             n = 0;
         }
         if (n == MAX_TICKS) { return MAX_TICKS + 1; }
@@ -122,9 +122,11 @@ size_t ticks_for_rows(const timeline *time, size_t first, size_t last, int wante
     }
     double apart = (double)(last - first) / (wanted + 1);
     for (size_t level = 0; level < N_LEVELS; level++) {
-        size_t n = begin_periods(time, first, last, level, apart, out);
-        if (n <= (size_t)wanted && n >= 2) { return n; }
-        if (n <= (size_t)wanted) { break; }
+        int narrow = levels[level].period == PERIOD_YEAR ? 2 : 1;   // "1958" takes half the room of "12 Mar 1958"
+        size_t n = begin_periods(time, first, last, level, apart / narrow, out);
+        if (n > (size_t)(wanted * narrow)) { continue; }
+        if (n >= 2) { return n; }
+        break;
     }
     // Gaps so uneven that no period fits: rows at equal distances, with their own labels.
     size_t n = 0, step = (last - first) / (size_t)wanted + 1;
