@@ -103,7 +103,10 @@ RP_FN float rp_expm1_small(float r) {
 }
 
 // x - n ln 2, n = round(x / ln 2).
-RP_FN float rp_reduce_ln2(float x, float n) { return RP_FMA(n, -RP_LN2_LO, RP_FMA(n, -RP_LN2_HI, x)); }
+RP_FN float rp_reduce_ln2(float x, float n) {
+    RP_PRECISE float high = x - n * RP_LN2_HI;         // product and difference are exact; precise, since Mesa otherwise
+    return RP_FMA(n, -RP_LN2_LO, high);                // joins both products into n (hi + lo), which loses lo
+}
 RP_FN float rp_round_ln2(float x) { return RP_FLOOR(RP_FMA(x, RP_LOG2_E, 0.5f)); }
 
 // exp(x). Error: 1.5 ulp, subnormal results included (0 where the device flushes them). exp(-inf) = 0, above 88.73 inf.

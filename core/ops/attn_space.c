@@ -1,6 +1,4 @@
 // attn_space: attention over the variates at one token, inside equal group numbers.
-#include <stdlib.h>
-
 #include "op.h"
 
 rp_status rp_shape_attn_space(const rp_graph *graph, const rp_node *node, rp_shape *out) {
@@ -28,27 +26,30 @@ void rp_ref_attn_space(const void *params, void *const *binding) {
     const ref_i32 *ids = binding[1];         // [B, V]
     double *y = binding[2];                  // [B, S, V, n, h, d]
     const uint32_t d = p->head_width, D = p->heads * d, V = p->variates;
-    double *scores = malloc(V * sizeof *scores);
     for (uint32_t row = 0; row < p->batch * p->paths * V; row++) {
         const uint32_t v = row % V, b = row / (p->paths * V), first = row - v;
         for (uint32_t th = 0; th < p->tokens * p->heads; th++) {
             const uint32_t token = th / p->heads, h = th % p->heads;
             const double *q = qkv + ((size_t)row * p->tokens + token) * 3 * D + (size_t)h * d;
-            double *out = y + ((size_t)row * p->tokens + token) * D + (size_t)h * d;
-            for (uint32_t j = 0; j < d; j++) { out[j] = scores ? 0 : NAN; }
-            if (scores == NULL) { continue; }
-            for (uint32_t u = 0; u < V; u++) {
-                const double *k = qkv + ((size_t)(first + u) * p->tokens + token) * 3 * D + D + (size_t)h * d;
-                double dot = 0;
-                for (uint32_t j = 0; j < d; j++) { dot += q[j] * k[j]; }
-                scores[u] = ids[b * V + u].value == ids[b * V + v].value ? dot * ((double)p->scale + p->scale_rest) : -INFINITY;
+            double *out = y + ((size_t)row * p->tokens + token) * D + (size_t)h * d, top = -INFINITY, sum = 0;
+            memset(out, 0, d * sizeof *out);
+            for (uint32_t pass = 0; pass < 2; pass++) {   // the largest score, then the weights; nothing is stored
+                for (uint32_t u = 0; u < V; u++) {
+                    if (ids[b * V + u].value != ids[b * V + v].value) { continue; }
+                    const double *k = qkv + ((size_t)(first + u) * p->tokens + token) * 3 * D + D + (size_t)h * d;
+                    double dot = 0;
+                    for (uint32_t j = 0; j < d; j++) { dot += q[j] * k[j]; }
+                    dot *= (double)p->scale + p->scale_rest;
+                    if (pass == 0) {
+                        top = fmax(top, dot);
+                        continue;
+                    }
+                    const double weight = exp(dot - top);
+                    sum += weight;
+                    for (uint32_t j = 0; j < d; j++) { out[j] += weight * k[D + j]; }
+                }
             }
-            ref_softmax(scores, V);
-            for (uint32_t u = 0; u < V; u++) {
-                const double *value = qkv + ((size_t)(first + u) * p->tokens + token) * 3 * D + 2 * D + (size_t)h * d;
-                for (uint32_t j = 0; j < d; j++) { out[j] += scores[u] > 0 ? scores[u] * value[j] : 0; }
-            }
+            for (uint32_t j = 0; j < d; j++) { out[j] /= sum; }
         }
     }
-    free(scores);
 }

@@ -1,6 +1,4 @@
 // attn_time: causal attention over the tokens of one variate. Keys of the prompt are stored once for all paths.
-#include <stdlib.h>
-
 #include "op.h"
 
 rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shape *out) {
@@ -30,24 +28,30 @@ void rp_cost_attn_time(const rp_node *node, rp_cost *out) {
     out->flops = 4 * (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads * p->head_width * keys;
 }
 
-// One query: softmax over keys lo..hi of two runs, the prefix and the suffix.
-static void attend(const struct rp_attn_time_params *p, const double *q, const double *k0, const double *v0, uint32_t n0,
-                   const double *k1, const double *v1, uint32_t n1, double *scores, double *y) {
-    const uint32_t d = p->head_width, D = p->heads * d, n = n0 + n1;
+// One query over two runs of keys, the prefix and the suffix. Scores are computed twice rather than stored: the reference
+// allocates nothing while it runs.
+typedef struct run { const double *k, *v; uint32_t n; } run;
+
+static double score(const struct rp_attn_time_params *p, const double *q, const double *k) {
+    double dot = 0;
+    for (uint32_t j = 0; j < p->head_width; j++) { dot += q[j] * k[j]; }
+    return dot * ((double)p->scale + p->scale_rest);
+}
+
+static void attend(const struct rp_attn_time_params *p, const double *q, const run *runs, double *y) {
+    const uint32_t d = p->head_width;
+    const size_t D = (size_t)p->heads * d;
     double top = -INFINITY, sum = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const double *k = i < n0 ? k0 + (size_t)i * D : k1 + (size_t)(i - n0) * D;
-        double dot = 0;
-        for (uint32_t j = 0; j < d; j++) { dot += q[j] * k[j]; }
-        scores[i] = dot * ((double)p->scale + p->scale_rest);
-        top = fmax(top, scores[i]);
+    for (uint32_t r = 0; r < 2; r++) {
+        for (uint32_t i = 0; i < runs[r].n; i++) { top = fmax(top, score(p, q, runs[r].k + i * D)); }
     }
     for (uint32_t j = 0; j < d; j++) { y[j] = 0; }
-    for (uint32_t i = 0; i < n; i++) {
-        const double *v = i < n0 ? v0 + (size_t)i * D : v1 + (size_t)(i - n0) * D;
-        const double weight = exp(scores[i] - top);
-        sum += weight;
-        for (uint32_t j = 0; j < d; j++) { y[j] += weight * v[j]; }
+    for (uint32_t r = 0; r < 2; r++) {
+        for (uint32_t i = 0; i < runs[r].n; i++) {
+            const double weight = exp(score(p, q, runs[r].k + i * D) - top);
+            sum += weight;
+            for (uint32_t j = 0; j < d; j++) { y[j] += weight * runs[r].v[i * D + j]; }
+        }
     }
     for (uint32_t j = 0; j < d; j++) { y[j] /= sum; }
 }
@@ -59,7 +63,6 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
     const struct rp_step step = ref_step(binding[6]);
     double *y = binding[7];
     const uint32_t d = p->head_width, D = p->heads * d;
-    double *scores = malloc(((size_t)p->prefix_cap + p->suffix_cap) * sizeof *scores);
     for (uint32_t row = 0; row < p->batch * p->paths * p->variates; row++) {
         const uint32_t v = row % p->variates, b = row / (p->paths * p->variates);
         const uint32_t n_tokens = n_patches[b].value + p->extra;
@@ -69,15 +72,15 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
             const bool decode = p->suffix_cap > 0, dead = !decode && token >= n_tokens;
             for (uint32_t h = 0; h < p->heads; h++) {
                 const size_t head = (size_t)h * d;
-                if (dead || scores == NULL) {
-                    for (uint32_t j = 0; j < d; j++) { y[at + head + j] = dead ? 0 : NAN; }
+                if (dead) {
+                    memset(y + at + head, 0, d * sizeof *y);
                     continue;
                 }
-                attend(p, q + at + head, kp + prefix + head, vp + prefix + head, decode ? n_tokens : token + 1,
-                       decode ? ks + suffix + head : NULL, decode ? vs + suffix + head : NULL, decode ? step.step : 0,
-                       scores, y + at + head);
+                const run runs[2] = { { kp + prefix + head, vp + prefix + head, decode ? n_tokens : token + 1 },
+                                      { decode ? ks + suffix + head : NULL, decode ? vs + suffix + head : NULL,
+                                        decode ? step.step : 0 } };
+                attend(p, q + at + head, runs, y + at + head);
             }
         }
     }
-    free(scores);
 }

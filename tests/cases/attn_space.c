@@ -2,13 +2,13 @@
 #include "attention.h"
 
 static const struct { const char *name; struct rp_attn_space_params p; uint32_t groups; bool steep; } cases[] = {
-    { "one variate", { 1, 1, 1, 1, 1, 1, 0 }, 1, false },
-    { "one group", { 2, 1, 5, 3, 2, 8, 0 }, 1, false },
-    { "mixed groups", { 2, 3, 7, 2, 3, 6, 0 }, 3, false },
-    { "mixed groups, head 64", { 1, 2, 9, 2, 2, 64, 0 }, 3, false },
-    { "each alone", { 1, 2, 4, 2, 1, 16, 0 }, 1000000, false },
-    { "64 variates", { 1, 1, 64, 1, 2, 8, 0 }, 1, true },
-    { "130 variates, mixed", { 1, 1, 130, 2, 1, 12, 0 }, 2, true },
+    { "one variate", { 1, 1, 1, 1, 1, 1, 0, 0 }, 1, false },
+    { "one group", { 2, 1, 5, 3, 2, 8, 0, 0 }, 1, false },
+    { "mixed groups", { 2, 3, 7, 2, 3, 6, 0, 0 }, 3, false },
+    { "mixed groups, head 64", { 1, 2, 9, 2, 2, 64, 0, 0 }, 3, false },
+    { "each alone", { 1, 2, 4, 2, 1, 16, 0, 0 }, 1000000, false },
+    { "64 variates", { 1, 1, 64, 1, 2, 8, 0, 0 }, 1, true },
+    { "130 variates, mixed", { 1, 1, 130, 2, 1, 12, 0, 0 }, 2, true },
 };
 
 static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
@@ -30,7 +30,7 @@ static void absolute(test_case *c) {
 bool test_case_attn_space(test_case *c, uint32_t index) {
     TEST_TABLE(c, index);
     struct rp_attn_space_params *p = (void *)c->params;
-    p->scale = 1 / sqrtf((float)p->head_width);
+    attention_scale(p->head_width, &p->scale, &p->scale_rest);
     const uint64_t rows = (uint64_t)p->batch * p->paths * p->variates, D = (uint64_t)p->heads * p->head_width;
     const float range = cases[index].steep ? 3 : 1;
     const uint64_t count = rows * p->tokens * 3 * D;

@@ -4,17 +4,17 @@
 
 static const struct { const char *name; struct rp_attn_time_params p; bool steep; } cases[] = {
     //                         B  S  V  n   h  d   N   R  extra
-    { "one key", { 1, 1, 1, 1, 1, 1, 1, 0, 0, 0 }, false },
-    { "prompt", { 2, 1, 3, 9, 2, 8, 9, 0, 0, 0 }, false },
-    { "prompt, label", { 3, 1, 2, 7, 3, 6, 7, 0, 1, 0 }, false },
-    { "prompt, 64 keys", { 1, 1, 1, 64, 1, 16, 64, 0, 0, 0 }, false },
-    { "prompt, 65 keys, head 64", { 2, 1, 1, 65, 2, 64, 65, 0, 0, 0 }, false },
-    { "prompt, 200 keys, steep", { 1, 1, 1, 200, 1, 12, 200, 0, 0, 0 }, true },
-    { "decode", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0 }, false },
-    { "decode, label, head 64", { 3, 2, 2, 1, 3, 64, 20, 6, 1, 0 }, false },
-    { "decode, prefix of 64", { 1, 3, 1, 1, 2, 16, 64, 6, 0, 0 }, true },
-    { "decode, prefix and suffix of many tiles", { 2, 2, 1, 1, 1, 10, 130, 80, 0, 0 }, true },
-    { "decode, head 128", { 1, 2, 1, 1, 2, 128, 61, 6, 0, 0 }, false },
+    { "one key", { 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0 }, false },
+    { "prompt", { 2, 1, 3, 9, 2, 8, 9, 0, 0, 0, 0 }, false },
+    { "prompt, label", { 3, 1, 2, 7, 3, 6, 7, 0, 1, 0, 0 }, false },
+    { "prompt, 64 keys", { 1, 1, 1, 64, 1, 16, 64, 0, 0, 0, 0 }, false },
+    { "prompt, 65 keys, head 64", { 2, 1, 1, 65, 2, 64, 65, 0, 0, 0, 0 }, false },
+    { "prompt, 200 keys, steep", { 1, 1, 1, 200, 1, 12, 200, 0, 0, 0, 0 }, true },
+    { "decode", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0 }, false },
+    { "decode, label, head 64", { 3, 2, 2, 1, 3, 64, 20, 6, 1, 0, 0 }, false },
+    { "decode, prefix of 64", { 1, 3, 1, 1, 2, 16, 64, 6, 0, 0, 0 }, true },
+    { "decode, prefix and suffix of many tiles", { 2, 2, 1, 1, 1, 10, 130, 80, 0, 0, 0 }, true },
+    { "decode, head 128", { 1, 2, 1, 1, 2, 128, 61, 6, 0, 0, 0 }, false },
 };
 
 static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
@@ -28,7 +28,7 @@ static void absolute(test_case *c) { test_make_absolute(c, 2), test_make_absolut
 bool test_case_attn_time(test_case *c, uint32_t index) {
     TEST_TABLE(c, index);
     struct rp_attn_time_params *p = (void *)c->params;
-    p->scale = 1 / sqrtf((float)p->head_width);
+    attention_scale(p->head_width, &p->scale, &p->scale_rest);
     const uint64_t rows = (uint64_t)p->batch * p->paths * p->variates, D = (uint64_t)p->heads * p->head_width;
     const uint64_t prefix = (uint64_t)p->batch * p->variates * p->prefix_cap * D, suffix = rows * p->suffix_cap * D;
     const float range = cases[index].steep ? 4 : 1;

@@ -1,0 +1,63 @@
+// What the files of this backend share: one opened device, and entering its context.
+#ifndef RP_CUDA_DEVICE_H
+#define RP_CUDA_DEVICE_H
+
+#include "backend.h"
+#include "driver.h"
+
+#define RP_CUDA_STAGING_BYTES ((uint64_t)4 << 20)   // of each of two: long enough to hide one conversion behind one copy
+#define RP_CUDA_MAX_FUNCTIONS 64
+
+typedef struct rp_cuda_staging {
+    void *memory;                  // pinned, RP_CUDA_STAGING_BYTES
+    rp_cu_event done;              // the last copy from or to it
+    bool busy;                     // that copy may be under way
+} rp_cuda_staging;
+
+typedef struct rp_cuda {
+    rp_cuda_driver driver;
+    void *library;                 // NULL: the table came from elsewhere
+    rp_cu_device id;
+    rp_cu_context context;         // the primary one, shared with whoever else uses CUDA in this process
+    rp_cu_stream stream;           // all work of this device
+    rp_cuda_staging staging[2];
+    rp_cu_module modules[RP_OP_COUNT];                                        // loaded when first needed
+    struct { const char *name; rp_cu_function function; } functions[RP_CUDA_MAX_FUNCTIONS];
+    uint32_t n_functions;
+} rp_cuda;
+
+// device.c
+// Opens device `index` (-1: the first) on a table of driver functions, which is copied. close() takes it back.
+rp_status rp_cuda_open_with(rp_device *device, int index, const rp_cuda_driver *driver);
+// Makes the device's context current on this thread until rp_cuda_leave, which restores the one before.
+rp_status rp_cuda_enter(rp_device *device);
+void rp_cuda_leave(rp_device *device);
+// The status and sentence of a driver result: RP_OK for success.
+rp_status rp_cuda_check(rp_device *device, rp_cu_result result, const char *doing);
+
+// memory.c
+rp_status rp_cuda_buffer_create(rp_device *device, uint64_t bytes, rp_memory_kind kind, rp_buffer **out);
+void rp_cuda_buffer_destroy(rp_buffer *buffer);
+rp_status rp_cuda_write(rp_buffer *buffer, uint64_t offset, rp_dtype to, const void *src, rp_dtype from, uint64_t count);
+rp_status rp_cuda_read(rp_buffer *buffer, uint64_t offset, rp_dtype from, void *dst, rp_dtype to, uint64_t count);
+rp_status rp_cuda_staging_create(rp_device *device);
+void rp_cuda_staging_destroy(rp_device *device);
+
+// record.c
+// The function of a launch, loaded and kept when first asked for. The context must be current.
+rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_function *out);
+rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **out);
+void rp_cuda_recording_destroy(rp_recording *recording);
+
+struct rp_recording {
+    rp_device *device;
+    const rp_plan *plan;
+    rp_cu_exec exec;               // NULL on a device opened with config.direct
+};
+
+// replay.c
+rp_status rp_cuda_run(rp_device *device, const rp_plan *plan);
+rp_status rp_cuda_replay(rp_device *device, rp_recording *const *recordings, uint32_t n);
+rp_status rp_cuda_wait(rp_device *device);
+
+#endif

@@ -1,0 +1,129 @@
+// Recordings: a plan as a CUDA graph, one kernel node for each launch, its edges the plan's dependencies.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "args.h"
+#include "device.h"
+
+// The module of an op, loaded when first asked for.
+static rp_status module_of(rp_device *device, rp_op op, rp_cu_module *out) {
+    rp_cuda *cuda = device->impl;
+    const char *stem = rp_op_table[op].name;
+    char doing[96];
+    if (cuda->modules[op] == NULL) {
+        const rp_blob *blob = cuda->driver.blobs;
+        while (blob->name != NULL && strcmp(blob->name, stem) != 0) { blob++; }
+        if (blob->name == NULL) {
+            return rp_fail(device, RP_INTERNAL, "The library holds no CUDA kernels for the op '%s': kernels/%s.cu was not built in.",
+                           stem, stem);
+        }
+        snprintf(doing, sizeof doing, "loading the kernels of '%s'", stem);
+        RP_RETURN(rp_cuda_check(device, cuda->driver.module_load(&cuda->modules[op], blob->data), doing));
+    }
+    *out = cuda->modules[op];
+    return RP_OK;
+}
+
+rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_function *out) {
+    rp_cuda *cuda = device->impl;
+    rp_cu_module module = NULL;
+    char doing[96];
+    for (uint32_t i = 0; i < cuda->n_functions; i++) {
+        if (strcmp(cuda->functions[i].name, launch->kernel) == 0) {
+            *out = cuda->functions[i].function;
+            return RP_OK;
+        }
+    }
+    if (cuda->n_functions == RP_CUDA_MAX_FUNCTIONS) {
+        return rp_fail(device, RP_INTERNAL, "More than %d CUDA kernels are in use: raise RP_CUDA_MAX_FUNCTIONS.", RP_CUDA_MAX_FUNCTIONS);
+    }
+    RP_RETURN(module_of(device, launch->op, &module));
+    snprintf(doing, sizeof doing, "looking for the kernel '%s'", launch->kernel);
+    RP_RETURN(rp_cuda_check(device, cuda->driver.module_function(out, module, launch->kernel), doing));
+    cuda->functions[cuda->n_functions].name = launch->kernel;   // a literal of the op's launch rule
+    cuda->functions[cuda->n_functions++].function = *out;
+    return RP_OK;
+}
+
+// Adds one launch after those it depends on. `deps` is scratch for n_launches handles.
+static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp_cu_graph graph, rp_cu_node *nodes,
+                          rp_cu_node *deps) {
+    const rp_cuda *cuda = device->impl;
+    const rp_launch *launch = &plan->launches[i];
+    rp_args args = rp_args_of(launch);      // the driver copies it
+    void *params[] = { &args };
+    char doing[160];
+    rp_cu_kernel_node node = {
+        .grid = { launch->grid[0], launch->grid[1], launch->grid[2] },
+        .block = { launch->group, 1, 1 },
+        .params = params,
+    };
+    RP_RETURN(rp_cuda_function(device, launch, &node.function));
+    for (uint32_t j = 0; j < plan->n_deps[i]; j++) { deps[j] = nodes[plan->deps[i][j]]; }
+    snprintf(doing, sizeof doing, "recording '%s' (%s)", launch->label, launch->kernel);
+    return rp_cuda_check(device, cuda->driver.graph_add_kernel(&nodes[i], graph, deps, plan->n_deps[i], &node), doing);
+}
+
+static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes, rp_cu_exec *out) {
+    const rp_cuda *cuda = device->impl;
+    rp_status status = RP_OK;
+    rp_cu_graph graph = NULL;
+    RP_TRY(rp_cuda_check(device, cuda->driver.graph_create(&graph, 0), "making a graph"));
+    for (uint32_t i = 0; i < plan->n_launches; i++) {
+        RP_TRY(add_node(device, plan, i, graph, nodes, nodes + plan->n_launches));
+    }
+    RP_TRY(rp_cuda_check(device, cuda->driver.graph_instantiate(out, graph, 0), "making a graph executable"));
+    RP_TRY(rp_cuda_check(device, cuda->driver.exec_upload(*out, cuda->stream), "placing a graph on the device"));
+cleanup:
+    if (graph != NULL) { (void)cuda->driver.graph_destroy(graph); }
+    return status;
+}
+
+// On a direct device nothing is recorded, but kernels are found now, so that what is missing is said here.
+static rp_status find_functions(rp_device *device, const rp_plan *plan) {
+    rp_cu_function function;
+    for (uint32_t i = 0; i < plan->n_launches; i++) { RP_RETURN(rp_cuda_function(device, &plan->launches[i], &function)); }
+    return RP_OK;
+}
+
+rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **out) {
+    rp_status status = RP_OK;
+    bool inside = false;
+    *out = NULL;
+    rp_recording *recording = calloc(1, sizeof *recording);
+    rp_cu_node *nodes = calloc((size_t)plan->n_launches * 2 + 1, sizeof *nodes);   // handles, then scratch for one node's deps
+    if (recording == NULL || nodes == NULL) {
+        status = rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while recording '%s'.", plan->name);
+        goto cleanup;
+    }
+    *recording = (rp_recording){ .device = device, .plan = plan };
+    RP_TRY(rp_cuda_enter(device));
+    inside = true;
+    if (device->config.direct) {
+        RP_TRY(find_functions(device, plan));
+    } else {
+        RP_TRY(build(device, plan, nodes, &recording->exec));
+    }
+    device->counters.recordings++;
+    *out = recording;
+    recording = NULL;
+cleanup:
+    if (inside) { rp_cuda_leave(device); }
+    rp_cuda_recording_destroy(recording);
+    free(nodes);
+    return status;
+}
+
+void rp_cuda_recording_destroy(rp_recording *recording) {
+    if (recording == NULL) { return; }
+    rp_device *device = recording->device;
+    if (recording->exec != NULL) {
+        const rp_cuda *cuda = device->impl;
+        bool inside = rp_cuda_enter(device) == RP_OK;
+        (void)cuda->driver.stream_wait(cuda->stream);   // it may be in flight
+        (void)cuda->driver.exec_destroy(recording->exec);
+        if (inside) { rp_cuda_leave(device); }
+    }
+    free(recording);
+}

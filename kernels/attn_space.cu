@@ -1,0 +1,33 @@
+// attn_space: attention over the variates at one token, inside equal group numbers. A group for each (b, s, v, token, head).
+#include "attention.cuh"
+
+// Key c is variate c; it takes part where its group number equals the query's.
+struct rp_space_keys {
+    static constexpr bool dense = false;
+    const float *k, *v;                 // [V, n, 3, h, d] at this token and head
+    const int32_t *ids;                 // [V]
+    int32_t id;
+    uint64_t stride;                    // n 3 h d, from one variate to the next
+    bool wide;
+
+    __device__ bool present(uint32_t c) const { return ids[c] == id; }
+    __device__ const float *key(uint32_t c) const { return k + c * stride; }
+    __device__ const float *value(uint32_t c) const { return v + c * stride; }
+};
+
+extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_space_f32(const rp_kernel_args<rp_attn_space_params> args) {
+    __shared__ __align__(16) rp_attention_memory memory;
+    const rp_attn_space_params p = args.p;
+    const uint32_t d = p.head_width, width = p.heads * d;
+    const uint32_t group = rp_group();
+    if (group >= (uint64_t)p.batch * p.paths * p.variates * p.tokens * p.heads) { return; }
+    const uint32_t head = group % p.heads, token = group / p.heads % p.tokens, row = group / p.heads / p.tokens;
+    const uint32_t v = row % p.variates, b = row / (p.paths * p.variates);
+    const uint64_t stride = (uint64_t)p.tokens * 3 * width;
+    const float *qkv = rp_at<const float>(args, 0) + (row - v) * stride + (uint64_t)token * 3 * width + head * d;
+    const int32_t *group_ids = rp_at<const int32_t>(args, 1) + (uint64_t)b * p.variates;                  // [V]
+    float *y = rp_at<float>(args, 2) + ((uint64_t)row * p.tokens + token) * width + head * d;             // [d]
+    const bool wide = d % 4 == 0 && rp_aligned16(qkv);
+    const rp_space_keys keys = { qkv + width, qkv + 2 * width, group_ids, group_ids[v], stride, wide };
+    rp_attend(memory, keys, p.variates, qkv + v * stride, d, p.scale, y);
+}

@@ -1,0 +1,52 @@
+// attn_time: causal attention over the tokens of one variate. Keys of the prompt are stored once for all paths.
+// A group for each (b, s, v, token, head).
+#include "attention.cuh"
+
+// Keys 0 .. n_prefix - 1 of the prompt, then those of the path.
+struct rp_time_keys {
+    static constexpr bool dense = true;
+    const float *k_prefix, *v_prefix;   // [N, h, d] of this series, variate and head
+    const float *k_suffix, *v_suffix;   // [R, h, d] of this path too
+    uint32_t n_prefix, width;           // width: h d, from one key to the next
+    bool wide;
+
+    __device__ bool present(uint32_t) const { return true; }
+    __device__ const float *key(uint32_t c) const {
+        return c < n_prefix ? k_prefix + (uint64_t)c * width : k_suffix + (uint64_t)(c - n_prefix) * width;
+    }
+    __device__ const float *value(uint32_t c) const {
+        return c < n_prefix ? v_prefix + (uint64_t)c * width : v_suffix + (uint64_t)(c - n_prefix) * width;
+    }
+};
+
+extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const rp_kernel_args<rp_attn_time_params> args) {
+    __shared__ __align__(16) rp_attention_memory memory;
+    const rp_attn_time_params p = args.p;
+    const uint32_t d = p.head_width, width = p.heads * d;
+    const uint32_t group = rp_group();
+    if (group >= (uint64_t)p.batch * p.paths * p.variates * p.tokens * p.heads) { return; }
+    const uint32_t head = group % p.heads, token = group / p.heads % p.tokens, row = group / p.heads / p.tokens;
+    const uint32_t v = row % p.variates, b = row / (p.paths * p.variates);
+    const uint64_t at = ((uint64_t)row * p.tokens + token) * width + head * d;
+    const uint64_t prefix = ((uint64_t)b * p.variates + v) * p.prefix_cap * width + head * d;
+    const uint64_t suffix = (uint64_t)row * p.suffix_cap * width + head * d;
+    const float *q = rp_at<const float>(args, 0) + at;                // [d] of [B, S, V, n, h, d]
+    const float *k_prefix = rp_at<const float>(args, 1) + prefix;     // [B, V, N, h, d]
+    const float *v_prefix = rp_at<const float>(args, 2) + prefix;
+    const float *k_suffix = rp_at<const float>(args, 3) + suffix;     // [B, S, V, R, h, d]
+    const float *v_suffix = rp_at<const float>(args, 4) + suffix;
+    const uint32_t n_tokens = rp_at<const uint32_t>(args, 5)[b] + p.extra;
+    const rp_step *step = rp_at<const rp_step>(args, 6);
+    float *y = rp_at<float>(args, 7) + at;                            // [d] of [B, S, V, n, h, d]
+
+    const bool decode = p.suffix_cap > 0;
+    const bool wide = d % 4 == 0 && rp_aligned16(k_prefix) && (!decode || rp_aligned16(k_suffix));
+    uint32_t n_prefix = token < n_tokens ? token + 1 : 0;             // a dead token sees nothing and writes 0
+    uint32_t n = n_prefix;
+    if (decode) {
+        n_prefix = min(n_tokens, p.prefix_cap);
+        n = n_prefix + min(step->step, p.suffix_cap);
+    }
+    const rp_time_keys keys = { k_prefix, v_prefix, k_suffix, v_suffix, n_prefix, width, wide };
+    rp_attend(memory, keys, n, q, d, p.scale, y);
+}

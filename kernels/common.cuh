@@ -1,0 +1,53 @@
+// What every kernel shares: the argument block, the number of its group, and axes taken from a flat index.
+#ifndef RP_COMMON_CUH
+#define RP_COMMON_CUH
+
+#include <stdint.h>
+
+#include "op_params.h"
+
+// One by-value argument, laid out as core/args.h fills it: addresses of the bindings, then the op's frozen parameters.
+template <class P> struct rp_kernel_args {
+    uint64_t address[8];
+    union {
+        P p;
+        uint32_t words[16];
+    };
+};
+static_assert(sizeof(rp_kernel_args<rp_draw_params>) == 128, "core/args.h: 128 bytes");
+
+// Binding i as an array of T; address 0: absent.
+template <class T, class P> __device__ inline T *rp_at(const rp_kernel_args<P> &args, uint32_t i) {
+    return reinterpret_cast<T *>(args.address[i]);
+}
+
+// Groups lie in a row that is folded at grid.x (rp_launch_rows); surplus ones find nothing to do.
+__device__ inline uint32_t rp_group() { return blockIdx.y * gridDim.x + blockIdx.x; }
+
+// The number of this invocation in the whole row of groups.
+__device__ inline uint64_t rp_point() { return (uint64_t)rp_group() * blockDim.x + threadIdx.x; }
+
+// Takes the fastest axis, of length n, off a flat index. Division in 32 bits where the index allows: it costs a fifth.
+__device__ inline uint32_t rp_take(uint64_t &index, uint32_t n) {
+    if (index >> 32 == 0) {
+        const uint32_t low = (uint32_t)index, quotient = low / n;
+        index = quotient;
+        return low - quotient * n;
+    }
+    const uint64_t quotient = index / n;
+    const uint32_t rest = (uint32_t)(index - quotient * n);
+    index = quotient;
+    return rest;
+}
+
+// True when all of a pointer's 16-byte pieces are aligned.
+__device__ inline bool rp_aligned16(const void *pointer) { return (reinterpret_cast<uint64_t>(pointer) & 15) == 0; }
+
+// Sum over 32 lanes by halving: 16, 8, 4, 2, 1. Every lane gets the same bits, since each pair's sum commutes.
+__device__ inline float rp_halve32(float value) {
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) { value += __shfl_xor_sync(0xffffffffu, value, distance); }
+    return value;
+}
+
+#endif

@@ -1,0 +1,217 @@
+// kernel linear_f32
+// kernel linear_f32_cpu -DCPU=1
+// kernel linear_f32_skinny -DSKINNY=1
+// linear: y = x w^T (+ bias) (+ residual), 64 x 64 results a workgroup through shared memory, or few rows without it.
+// Sums are those of core/op_params.h in every variant: chunks of RP_LINEAR_CHUNK from 0, then the chunks, ascending.
+#version 460
+#define PARAMS rp_linear_params
+#include "common.glsl"
+
+#ifdef CPU
+#ifndef CR
+#define CR 8
+#define CC 8
+#endif
+#define GROUP (RP_LINEAR_M * RP_LINEAR_N / (CR * CC))
+#else
+#define GROUP RP_GROUP_LINEAR
+#endif
+layout(local_size_x = GROUP) in;
+
+// Four elements of row `row` of a [rows, k] matrix from `at` on, 0 beyond its ends. `fast`: rows begin at multiples of 16
+// bytes and hold whole vec4s.
+vec4 load4(uvec2 base, bool fast, uint row, uint rows, uint at) {
+    vec4 four = vec4(0.0);
+    if (row < rows && at < p.k) {
+        uint first = row * p.k + at;
+        if (fast) {
+            four = InVec4s(base).v[first / 4];
+        } else {
+            InFloats from = InFloats(base);
+            four.x = from.v[first];
+            if (at + 1 < p.k) { four.y = from.v[first + 1]; }
+            if (at + 2 < p.k) { four.z = from.v[first + 2]; }
+            if (at + 3 < p.k) { four.w = from.v[first + 3]; }
+        }
+    }
+    return four;
+}
+
+bool is_fast(uvec2 base) { return ((base.x & 15u) | (p.k & 3u)) == 0; }
+
+// Adds bias and residual and stores one result.
+void finish(uint row, uint column, float sum) {
+    uint at = row * p.n + column;
+    if (p.has_bias != 0) { sum += InFloats(address[2]).v[column]; }
+    if (p.has_residual != 0) { sum += InFloats(address[3]).v[at]; }
+    OutFloats(address[4]).v[at] = sum;
+}
+
+#ifdef SKINNY
+#define LANES (RP_GROUP_LINEAR / RP_LINEAR_SKINNY_N)     // chunks that are summed side by side
+
+shared float chunk_sum[LANES][RP_LINEAR_SKINNY_M][RP_LINEAR_SKINNY_N];
+
+// Invocation (lane, column) sums chunks lane, lane + LANES, .. of its column for all rows; then each result's chunk sums are
+// added in ascending order.
+void main() {
+    uint i = gl_LocalInvocationID.x;
+    uint column = i % RP_LINEAR_SKINNY_N, lane = i / RP_LINEAR_SKINNY_N;
+    uint first_column = group_index() * RP_LINEAR_SKINNY_N;
+    if (first_column >= p.n) { return; }                 // the whole group
+    bool x_fast = is_fast(address[0]), w_fast = is_fast(address[1]);
+    const uint per = RP_LINEAR_SKINNY_M / LANES;         // results of one invocation: rows lane * per .. of its column
+    float total[per];
+    [[unroll]] for (uint r = 0; r < per; r++) { total[r] = 0.0; }
+
+    uint chunks = (p.k + RP_LINEAR_CHUNK - 1) / RP_LINEAR_CHUNK;
+    for (uint first = 0; first < chunks; first += LANES) {
+        float acc[RP_LINEAR_SKINNY_M];
+        [[unroll]] for (uint r = 0; r < RP_LINEAR_SKINNY_M; r++) { acc[r] = 0.0; }
+        uint begin = (first + lane) * RP_LINEAR_CHUNK, end = min(begin + RP_LINEAR_CHUNK, p.k);
+        for (uint at = begin; at < end; at += 4) {
+            vec4 b = load4(address[1], w_fast, first_column + column, p.n, at);
+            [[unroll]] for (uint r = 0; r < RP_LINEAR_SKINNY_M; r++) {
+                if (r < p.m) {
+                    vec4 a = load4(address[0], x_fast, r, p.m, at);
+                    acc[r] = fma(a.x, b.x, acc[r]);
+                    acc[r] = fma(a.y, b.y, acc[r]);
+                    acc[r] = fma(a.z, b.z, acc[r]);
+                    acc[r] = fma(a.w, b.w, acc[r]);
+                }
+            }
+        }
+        barrier();                                       // the round before has been added by all
+        [[unroll]] for (uint r = 0; r < RP_LINEAR_SKINNY_M; r++) { chunk_sum[lane][r][column] = acc[r]; }
+        barrier();                                       // this round's sums are there before any is added
+        uint live = min(chunks - first, LANES);
+        [[unroll]] for (uint r = 0; r < per; r++) {
+            for (uint l = 0; l < live; l++) { total[r] += chunk_sum[l][lane * per + r][column]; }
+        }
+    }
+    if (first_column + column >= p.n) { return; }
+    [[unroll]] for (uint r = 0; r < per; r++) {
+        if (lane * per + r < p.m) { finish(lane * per + r, first_column + column, total[r]); }
+    }
+}
+
+#elif defined(CPU)
+// For devices that are CPUs: shared memory is no faster than any other there, and what counts is how many products one load
+// serves. Invocation (tr, tc) makes CR rows from CR tr on and CC columns from CC tc on.
+void main() {
+    uint i = gl_LocalInvocationID.x;
+    uint tr = i / (RP_LINEAR_N / CC), tc = i % (RP_LINEAR_N / CC);
+    uint first_row = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * RP_LINEAR_M + tr * CR;
+    uint first_column = gl_WorkGroupID.x * RP_LINEAR_N + tc * CC;
+    if (first_row >= p.m || first_column >= p.n) { return; }
+    bool fast = is_fast(address[0]) && is_fast(address[1]);
+    InVec4s x = InVec4s(address[0]), w = InVec4s(address[1]);
+
+    float total[CR][CC], acc[CR][CC];
+    uint x_at[CR], w_at[CC];                             // rows; beyond the last one the last again, never stored
+    [[unroll]] for (uint r = 0; r < CR; r++) { x_at[r] = min(first_row + r, p.m - 1) * p.k / 4; }
+    [[unroll]] for (uint c = 0; c < CC; c++) { w_at[c] = min(first_column + c, p.n - 1) * p.k / 4; }
+    [[unroll]] for (uint r = 0; r < CR; r++) {
+        [[unroll]] for (uint c = 0; c < CC; c++) { total[r][c] = 0.0; }
+    }
+    for (uint begin = 0; begin < p.k; begin += RP_LINEAR_CHUNK) {
+        uint end = min(begin + RP_LINEAR_CHUNK, p.k);
+        [[unroll]] for (uint r = 0; r < CR; r++) {
+            [[unroll]] for (uint c = 0; c < CC; c++) { acc[r][c] = 0.0; }
+        }
+        for (uint at = begin; at < end; at += 4) {
+            vec4 a[CR];
+            if (fast) {
+                [[unroll]] for (uint r = 0; r < CR; r++) { a[r] = x.v[x_at[r] + at / 4]; }
+            } else {
+                [[unroll]] for (uint r = 0; r < CR; r++) { a[r] = load4(address[0], false, min(first_row + r, p.m - 1), p.m, at); }
+            }
+            [[unroll]] for (uint c = 0; c < CC; c++) {
+                vec4 b;
+                if (fast) {
+                    b = w.v[w_at[c] + at / 4];
+                } else {
+                    b = load4(address[1], false, min(first_column + c, p.n - 1), p.n, at);
+                }
+                [[unroll]] for (uint r = 0; r < CR; r++) {
+                    acc[r][c] = fma(a[r].x, b.x, acc[r][c]);
+                    acc[r][c] = fma(a[r].y, b.y, acc[r][c]);
+                    acc[r][c] = fma(a[r].z, b.z, acc[r][c]);
+                    acc[r][c] = fma(a[r].w, b.w, acc[r][c]);
+                }
+            }
+        }
+        [[unroll]] for (uint r = 0; r < CR; r++) {
+            [[unroll]] for (uint c = 0; c < CC; c++) { total[r][c] += acc[r][c]; }
+        }
+    }
+    [[unroll]] for (uint r = 0; r < CR; r++) {
+        [[unroll]] for (uint c = 0; c < CC; c++) {
+            if (first_row + r < p.m && first_column + c < p.n) { finish(first_row + r, first_column + c, total[r][c]); }
+        }
+    }
+}
+
+#else
+#define SLAB 16                                          // of k, in shared memory at a time; divides RP_LINEAR_CHUNK
+#define LOADS (RP_LINEAR_M * SLAB / 4 / RP_GROUP_LINEAR) // vec4s of each operand that one invocation brings for a slab
+
+shared vec4 xs[SLAB][RP_LINEAR_M / 4 + 1];               // [k][row], turned so that one vec4 is four rows; + 1: banks
+shared vec4 ws[SLAB][RP_LINEAR_N / 4 + 1];               // [k][column]
+
+// Invocation (tr, tc) makes rows 8 tr .. 8 tr + 7 and columns 4 tc .. 4 tc + 3 of the tile.
+void main() {
+    uint i = gl_LocalInvocationID.x;
+    uint tr = i / (RP_LINEAR_N / 4), tc = i % (RP_LINEAR_N / 4);
+    uint first_row = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * RP_LINEAR_M;
+    uint first_column = gl_WorkGroupID.x * RP_LINEAR_N;
+    if (first_row >= p.m || first_column >= p.n) { return; }   // the whole group
+    bool x_fast = is_fast(address[0]), w_fast = is_fast(address[1]);
+
+    vec4 total[8], acc[8], x_next[LOADS], w_next[LOADS];       // [row] of four columns; the next slab on its way
+    [[unroll]] for (uint r = 0; r < 8; r++) { total[r] = acc[r] = vec4(0.0); }
+    [[unroll]] for (uint l = 0; l < LOADS; l++) {
+        uint row = (l * RP_GROUP_LINEAR + i) / (SLAB / 4), at = i % (SLAB / 4) * 4;
+        x_next[l] = load4(address[0], x_fast, first_row + row, p.m, at);
+        w_next[l] = load4(address[1], w_fast, first_column + row, p.n, at);
+    }
+    for (uint slab = 0; slab < p.k; slab += SLAB) {
+        barrier();                                       // the slab before has been used by all
+        [[unroll]] for (uint l = 0; l < LOADS; l++) {
+            uint row = (l * RP_GROUP_LINEAR + i) / (SLAB / 4), at = i % (SLAB / 4) * 4;
+            [[unroll]] for (uint c = 0; c < 4; c++) {
+                xs[at + c][row / 4][row % 4] = x_next[l][c];
+                ws[at + c][row / 4][row % 4] = w_next[l][c];
+            }
+        }
+        barrier();                                       // this slab is there before any uses it
+        [[unroll]] for (uint l = 0; l < LOADS; l++) {
+            uint row = (l * RP_GROUP_LINEAR + i) / (SLAB / 4), at = slab + SLAB + i % (SLAB / 4) * 4;
+            x_next[l] = load4(address[0], x_fast, first_row + row, p.m, at);
+            w_next[l] = load4(address[1], w_fast, first_column + row, p.n, at);
+        }
+        [[unroll]] for (uint kk = 0; kk < SLAB; kk++) {
+            vec4 a0 = xs[kk][tr * 2], a1 = xs[kk][tr * 2 + 1], b = ws[kk][tc];
+            [[unroll]] for (uint r = 0; r < 4; r++) {
+                acc[r] = fma(vec4(a0[r]), b, acc[r]);
+                acc[r + 4] = fma(vec4(a1[r]), b, acc[r + 4]);
+            }
+        }
+        if ((slab + SLAB) % RP_LINEAR_CHUNK == 0) {      // a chunk ends
+            [[unroll]] for (uint r = 0; r < 8; r++) {
+                total[r] += acc[r];
+                acc[r] = vec4(0.0);
+            }
+        }
+    }
+    if (p.k % RP_LINEAR_CHUNK != 0) {                    // the last chunk is a short one
+        [[unroll]] for (uint r = 0; r < 8; r++) { total[r] += acc[r]; }
+    }
+    [[unroll]] for (uint r = 0; r < 8; r++) {
+        [[unroll]] for (uint c = 0; c < 4; c++) {
+            uint row = first_row + tr * 8 + r, column = first_column + tc * 4 + c;
+            if (row < p.m && column < p.n) { finish(row, column, total[r][c]); }
+        }
+    }
+}
+#endif

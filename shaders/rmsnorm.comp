@@ -1,0 +1,25 @@
+// kernel rmsnorm_f32
+// rmsnorm: x / sqrt(mean(x^2) + eps) * scale, a workgroup for each row.
+#version 460
+#define PARAMS rp_rmsnorm_params
+#define ROW
+#include "common.glsl"
+
+layout(local_size_x = RP_GROUP_ROW) in;
+
+void main() {
+    InFloats x = InFloats(address[0]);                   // [rows, width]
+    InFloats scale = InFloats(address[1]);               // [width]
+    OutFloats y = OutFloats(address[2]);                 // [rows, width]
+
+    uint row = group_index(), i = gl_LocalInvocationID.x;
+    if (row >= p.rows) { return; }                       // the whole group
+    float sum = 0.0;
+    for (uint j = i; j < p.width; j += RP_GROUP_ROW) {
+        float value = x.v[row * p.width + j];
+        sum = fma(value, value, sum);
+    }
+    sum = row_sum(sum);
+    float factor = 1.0 / sqrt(sum / float(p.width) + p.eps);
+    for (uint j = i; j < p.width; j += RP_GROUP_ROW) { y.v[row * p.width + j] = x.v[row * p.width + j] * factor * scale.v[j]; }
+}
