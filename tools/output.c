@@ -28,10 +28,11 @@ void output_summary(const outcome *o) {
     timeline_label(o->time, o->end - 1, last, sizeof last);
     format_count(o->parameters, parameters, sizeof parameters);
     timeline_describe(o->time, rhythm, sizeof rhythm);
-    printf("history   %zu rows%s%s, %s to %s\n", o->context, rhythm[0] ? " " : "", rhythm, first, last);
+    printf("history   %zu row%s%s%s, %s to %s\n", o->context, o->context == 1 ? "" : "s", rhythm[0] ? " " : "", rhythm,
+           first, last);
     timeline_label(o->time, o->end, first, sizeof first);
     timeline_label(o->time, o->end + o->horizon - 1, last, sizeof last);
-    printf("forecast  %zu rows, %s to %s\n", o->horizon, first, last);
+    printf("forecast  %zu row%s, %s to %s\n", o->horizon, o->horizon == 1 ? "" : "s", first, last);
     printf("model     %s, %s parameters, %s\n", o->model, parameters, o->precision);
     printf("device    %s (%s)\n", o->device, o->device_name);
     if (o->paths) {
@@ -113,7 +114,8 @@ void output_scores(const outcome *o) {
         if (scores_compute(o, v, &s)) { any = true; }
     }
     if (!any) { return; }
-    printf("\nerror on the %zu rows that were held out (MAE: mean absolute error)\n", outcome_n_known(o));
+    size_t n_known = outcome_n_known(o);
+    printf("\nerror on the %zu row%s held out (MAE: mean absolute error)\n", n_known, n_known == 1 ? "" : "s");
     printf("%-*s%14s%14s%14s%10s%8s", width, "", "MAE", "seasonal", "last value", "MAPE", "MASE");
     for (int i = 0; i < N_INTERVALS && o->paths; i++) { printf("   in %2d %%", interval_percent[i]); }
     printf("\n");
@@ -130,9 +132,10 @@ void output_scores(const outcome *o) {
         for (int i = 0; i < N_INTERVALS && o->paths; i++) { print_percent(s.inside[i]); }
         printf("\n");
         n_zero += s.n_zero;
-        n_missing += outcome_n_known(o) - s.n;
+        n_missing += n_known - s.n;
     }
-    printf("seasonal: the MAE of seasonal naive (season %" PRIu32 "), which repeats the last %s; last value: of repeating one row\n",
+    printf("seasonal: the MAE of seasonal naive (season %" PRIu32
+           "), which repeats the last %s; last value: of repeating it\n",
            o->season, o->season == 1 ? "row" : "season");
     if (n_zero) { printf("MAPE leaves out %zu value%s that are 0\n", n_zero, n_zero == 1 ? "" : "s"); }
     if (n_missing) { printf("%zu missing value%s not judged\n", n_missing, n_missing == 1 ? "" : "s"); }
