@@ -27,7 +27,7 @@ static rp_status module_of(rp_device *device, rp_op op, rp_cu_module *out) {
 
 rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_function *out) {
     rp_cuda *cuda = device->impl;
-    rp_cu_module module;
+    rp_cu_module module = NULL;
     char doing[96];
     for (uint32_t i = 0; i < cuda->n_functions; i++) {
         if (strcmp(cuda->functions[i].name, launch->kernel) == 0) {

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "json.h"
+#include "lfs.h"
 #include "platform.h"
 #include "quote.h"
-#include "safetensors_private.h"
 
 // Published configs have a few kilobytes and below a hundred values. A value takes some 80 bytes of tree.
 #define MAX_BYTES (1u << 20)
@@ -38,7 +38,8 @@ static rp_status refuse_duplicates(const rp_config *config, const cJSON *item, c
         if (n > 1) { qsort(scratch, n, sizeof *scratch, compare_keys); }
         for (size_t i = 1; i < n; i++) {
             if (strcmp(scratch[i - 1], scratch[i]) == 0) {
-                return rp_error_set(error, RP_BAD_FILE, "%s: the key %s stands twice; remove one", config->name.text, rp_quote(scratch[i]).text);
+                return rp_error_set(error, RP_BAD_FILE, "%s: the key %s stands twice; remove one", config->name.text,
+                                    rp_quote(scratch[i]).text);
             }
         }
     }
@@ -64,19 +65,21 @@ rp_status rp_config_parse(const char *text, uint64_t bytes, const char *name, rp
     RP_TRY(rp_refuse_lfs_pointer(text, bytes, name, error));
     RP_TRY(rp_json_check(text, bytes, quoted.text, &values, error));
     if (values > MAX_VALUES) {
-        return rp_error_set(error, RP_BAD_FILE, "%s holds %llu values; a config has at most %u", quoted.text, (unsigned long long)values,
-                            MAX_VALUES);
+        return rp_error_set(error, RP_BAD_FILE, "%s holds %llu values; a config has at most %u", quoted.text,
+                            (unsigned long long)values, MAX_VALUES);
     }
     const rp_json root = rp_json_root(text, bytes);
     if (root.kind != RP_JSON_OBJECT) {
-        return rp_error_set(error, RP_BAD_FILE, "%s holds %s; an object was expected", quoted.text, rp_json_kind_name(root.kind));
+        return rp_error_set(error, RP_BAD_FILE, "%s holds %s; an object was expected", quoted.text,
+                            rp_json_kind_name(root.kind));
     }
     config = calloc(1, sizeof *config);
     scratch = malloc(values * sizeof *scratch);
     if (!config || !scratch) { status = no_memory(name, error); goto cleanup; }
     config->name = quoted;
     config->root = cJSON_ParseWithLength(text, bytes);
-    if (!config->root) { status = no_memory(name, error); goto cleanup; }   // the text is good, so nothing else can be missing
+    // The text is good, so nothing else can be missing.
+    if (!config->root) { status = no_memory(name, error); goto cleanup; }
     RP_TRY(refuse_duplicates(config, config->root, scratch, error));
     *out = config;
     config = NULL;
@@ -111,7 +114,8 @@ static const char *type_name(const cJSON *item) {
     return cJSON_IsBool(item) ? "true or false" : "null";
 }
 
-// Follows the path. NULL: missing or null. *wrong: what stands on the way without being an object; key_bytes: the path to it.
+// Follows the path. NULL: missing or null. *wrong: what stands on the way without being an object; key_bytes: the path
+// to it.
 static const cJSON *find(const rp_config *config, const char *key, const cJSON **wrong, int *key_bytes) {
     const cJSON *item = config->root;
     const char *part = key;
@@ -135,20 +139,23 @@ static const cJSON *find(const rp_config *config, const char *key, const cJSON *
 }
 
 // *out is NULL where an optional value is not there.
-static rp_status find_or_fail(const rp_config *config, const char *key, bool optional, const char *expected, const cJSON **out,
-                              rp_error *error) {
+static rp_status find_or_fail(const rp_config *config, const char *key, bool optional, const char *expected,
+                              const cJSON **out, rp_error *error) {
     const cJSON *wrong;
     int key_bytes = 0;
     *out = find(config, key, &wrong, &key_bytes);
     if (wrong) {
-        return rp_error_set(error, RP_BAD_FILE, "%s: %.*s is %s; an object was expected", config->name.text, key_bytes, key, type_name(wrong));
+        return rp_error_set(error, RP_BAD_FILE, "%s: %.*s is %s; an object was expected", config->name.text, key_bytes, key,
+                            type_name(wrong));
     }
     if (*out || optional) { return RP_OK; }
     return rp_error_set(error, RP_BAD_FILE, "%s has no %s; %s was expected", config->name.text, key, expected);
 }
 
-static rp_status wrong_type(const rp_config *config, const char *key, const cJSON *item, const char *expected, rp_error *error) {
-    return rp_error_set(error, RP_BAD_FILE, "%s: %s is %s; %s was expected", config->name.text, key, type_name(item), expected);
+static rp_status wrong_type(const rp_config *config, const char *key, const cJSON *item, const char *expected,
+                            rp_error *error) {
+    return rp_error_set(error, RP_BAD_FILE, "%s: %s is %s; %s was expected", config->name.text, key, type_name(item),
+                        expected);
 }
 
 bool rp_config_has(const rp_config *config, const char *key) {
@@ -169,13 +176,15 @@ static rp_status get_u32(const rp_config *config, const char *key, uint32_t min,
     if (!cJSON_IsNumber(item)) { return wrong_type(config, key, item, expected, error); }
     const double value = item->valuedouble;
     if (!(value >= min && value <= max && (double)(uint32_t)value == value)) {
-        return rp_error_set(error, RP_BAD_FILE, "%s: %s is %.10g; %s was expected", config->name.text, key, value, expected);
+        return rp_error_set(error, RP_BAD_FILE, "%s: %s is %.10g; %s was expected", config->name.text, key, value,
+                            expected);
     }
     *out = (uint32_t)value;
     return RP_OK;
 }
 
-rp_status rp_config_u32(const rp_config *config, const char *key, uint32_t min, uint32_t max, uint32_t *out, rp_error *error) {
+rp_status rp_config_u32(const rp_config *config, const char *key, uint32_t min, uint32_t max, uint32_t *out,
+                        rp_error *error) {
     return get_u32(config, key, min, max, NULL, out, error);
 }
 
@@ -184,8 +193,8 @@ rp_status rp_config_u32_or(const rp_config *config, const char *key, uint32_t mi
     return get_u32(config, key, min, max, &fallback, out, error);
 }
 
-static rp_status get_f64(const rp_config *config, const char *key, double min, double max, const double *fallback, double *out,
-                         rp_error *error) {
+static rp_status get_f64(const rp_config *config, const char *key, double min, double max, const double *fallback,
+                         double *out, rp_error *error) {
     const cJSON *item;
     char expected[96];
     snprintf(expected, sizeof expected, "a number from %g to %g", min, max);
@@ -194,7 +203,8 @@ static rp_status get_f64(const rp_config *config, const char *key, double min, d
     if (!cJSON_IsNumber(item)) { return wrong_type(config, key, item, expected, error); }
     const double value = item->valuedouble;         // 1e999 arrives as infinity, which no range with finite ends holds
     if (!(value >= min && value <= max)) {
-        return rp_error_set(error, RP_BAD_FILE, "%s: %s is %.10g; %s was expected", config->name.text, key, value, expected);
+        return rp_error_set(error, RP_BAD_FILE, "%s: %s is %.10g; %s was expected", config->name.text, key, value,
+                            expected);
     }
     *out = value;
     return RP_OK;
@@ -226,7 +236,8 @@ rp_status rp_config_bool_or(const rp_config *config, const char *key, bool fallb
     return get_bool(config, key, &fallback, out, error);
 }
 
-static rp_status get_string(const rp_config *config, const char *key, const char *const *fallback, const char **out, rp_error *error) {
+static rp_status get_string(const rp_config *config, const char *key, const char *const *fallback, const char **out,
+                            rp_error *error) {
     const cJSON *item;
     RP_RETURN(find_or_fail(config, key, fallback, "a string", &item, error));
     if (!item) { *out = *fallback; return RP_OK; }
@@ -254,13 +265,14 @@ rp_status rp_config_strings(const rp_config *config, const char *key, uint32_t m
     uint32_t n = 0;
     cJSON_ArrayForEach(child, item) {
         if (!cJSON_IsString(child)) {
-            return rp_error_set(error, RP_BAD_FILE, "%s: %s holds %s at place %u; %s was expected", config->name.text, key, type_name(child), n,
-                                expected);
+            return rp_error_set(error, RP_BAD_FILE, "%s: %s holds %s at place %u; %s was expected", config->name.text, key,
+                                type_name(child), n, expected);
         }
         n++;
     }
     if (n < min || n > max) {
-        return rp_error_set(error, RP_BAD_FILE, "%s: %s holds %u strings; %s was expected", config->name.text, key, n, expected);
+        return rp_error_set(error, RP_BAD_FILE, "%s: %s holds %u strings; %s was expected", config->name.text, key, n,
+                            expected);
     }
     *count = n;
     return RP_OK;

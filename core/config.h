@@ -1,5 +1,5 @@
-// config.json and its like: a small JSON object, read by key. Every getter writes the whole sentence when it fails, so that a
-// model only says RP_TRY(rp_config_u32(config, "patch_size", 1, 1024, &out, error)).
+// config.json and its like: a small JSON object, read by key. Every getter writes the whole sentence when it fails, so that
+// a model only says RP_TRY(rp_config_u32(config, "patch_size", 1, 1024, &out, error)).
 #ifndef RP_CONFIG_H
 #define RP_CONFIG_H
 
@@ -22,7 +22,8 @@ void rp_config_close(rp_config *config);                        // NULL is fine
 // The _or forms give the fallback where the key is missing or null; a value that is there is checked as strictly.
 bool rp_config_has(const rp_config *config, const char *key);   // there and not null
 
-rp_status rp_config_u32(const rp_config *config, const char *key, uint32_t min, uint32_t max, uint32_t *out, rp_error *error);
+rp_status rp_config_u32(const rp_config *config, const char *key, uint32_t min, uint32_t max, uint32_t *out,
+                        rp_error *error);
 rp_status rp_config_u32_or(const rp_config *config, const char *key, uint32_t min, uint32_t max, uint32_t fallback,
                            uint32_t *out, rp_error *error);
 rp_status rp_config_f64(const rp_config *config, const char *key, double min, double max, double *out, rp_error *error);

@@ -1,8 +1,8 @@
 // Numbers from one dtype to another, IEEE round to nearest, ties to even; subnormals, infinities and NaN are kept (a NaN
 // may become a quiet one). Neither side need be aligned: weights come from files as they lie.
 //
-// Elements are read and written by memcpy, and choices between results are made by masks: a ?: would become a branch around the
-// floating-point work, and compilers then give up on vector code.
+// Elements are read and written by memcpy, and choices between results are made by masks: a ?: would become a branch
+// around the floating-point work, and compilers then give up on vector code.
 #include <assert.h>
 #include <string.h>
 
@@ -21,8 +21,9 @@ static inline float f32_from_bf16(uint16_t h) { return float_of((uint32_t)h << 1
 
 static inline uint16_t bf16_from_f32(float x) {
     const uint32_t u = bits_of(x);
-    const uint32_t rounded = (u + 0x7FFFu + ((u >> 16) & 1u)) >> 16;   // half of the dropped part, ties to even; may carry to infinity
-    const uint32_t nan = (u >> 16) | 0x40u;                            // quiet: a NaN whose low bits alone were set stays one
+    // Half of the dropped part is added, ties to even; it may carry into infinity.
+    const uint32_t rounded = (u + 0x7FFFu + ((u >> 16) & 1u)) >> 16;
+    const uint32_t nan = (u >> 16) | 0x40u;                    // quiet: a NaN whose low bits alone were set stays one
     return (uint16_t)choose((u & 0x7FFFFFFFu) > 0x7F800000u, nan, rounded);
 }
 
@@ -37,20 +38,23 @@ static inline float f32_from_f16(uint16_t h) {
 static inline uint16_t f16_from_f32(float x) {
     const uint32_t u = bits_of(x), sign = (u >> 16) & 0x8000u, rest = u & 0x7FFFFFFFu;
     const uint32_t normal = (rest - (112u << 23) + 0xFFFu + ((rest >> 13) & 1u)) >> 13;
-    const uint32_t small = bits_of(float_of(rest) + 0.5f) - bits_of(0.5f);   // 0.5 counts in steps of 2^-24: the addition rounds
+    // Floats at 0.5 lie 2^-24 apart, which is the step of the subnormals: the addition rounds.
+    const uint32_t small = bits_of(float_of(rest) + 0.5f) - bits_of(0.5f);
     const uint32_t nan = 0x7E00u | ((rest >> 13) & 0x3FFu);
     const uint32_t finite = choose(rest < 0x38800000u, small, normal); // 2^-14, the smallest normal number
     const uint32_t large = choose(rest > 0x7F800000u, nan, 0x7C00u);
-    return (uint16_t)(sign | choose(rest >= 0x477FF000u, large, finite));   // 65520, half way between the largest number and 2^16
+    // From 65520 on, half way between the largest number and 2^16.
+    return (uint16_t)(sign | choose(rest >= 0x477FF000u, large, finite));
 }
 
-// To odd: where float32 cannot hold x, the one of its two neighbours whose last bit is 1. Rounding that to 16 bits gives the
-// same as rounding x at once; rounding to nearest twice would not.
+// To odd: where float32 cannot hold x, the one of its two neighbours whose last bit is 1. Rounding that to 16 bits gives
+// the same as rounding x at once; rounding to nearest twice would not.
 static inline float f32_odd_from_f64(double x) {
     const float nearest = (float)x;
     const double back = nearest;
     const uint32_t u = bits_of(nearest);
-    const uint32_t away = (back < 0 ? -back : back) > (x < 0 ? -x : x);       // nearest lies farther from 0: its odd neighbour is below
+    // 1: nearest lies farther from 0 than x, so its odd neighbour is the one below.
+    const uint32_t away = (back < 0 ? -back : back) > (x < 0 ? -x : x);
     const uint32_t odd = away ? u - 1u : u + 1u;
     return float_of(back == x || x != x || (u & 1u) ? u : odd);
 }

@@ -106,7 +106,9 @@ static bool check_number(cursor *c) {
 
 static bool check_word(cursor *c, const char *word) {
     const size_t n = strlen(word);
-    if ((size_t)(c->end - c->at) < n || memcmp(c->at, word, n) != 0) { return fault(c, "an unknown word stands where a value should"); }
+    if ((size_t)(c->end - c->at) < n || memcmp(c->at, word, n) != 0) {
+        return fault(c, "an unknown word stands where a value should");
+    }
     c->at += n;
     return true;
 }
@@ -167,7 +169,9 @@ static bool check_value(cursor *c, uint64_t *values) {
                 if (object && !check_key(c)) { return false; }
                 break;
             }
-            if (*c->at != (object ? '}' : ']')) { return fault(c, object ? "a comma or } was expected" : "a comma or ] was expected"); }
+            if (*c->at != (object ? '}' : ']')) {
+                return fault(c, object ? "a comma or } was expected" : "a comma or ] was expected");
+            }
             c->at++;
             objects >>= 1;
             depth--;
@@ -190,8 +194,8 @@ rp_status rp_json_check(const char *text, uint64_t bytes, const char *what, uint
         column++;
         if (*p == '\n') { line++; column = 1; }
     }
-    return rp_error_set(error, RP_BAD_FILE, "%s is not valid JSON: %s (line %llu, column %llu); copy or download it again", what,
-                        c.fault, (unsigned long long)line, (unsigned long long)column);
+    return rp_error_set(error, RP_BAD_FILE, "%s is not valid JSON: %s (line %llu, column %llu); copy or download it again",
+                        what, c.fault, (unsigned long long)line, (unsigned long long)column);
 }
 
 // ---- reading ----

@@ -1,5 +1,6 @@
 // A strict reader of JSON text that allocates nothing. Headers of weights may be megabytes from an unknown hand: a tree of
-// them would take some forty times their size, and doubles cannot hold every offset. Small files go to cJSON after the same check.
+// them would take some forty times their size, and doubles cannot hold every offset. Small files go to cJSON after the
+// same check.
 #ifndef RP_JSON_H
 #define RP_JSON_H
 
@@ -10,7 +11,8 @@
 #define RP_JSON_MAX_DEPTH 64                  // one bit each in the reader; published files nest three deep
 #define RP_JSON_MAX_NUMBER 63                 // characters of a number; cJSON reads no longer ones
 
-// Checks that text[0 .. bytes) is one JSON value and nothing else: grammar, UTF-8, paired surrogates, no NUL in strings, depth.
+// Checks that text[0 .. bytes) is one JSON value and nothing else: grammar, UTF-8, paired surrogates, no NUL in strings,
+// depth.
 //   what     how the sentence calls the text: "the header of 'model.safetensors'"
 //   values   numbers, strings, literals, arrays and objects in it, keys not counted; NULL = not wanted
 // Errors:    BAD_FILE, with line and column
@@ -34,7 +36,8 @@ typedef struct rp_json {                                        // the text of o
 rp_json rp_json_root(const char *text, uint64_t bytes);
 const char *rp_json_kind_name(rp_json_kind kind);               // "an object", "a string"
 
-// Walks an object's members or an array's elements: rp_json_walk w = rp_json_begin(v); while (rp_json_next(&w, &key, &value)).
+// Walks an object's members or an array's elements:
+// rp_json_walk walk = rp_json_begin(v); while (rp_json_next(&walk, &key, &value)) ...
 typedef struct rp_json_walk {
     const char *at, *end;
     bool object;

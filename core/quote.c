@@ -31,7 +31,9 @@ static bool is_unsafe(const char *text, size_t n) {
     const unsigned char *s = (const unsigned char *)text;
     if (n == 1) { return s[0] < 0x20 || s[0] == 0x7F; }
     if (n == 2) { return s[0] == 0xC2 && s[1] < 0xA0; }
-    if (n == 3 && s[0] == 0xE2) { return (s[1] == 0x80 && s[2] >= 0xA8 && s[2] <= 0xAE) || (s[1] == 0x81 && s[2] >= 0xA6 && s[2] <= 0xA9); }
+    if (n == 3 && s[0] == 0xE2) {
+        return (s[1] == 0x80 && s[2] >= 0xA8 && s[2] <= 0xAE) || (s[1] == 0x81 && s[2] >= 0xA6 && s[2] <= 0xA9);
+    }
     return false;
 }
 

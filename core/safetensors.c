@@ -44,7 +44,8 @@ void rp_weights_close(rp_weights *weights) {
 }
 
 // Parses file number `file` and appends its tensors.
-static rp_status append(rp_weights *weights, const void *data, uint64_t bytes, const char *name, uint32_t file, rp_error *error) {
+static rp_status append(rp_weights *weights, const void *data, uint64_t bytes, const char *name, uint32_t file,
+                        rp_error *error) {
     rp_weight_set set;
     RP_RETURN(rp_weight_set_parse(data, bytes, name, file, &set, error));
     weights->names[file] = set.names;
@@ -97,8 +98,9 @@ static rp_status check_index(const rp_weights *weights, const rp_shard_index *in
     for (uint32_t i = 1; i < weights->count; i++) {
         const rp_weight *a = &weights->items[i - 1], *b = a + 1;
         if (strcmp(a->name, b->name) == 0) {
-            return rp_error_set(error, RP_BAD_FILE, "%s: tensor %s stands in both %s and %s", file.text, rp_quote(a->name).text,
-                                rp_quote(index->shards[a->file]).text, rp_quote(index->shards[b->file]).text);
+            return rp_error_set(error, RP_BAD_FILE, "%s: tensor %s stands in both %s and %s", file.text,
+                                rp_quote(a->name).text, rp_quote(index->shards[a->file]).text,
+                                rp_quote(index->shards[b->file]).text);
         }
     }
     for (uint32_t i = 0; i < weights->count || i < index->count; i++) {
@@ -106,12 +108,15 @@ static rp_status check_index(const rp_weights *weights, const rp_shard_index *in
         const rp_shard_entry *want = i < index->count ? &index->entries[i] : NULL;
         const int order = !have ? 1 : !want ? -1 : strcmp(have->name, want->name);
         if (order < 0) {
-            return rp_error_set(error, RP_BAD_FILE, "%s does not list tensor %s, which stands in %s; index and shards are of different models",
+            return rp_error_set(error, RP_BAD_FILE,
+                                "%s does not list tensor %s, which stands in %s; index and shards are of different models",
                                 file.text, rp_quote(have->name).text, rp_quote(index->shards[have->file]).text);
         }
         if (order > 0 || have->file != want->file) {
-            return rp_error_set(error, RP_BAD_FILE, "%s says that tensor %s stands in %s, but it does not; index and shards are of different models",
-                                file.text, rp_quote(want->name).text, rp_quote(want->shard).text);
+            return rp_error_set(
+                error, RP_BAD_FILE,
+                "%s says that tensor %s stands in %s, but it does not; index and shards are of different models", file.text,
+                rp_quote(want->name).text, rp_quote(want->shard).text);
         }
     }
     return RP_OK;
@@ -152,7 +157,8 @@ rp_status rp_weights_open(const char *folder, rp_weights **out, rp_error *error)
         return rp_error_set(error, RP_NOT_FOUND, "%s does not exist; give the folder of a checkpoint", name.text);
     }
     if (!rp_path_is_folder(folder)) {
-        return rp_error_set(error, RP_BAD_FILE, "%s is not a folder; give the folder that holds model.safetensors", name.text);
+        return rp_error_set(error, RP_BAD_FILE, "%s is not a folder; give the folder that holds model.safetensors",
+                            name.text);
     }
     char *single = rp_path_join(folder, "model.safetensors");
     char *sharded = rp_path_join(folder, "model.safetensors.index.json");
@@ -163,8 +169,10 @@ rp_status rp_weights_open(const char *folder, rp_weights **out, rp_error *error)
     } else if (rp_path_exists(sharded)) {
         status = open_shards(folder, sharded, out, error);
     } else {
-        status = rp_error_set(error, RP_NOT_FOUND, "%s has neither model.safetensors nor model.safetensors.index.json; weights of another "
-                              "kind must be converted first", name.text);
+        status = rp_error_set(error, RP_NOT_FOUND,
+                              "%s has neither model.safetensors nor model.safetensors.index.json; weights of another "
+                              "kind must be converted first",
+                              name.text);
     }
     free(single);
     free(sharded);

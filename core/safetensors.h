@@ -15,7 +15,7 @@ typedef struct rp_weight {
     rp_dtype dtype;                         // BOOL counts as U8
     uint32_t n_dims;                        // 0: a scalar
     uint64_t dims[RP_WEIGHT_MAX_DIMS];      // row-major, outermost first; a dim may be 0
-    const void *data;                       // inside the mapping, NOT aligned to its dtype: read it with rp_convert or memcpy
+    const void *data;                       // inside the mapping, NOT aligned to its dtype: read by rp_convert or memcpy
     uint64_t bytes, count;                  // bytes = count * size of dtype
     uint32_t file;                          // which of the files holds it, from 0
 } rp_weight;

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lfs.h"
 #include "quote.h"
 #include "safetensors_private.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data is little-endian and is used in place");
 
+// clang-format off
 static const struct { const char *name; rp_dtype dtype; } dtypes[] = {
     { "F32", RP_F32 }, { "BF16", RP_BF16 }, { "F16", RP_F16 }, { "F64", RP_F64 },  { "I64", RP_I64 },
     { "I32", RP_I32 }, { "U32", RP_U32 },   { "U8", RP_U8 },   { "BOOL", RP_U8 },
@@ -16,6 +18,7 @@ static const struct { const char *name; rp_dtype dtype; } dtypes[] = {
 // The rest of what the format knows (safetensors 0.6), so that they are told from damage.
 static const char *const other_dtypes[] = { "F4",      "F6_E2M3",     "F6_E3M2",     "F8_E5M2", "F8_E4M3", "F8_E8M0",
                                             "F8_E4M3FNUZ", "F8_E5M2FNUZ", "I8", "I16", "U16", "U64", "C64" };
+// clang-format on
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 typedef struct source {
@@ -69,12 +72,14 @@ static rp_status read_shape(const source *from, rp_json key, rp_json value, rp_w
         }
         uint64_t size = 0;
         if (!rp_json_u64(dim, &size)) {
-            return TENSOR_FAIL(RP_BAD_FILE, "has %s in its shape; whole numbers from 0 were expected", quote_value(dim).text);
+            return TENSOR_FAIL(RP_BAD_FILE, "has %s in its shape; whole numbers from 0 were expected",
+                               quote_value(dim).text);
         }
         out->dims[out->n_dims++] = size;
         if (size == 0) { out->count = 0; continue; }
-        if (product > UINT64_MAX / 8 / size) {                  // 8: the largest dtype, so that bytes cannot overflow either
-            return TENSOR_FAIL(RP_BAD_FILE, "has a shape with more numbers than can be counted: %s", quote_value(value).text);
+        if (product > UINT64_MAX / 8 / size) { // 8: the largest dtype, so that bytes cannot overflow either
+            return TENSOR_FAIL(RP_BAD_FILE, "has a shape with more numbers than can be counted: %s",
+                               quote_value(value).text);
         }
         product *= size;
     }
@@ -93,15 +98,18 @@ static rp_status read_offsets(const source *from, rp_json key, rp_json value, rp
         if (n == 2 || !rp_json_u64(number, &offset[n])) { n = 3; break; }
     }
     if (n != 2) {
-        return TENSOR_FAIL(RP_BAD_FILE, "has data_offsets %s; two whole numbers from 0 were expected", quote_value(value).text);
+        return TENSOR_FAIL(RP_BAD_FILE, "has data_offsets %s; two whole numbers from 0 were expected",
+                           quote_value(value).text);
     }
     if (offset[0] > offset[1]) {
         return TENSOR_FAIL(RP_BAD_FILE, "ends (byte %llu) before it begins (byte %llu)", (unsigned long long)offset[1],
                            (unsigned long long)offset[0]);
     }
     if (offset[1] > from->data_bytes) {
-        return TENSOR_FAIL(RP_BAD_FILE, "ends at byte %llu of the data, of which only %llu are there; the file is cut short: "
-                           "copy or download it again", (unsigned long long)offset[1], (unsigned long long)from->data_bytes);
+        return TENSOR_FAIL(RP_BAD_FILE,
+                           "ends at byte %llu of the data, of which only %llu are there; the file is cut short: "
+                           "copy or download it again",
+                           (unsigned long long)offset[1], (unsigned long long)from->data_bytes);
     }
     out->data = from->data + offset[0];
     out->bytes = offset[1] - offset[0];
@@ -110,15 +118,17 @@ static rp_status read_offsets(const source *from, rp_json key, rp_json value, rp
 
 // Reads one entry all but its name, which stays in the JSON text until it is known that all entries are good.
 static rp_status read_entry(const source *from, rp_json key, rp_json value, rp_weight *out, rp_error *error) {
-    static const struct { const char *name; rp_status (*read)(const source *, rp_json, rp_json, rp_weight *, rp_error *); } fields[] = {
-        { "dtype", read_dtype }, { "shape", read_shape }, { "data_offsets", read_offsets }
-    };
+    static const struct {
+        const char *name;
+        rp_status (*read)(const source *from, rp_json key, rp_json value, rp_weight *out, rp_error *error);
+    } fields[] = { { "dtype", read_dtype }, { "shape", read_shape }, { "data_offsets", read_offsets } };
     *out = (rp_weight){ .file = from->file };
     if (key.end - key.begin == 2) {
         return rp_error_set(error, RP_BAD_FILE, "%s: a tensor has an empty name", from->name.text);
     }
     if (value.kind != RP_JSON_OBJECT) {
-        return TENSOR_FAIL(RP_BAD_FILE, "is %s; an object with dtype, shape and data_offsets was expected", rp_json_kind_name(value.kind));
+        return TENSOR_FAIL(RP_BAD_FILE, "is %s; an object with dtype, shape and data_offsets was expected",
+                           rp_json_kind_name(value.kind));
     }
     uint32_t seen = 0;
     rp_json field, content;
@@ -135,8 +145,8 @@ static rp_status read_entry(const source *from, rp_json key, rp_json value, rp_w
     }
     const uint64_t want = out->count * rp_dtype_size(out->dtype);
     if (out->bytes != want) {
-        return TENSOR_FAIL(RP_BAD_FILE, "has %llu bytes, but its shape and dtype (%s) need %llu", (unsigned long long)out->bytes,
-                           rp_dtype_name(out->dtype), (unsigned long long)want);
+        return TENSOR_FAIL(RP_BAD_FILE, "has %llu bytes, but its shape and dtype (%s) need %llu",
+                           (unsigned long long)out->bytes, rp_dtype_name(out->dtype), (unsigned long long)want);
     }
     return RP_OK;
 }
@@ -160,7 +170,8 @@ static rp_status read_entries(const source *from, rp_weight_set *set, uint64_t *
     bool metadata = false;
     set->count = 0;
     *name_bytes = 0;
-    for (rp_json_walk walk = rp_json_begin(rp_json_root(from->header, from->header_bytes)); rp_json_next(&walk, &key, &value);) {
+    for (rp_json_walk walk = rp_json_begin(rp_json_root(from->header, from->header_bytes));
+         rp_json_next(&walk, &key, &value);) {
         if (rp_json_string_is(key, "__metadata__")) {
             if (metadata) { return rp_error_set(error, RP_BAD_FILE, "%s: __metadata__ stands twice", from->name.text); }
             metadata = true;
@@ -200,37 +211,33 @@ static rp_status check_places(const source *from, rp_weight_set *set, rp_error *
         const rp_weight *weight = &set->items[i];
         const uint64_t begin = (uint64_t)((const char *)weight->data - from->data);
         if (begin < end) {
-            return rp_error_set(error, RP_BAD_FILE, "%s: tensors %s and %s overlap", from->name.text, rp_quote(weight[-1].name).text,
-                                rp_quote(weight->name).text);
+            return rp_error_set(error, RP_BAD_FILE, "%s: tensors %s and %s overlap", from->name.text,
+                                rp_quote(weight[-1].name).text, rp_quote(weight->name).text);
         }
         if (begin > end) {
-            return rp_error_set(error, RP_BAD_FILE, "%s: bytes %llu to %llu before tensor %s belong to no tensor, which the format forbids",
-                                from->name.text, (unsigned long long)end, (unsigned long long)begin, rp_quote(weight->name).text);
+            return rp_error_set(
+                error, RP_BAD_FILE, "%s: bytes %llu to %llu before tensor %s belong to no tensor, which the format forbids",
+                from->name.text, (unsigned long long)end, (unsigned long long)begin, rp_quote(weight->name).text);
         }
         end = begin + weight->bytes;
     }
     if (end == from->data_bytes) { return RP_OK; }
-    return rp_error_set(error, RP_BAD_FILE, "%s: the last %llu bytes belong to no tensor, which the format forbids", from->name.text,
-                        (unsigned long long)(from->data_bytes - end));
+    return rp_error_set(error, RP_BAD_FILE, "%s: the last %llu bytes belong to no tensor, which the format forbids",
+                        from->name.text, (unsigned long long)(from->data_bytes - end));
 }
 
 static rp_status check_names(const source *from, rp_weight_set *set, rp_error *error) {
     if (set->count > 1) { qsort(set->items, set->count, sizeof *set->items, rp_weight_compare_names); }
     for (uint32_t i = 1; i < set->count; i++) {
         if (strcmp(set->items[i - 1].name, set->items[i].name) == 0) {
-            return rp_error_set(error, RP_BAD_FILE, "%s: tensor %s stands twice", from->name.text, rp_quote(set->items[i].name).text);
+            return rp_error_set(error, RP_BAD_FILE, "%s: tensor %s stands twice", from->name.text,
+                                rp_quote(set->items[i].name).text);
         }
     }
     return RP_OK;
 }
 
 // ---- the file ----
-
-rp_status rp_refuse_lfs_pointer(const void *data, uint64_t bytes, const char *name, rp_error *error) {
-    static const char pointer[] = "version https://git-lfs";
-    if (bytes < sizeof pointer - 1 || memcmp(data, pointer, sizeof pointer - 1) != 0) { return RP_OK; }
-    return rp_error_set(error, RP_BAD_FILE, "%s is only a Git LFS pointer; fetch the file itself with git lfs pull", rp_quote_path(name).text);
-}
 
 static rp_status find_header(const void *data, uint64_t bytes, source *out, rp_error *error) {
     uint64_t header = 0;
@@ -240,19 +247,24 @@ static rp_status find_header(const void *data, uint64_t bytes, source *out, rp_e
     }
     memcpy(&header, data, sizeof header);
     if (header > bytes - sizeof header) {
-        return rp_error_set(error, RP_BAD_FILE, "%s is no safetensors file or cut short: its header should have %llu bytes, but the file "
-                            "has %llu; copy or download it again", out->name.text, (unsigned long long)header, (unsigned long long)bytes);
+        return rp_error_set(error, RP_BAD_FILE,
+                            "%s is no safetensors file or cut short: its header should have %llu bytes, but the file "
+                            "has %llu; copy or download it again",
+                            out->name.text, (unsigned long long)header, (unsigned long long)bytes);
     }
     if (header > RP_SAFETENSORS_MAX_HEADER) {
-        return rp_error_set(error, RP_BAD_FILE, "%s has a header of %llu bytes; at most %u (32 MB) are read, and published models stay "
-                            "below 1 MB", out->name.text, (unsigned long long)header, RP_SAFETENSORS_MAX_HEADER);
+        return rp_error_set(error, RP_BAD_FILE,
+                            "%s has a header of %llu bytes; at most %u (32 MB) are read, and published models stay "
+                            "below 1 MB",
+                            out->name.text, (unsigned long long)header, RP_SAFETENSORS_MAX_HEADER);
     }
     out->header = (const char *)data + sizeof header;
     out->header_bytes = header;
     out->data = out->header + header;
     out->data_bytes = bytes - sizeof header - header;
     if (header == 0 || *out->header != '{') {
-        return rp_error_set(error, RP_BAD_FILE, "%s is no safetensors file: its header does not begin with {", out->name.text);
+        return rp_error_set(error, RP_BAD_FILE, "%s is no safetensors file: its header does not begin with {",
+                            out->name.text);
     }
     return RP_OK;
 }

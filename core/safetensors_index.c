@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lfs.h"
 #include "quote.h"
 #include "safetensors_private.h"
 
@@ -19,7 +20,8 @@ static rp_status find_weight_map(rp_json root, const rp_quoted *name, rp_json *o
     bool found = false;
     rp_json key, value;
     if (root.kind != RP_JSON_OBJECT) {
-        return rp_error_set(error, RP_BAD_FILE, "%s holds %s; an object was expected", name->text, rp_json_kind_name(root.kind));
+        return rp_error_set(error, RP_BAD_FILE, "%s holds %s; an object was expected", name->text,
+                            rp_json_kind_name(root.kind));
     }
     for (rp_json_walk walk = rp_json_begin(root); rp_json_next(&walk, &key, &value);) {
         if (!rp_json_string_is(key, "weight_map")) { continue; }
@@ -31,17 +33,21 @@ static rp_status find_weight_map(rp_json root, const rp_quoted *name, rp_json *o
         found = true;
         *out = value;
     }
-    return found ? RP_OK : rp_error_set(error, RP_BAD_FILE, "%s has no weight_map, so it is no index of weights", name->text);
+    return found ? RP_OK
+                 : rp_error_set(error, RP_BAD_FILE, "%s has no weight_map, so it is no index of weights", name->text);
 }
 
 // Counts and checks types, so that nothing is allocated for a map which is not one.
 static rp_status measure(rp_json map, const rp_quoted *name, uint32_t *count, uint64_t *text_bytes, rp_error *error) {
     rp_json key, value;
     for (rp_json_walk walk = rp_json_begin(map); rp_json_next(&walk, &key, &value);) {
-        if (key.end - key.begin == 2) { return rp_error_set(error, RP_BAD_FILE, "%s: a tensor has an empty name", name->text); }
+        if (key.end - key.begin == 2) {
+            return rp_error_set(error, RP_BAD_FILE, "%s: a tensor has an empty name", name->text);
+        }
         if (value.kind != RP_JSON_STRING) {
             return rp_error_set(error, RP_BAD_FILE, "%s: tensor %s has %s as its file; a string was expected", name->text,
-                                rp_quote_bytes(key.begin + 1, (size_t)(key.end - key.begin - 2)).text, rp_json_kind_name(value.kind));
+                                rp_quote_bytes(key.begin + 1, (size_t)(key.end - key.begin - 2)).text,
+                                rp_json_kind_name(value.kind));
         }
         ++*count;
         *text_bytes += (uint64_t)(key.end - key.begin) + (uint64_t)(value.end - value.begin);
@@ -79,11 +85,13 @@ static rp_status number_shards(rp_shard_index *index, const rp_quoted *name, rp_
         rp_shard_entry *entry = &index->entries[i];
         if (i == 0 || strcmp(entry->shard, index->shards[index->n_shards - 1]) != 0) {
             if (!is_plain_name(entry->shard)) {
-                return rp_error_set(error, RP_BAD_FILE, "%s: tensor %s lies in %s, which is no plain file name in the same folder", name->text,
+                return rp_error_set(error, RP_BAD_FILE,
+                                    "%s: tensor %s lies in %s, which is no plain file name in the same folder", name->text,
                                     rp_quote(entry->name).text, rp_quote(entry->shard).text);
             }
             if (index->n_shards == RP_SAFETENSORS_MAX_SHARDS) {
-                return rp_error_set(error, RP_BAD_FILE, "%s names more than %u files", name->text, RP_SAFETENSORS_MAX_SHARDS);
+                return rp_error_set(error, RP_BAD_FILE, "%s names more than %u files", name->text,
+                                    RP_SAFETENSORS_MAX_SHARDS);
             }
             index->shards[index->n_shards++] = entry->shard;
         }
@@ -97,7 +105,8 @@ static rp_status sort_names(rp_shard_index *index, const rp_quoted *name, rp_err
     if (index->count > 1) { qsort(index->entries, index->count, sizeof *index->entries, compare_names); }
     for (uint32_t i = 1; i < index->count; i++) {
         if (strcmp(index->entries[i - 1].name, index->entries[i].name) == 0) {
-            return rp_error_set(error, RP_BAD_FILE, "%s: tensor %s stands twice", name->text, rp_quote(index->entries[i].name).text);
+            return rp_error_set(error, RP_BAD_FILE, "%s: tensor %s stands twice", name->text,
+                                rp_quote(index->entries[i].name).text);
         }
     }
     return RP_OK;
@@ -111,7 +120,8 @@ rp_status rp_shard_index_parse(const void *data, uint64_t bytes, const char *nam
     const rp_quoted quoted = rp_quote_path(name);
     *out = (rp_shard_index){ 0 };
     if (bytes > RP_SAFETENSORS_MAX_HEADER) {
-        return rp_error_set(error, RP_BAD_FILE, "%s has %llu bytes; at most %u (32 MB) are read, and published indexes stay below 1 MB",
+        return rp_error_set(error, RP_BAD_FILE,
+                            "%s has %llu bytes; at most %u (32 MB) are read, and published indexes stay below 1 MB",
                             quoted.text, (unsigned long long)bytes, RP_SAFETENSORS_MAX_HEADER);
     }
     RP_TRY(rp_refuse_lfs_pointer(data, bytes, name, error));

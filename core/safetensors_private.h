@@ -24,9 +24,6 @@ rp_status rp_weight_set_parse(const void *data, uint64_t bytes, const char *name
 void rp_weight_set_free(rp_weight_set *set);                    // zeroed is fine
 int rp_weight_compare_names(const void *a, const void *b);      // for qsort of rp_weight
 
-// Fails where a file was cloned without its large files: what is there is a short text that stands for it.
-rp_status rp_refuse_lfs_pointer(const void *data, uint64_t bytes, const char *name, rp_error *error);
-
 // ---- safetensors_index.c ----
 
 typedef struct rp_shard_entry {

@@ -53,6 +53,7 @@ rp_status rp_weight_check_finite(const rp_weight *weight, rp_error *error) {
     if (at == weight->count) { return RP_OK; }
     const uint64_t bits = top_bits(weight, at);
     const char *kind = bits << (1 + exponent) ? "NaN" : bits >> 63 ? "-infinity" : "infinity";
-    return rp_error_set(error, RP_BAD_FILE, "tensor %s holds %s at element %llu of %llu; the weights are damaged or their training failed",
+    return rp_error_set(error, RP_BAD_FILE,
+                        "tensor %s holds %s at element %llu of %llu; the weights are damaged or their training failed",
                         rp_quote(weight->name).text, kind, (unsigned long long)at, (unsigned long long)weight->count);
 }

@@ -134,8 +134,11 @@ static void halves_into_each_other(void **state) {
 
 static void f32_and_f64(void **state) {
     (void)state;
-    const double in[] = { 1.0 + 0x1p-24, 1.0 + 0x1p-24 + 0x1p-52, 1.0 + 3 * 0x1p-24, 1e39, -1e39, 0x1p-149, 0x1p-150, 0x1.8p-150, -0.0, NAN };
-    const float want[] = { 1.0f, 1.0f + 0x1p-23f, 1.0f + 0x1p-22f, INFINITY, -INFINITY, 0x1p-149f, 0.0f, 0x1p-149f, -0.0f, NAN };
+    const double in[] = {
+        1.0 + 0x1p-24, 1.0 + 0x1p-24 + 0x1p-52, 1.0 + 3 * 0x1p-24, 1e39, -1e39, 0x1p-149, 0x1p-150, 0x1.8p-150, -0.0, NAN
+    };
+    const float want[] = { 1.0f, 1.0f + 0x1p-23f, 1.0f + 0x1p-22f, INFINITY, -INFINITY, 0x1p-149f,
+                           0.0f, 0x1p-149f,       -0.0f,           NAN };
     float out[10];
     double back[10];
     rp_convert(out, RP_F32, in, RP_F64, 10);
@@ -186,7 +189,10 @@ static void unaligned_and_odd_lengths(void **state) {
     static const rp_dtype floats[] = { RP_F64, RP_F32, RP_F16, RP_BF16 };
     unsigned char in[8 * 40 + 8], out[8 * 40 + 16], one[8];
     uint32_t random = 12345;
-    for (size_t i = 0; i < sizeof in; i++) { random = random * 1664525u + 1013904223u; in[i] = (unsigned char)(random >> 24); }
+    for (size_t i = 0; i < sizeof in; i++) {
+        random = random * 1664525u + 1013904223u;
+        in[i] = (unsigned char)(random >> 24);
+    }
     for (int from = 0; from < 4; from++) {
         for (int to = 0; to < 4; to++) {
             for (uint32_t n = 0; n < 40; n++) {
@@ -205,8 +211,12 @@ static void unaligned_and_odd_lengths(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_half_widens), cmocka_unit_test(every_boundary_rounds_to_even), cmocka_unit_test(nan_stays_nan),
-        cmocka_unit_test(halves_into_each_other), cmocka_unit_test(f32_and_f64), cmocka_unit_test(integers),
+        cmocka_unit_test(every_half_widens),
+        cmocka_unit_test(every_boundary_rounds_to_even),
+        cmocka_unit_test(nan_stays_nan),
+        cmocka_unit_test(halves_into_each_other),
+        cmocka_unit_test(f32_and_f64),
+        cmocka_unit_test(integers),
         cmocka_unit_test(unaligned_and_odd_lengths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-// The file layer against good files, bad files and no memory. Every bad input must give its status and a sentence that names
-// what is wrong.
+// The file layer against good files, bad files and no memory. Every bad input must give its status and a sentence that
+// names what is wrong.
 #define _GNU_SOURCE
 #include <math.h>
 #include <setjmp.h>
@@ -84,13 +84,21 @@ static int enter_folder(void **state) {
 
 static int leave_folder(void **state) {
     (void)state;
-    static const char *const names[] = { "model.safetensors", "model.safetensors.index.json", "a.safetensors", "b.safetensors", "file",
-                                         "pipe", "big", "locked", "config.json" };
+    static const char *const names[] = { "model.safetensors",
+                                         "model.safetensors.index.json",
+                                         "a.safetensors",
+                                         "b.safetensors",
+                                         "file",
+                                         "pipe",
+                                         "big",
+                                         "locked",
+                                         "config.json" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) { unlink(in_folder(names[i])); }
     return rmdir(folder);
 }
 
-static void expect_failure(const char *name, rp_status got, rp_status want, const rp_error *error, const char *const words[3]) {
+static void expect_failure(const char *name, rp_status got, rp_status want, const rp_error *error,
+                           const char *const words[3]) {
     if (got != want) { fail_msg("%s: status %d, expected %d: %s", name, (int)got, (int)want, error->text); }
     for (int i = 0; i < 3 && words[i]; i++) {
         if (!strstr(error->text, words[i])) { fail_msg("%s: no '%s' in: %s", name, words[i], error->text); }
@@ -103,11 +111,13 @@ static void expect_failure(const char *name, rp_status got, rp_status want, cons
 
 // ---- bad headers ----
 
-#define ENTRY(dtype, shape, begin, end) "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #begin "," #end "]}"
+#define ENTRY(dtype, shape, begin, end)                                                                                    \
+    "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #begin "," #end "]}"
 #define U8_4 ENTRY("U8", "[4]", 0, 4)
 #define TEXT64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define TEXT256 TEXT64 TEXT64 TEXT64 TEXT64
 
+// clang-format off: one row, one line
 static const struct {
     const char *name, *header;
     size_t data_bytes;
@@ -189,12 +199,14 @@ static const struct {
     { "metadata with a number", "{\"__metadata__\":{\"a\":\"b\",\"c\":1}}", 0, RP_BAD_FILE, { "__metadata__", "object of strings" } },
     { "metadata twice", "{\"__metadata__\":{},\"__metadata__\":{}}", 0, RP_BAD_FILE, { "__metadata__", "twice" } },
 };
+// clang-format on
 
 static void headers_that_lie(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof bad_headers / sizeof *bad_headers; i++) {
         size_t bytes;
-        unsigned char *data = file_of(bad_headers[i].header, strlen(bad_headers[i].header), bad_headers[i].data_bytes, &bytes);
+        unsigned char *data =
+            file_of(bad_headers[i].header, strlen(bad_headers[i].header), bad_headers[i].data_bytes, &bytes);
         rp_error error = { "" };
         rp_weights *weights = (rp_weights *)1;
         allocated_bytes = 0;
@@ -208,6 +220,7 @@ static void headers_that_lie(void **state) {
     }
 }
 
+// clang-format off: one row, one line
 static const struct {
     const char *name, *bytes;
     size_t size;
@@ -223,6 +236,7 @@ static const struct {
     { "web page", "<!DOCTYPE html><html></html>", 28, { "no safetensors file" } },
     { "NUL padding", "\x03\0\0\0\0\0\0\0{}\0", 11, { "more text follows" } },
 };
+// clang-format on
 
 static void files_that_are_none(void **state) {
     (void)state;
@@ -317,7 +331,8 @@ static void many_tensors_are_not_quadratic(void **state) {
         add(&t, "{\"__metadata__\":{}");
         for (uint32_t i = 0; i < N; i++) {
             const uint32_t name = (uint32_t)(i * 48271ull % N);   // a permutation: 48271 and N have no common divisor
-            add(&t, ",\"layer.%u\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%u,%u]}", twice && i == 77777 ? 5 : name, i, i + 1);
+            add(&t, ",\"layer.%u\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%u,%u]}",
+                twice && i == 77777 ? 5 : name, i, i + 1);
         }
         add(&t, "}");
         const uint64_t begin = rp_time_ns();
@@ -349,9 +364,13 @@ static void header_above_the_limit(void **state) {
 
 static void good_header(void **state) {
     (void)state;
-    static const char header[] = "{\"__metadata__\":{\"format\":\"pt\"},\"z\":" ENTRY("F64", "[2]", 4, 20) ",\"a.b\":" ENTRY("F16", "[1,2]", 0, 4)
-        ",\"none\":" ENTRY("F32", "[3,0]", 4, 4) ",\"\\u00e4\\ud83d\\ude00\":" ENTRY("BOOL", "[]", 20, 21)
-        ",\"extra\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[21,29],\"note\":[{}]}}  \n";
+    static const char header[] =
+        "{\"__metadata__\":{\"format\":\"pt\"},\"z\":" ENTRY("F64", "[2]", 4, 20) ",\"a.b\":" ENTRY(
+            "F16", "[1,2]", 0,
+            4) ",\"none\":" ENTRY("F32", "[3,0]", 4,
+                                  4) ",\"\\u00e4\\ud83d\\ude00\":" ENTRY("BOOL", "[]", 20,
+                                                                         21) ",\"extra\":{\"dtype\":\"I64\",\"shape\":[1],"
+                                                                             "\"data_offsets\":[21,29],\"note\":[{}]}}  \n";
     size_t bytes;
     unsigned char *data = file_of(header, sizeof header - 1, 29, &bytes);
     rp_weights *weights;
@@ -359,12 +378,15 @@ static void good_header(void **state) {
     assert_int_equal(rp_weights_parse(data, bytes, "x", &weights, &error), RP_OK);
     assert_int_equal(rp_weights_count(weights), 5);
     assert_int_equal(rp_weights_file_bytes(weights), bytes);
-    for (uint32_t i = 1; i < 5; i++) { assert_true(strcmp(rp_weights_get(weights, i - 1)->name, rp_weights_get(weights, i)->name) < 0); }
+    for (uint32_t i = 1; i < 5; i++) {
+        assert_true(strcmp(rp_weights_get(weights, i - 1)->name, rp_weights_get(weights, i)->name) < 0);
+    }
     assert_null(rp_weights_get(weights, 5));
     assert_null(rp_weights_find(weights, "a"));
     assert_null(rp_weights_find(weights, "__metadata__"));
     const rp_weight *w = rp_weights_find(weights, "a.b");
-    assert_true(w->dtype == RP_F16 && w->n_dims == 2 && w->dims[0] == 1 && w->dims[1] == 2 && w->count == 2 && w->bytes == 4);
+    assert_true(w->dtype == RP_F16 && w->n_dims == 2 && w->dims[0] == 1 && w->dims[1] == 2 && w->count == 2 &&
+                w->bytes == 4);
     assert_ptr_equal(w->data, data + bytes - 29);
     w = rp_weights_find(weights, "none");
     assert_true(w->count == 0 && w->bytes == 0 && w->n_dims == 2 && w->dims[0] == 3);
@@ -378,11 +400,20 @@ static void good_header(void **state) {
 
 static void numbers_that_are_none(void **state) {
     (void)state;
-    static const struct { rp_dtype dtype; uint64_t bits; const char *kind; } cases[] = {
-        { RP_F64, 0x7FF0000000000001u, "NaN" }, { RP_F64, 0x7FF0000000000000u, " infinity" }, { RP_F64, 0xFFF0000000000000u, "-infinity" },
-        { RP_F32, 0xFF800001u, "NaN" },         { RP_F32, 0x7F800000u, " infinity" },         { RP_F32, 0xFF800000u, "-infinity" },
-        { RP_F16, 0x7C01u, "NaN" },             { RP_F16, 0x7C00u, " infinity" },             { RP_F16, 0xFC00u, "-infinity" },
-        { RP_BF16, 0xFFC0u, "NaN" },            { RP_BF16, 0x7F80u, " infinity" },            { RP_BF16, 0xFF80u, "-infinity" },
+    static const struct { rp_dtype dtype; uint64_t bits; const char *kind;
+    } cases[] = {
+        { RP_F64, 0x7FF0000000000001u, "NaN" },
+        { RP_F64, 0x7FF0000000000000u, " infinity" },
+        { RP_F64, 0xFFF0000000000000u, "-infinity" },
+        { RP_F32, 0xFF800001u, "NaN" },
+        { RP_F32, 0x7F800000u, " infinity" },
+        { RP_F32, 0xFF800000u, "-infinity" },
+        { RP_F16, 0x7C01u, "NaN" },
+        { RP_F16, 0x7C00u, " infinity" },
+        { RP_F16, 0xFC00u, "-infinity" },
+        { RP_BF16, 0xFFC0u, "NaN" },
+        { RP_BF16, 0x7F80u, " infinity" },
+        { RP_BF16, 0xFF80u, "-infinity" },
     };
     static const uint64_t places[] = { 0, 1, 4095, 4096, 9999 };
     enum { N = 10000 };
@@ -392,7 +423,9 @@ static void numbers_that_are_none(void **state) {
         const uint32_t size = rp_dtype_size(cases[i].dtype);
         unsigned char *data = bytes + 1;                        // unaligned
         memset(data, 0x33, N * size);                           // finite in every dtype
-        const rp_weight weight = { .name = "model.w", .dtype = cases[i].dtype, .data = data, .bytes = N * size, .count = N };
+        const rp_weight weight = {
+            .name = "model.w", .dtype = cases[i].dtype, .data = data, .bytes = N * size, .count = N
+        };
         rp_error error = { "" };
         assert_int_equal(rp_weight_check_finite(&weight, &error), RP_OK);
         for (size_t k = 0; k < sizeof places / sizeof *places; k++) {
@@ -421,7 +454,8 @@ static void sharded_folder(void **state) {
     (void)state;
     write_safetensors("a.safetensors", "{\"x\":" U8_4 ",\"m\":" ENTRY("F32", "[1]", 4, 8) "}", 8);
     write_safetensors("b.safetensors", "{\"n\":" ENTRY("BF16", "[2]", 0, 4) ",\"y\":" ENTRY("I64", "[]", 4, 12) "}", 12);
-    write_index("{\"metadata\":{\"total_size\":20},\"weight_map\":{\"x\":\"a.safetensors\",\"y\":\"b.safetensors\",\"m\":\"a.safetensors\","
+    write_index("{\"metadata\":{\"total_size\":20},\"weight_map\":{\"x\":\"a.safetensors\",\"y\":\"b.safetensors\",\"m\":"
+                "\"a.safetensors\","
                 "\"n\":\"b.safetensors\"}}");
     rp_weights *weights;
     rp_error error = { "" };
@@ -444,6 +478,7 @@ static void sharded_folder(void **state) {
     rp_weights_close(weights);
 }
 
+// clang-format off: one row, one line
 static const struct {
     const char *name, *index;
     rp_status status;
@@ -470,6 +505,7 @@ static const struct {
     { "tensor in another shard", "{\"weight_map\":{\"x\":\"b.safetensors\",\"y\":\"a.safetensors\"}}", RP_BAD_FILE, { "'x'", "'b.safetensors'", "but it does not" } },
     { "tensor not listed", "{\"weight_map\":{\"y\":\"b.safetensors\",\"z\":\"a.safetensors\"}}", RP_BAD_FILE, { "'x'", "does not list" } },
 };
+// clang-format on
 
 static void indexes_that_lie(void **state) {
     (void)state;
@@ -497,9 +533,11 @@ static void paths_that_are_none(void **state) {
     rp_error error = { "" };
     rp_weights *weights;
     rp_file file;
-    const char *const none[3] = { "reprise_files", "does not exist" }, *const is_folder[3] = { "is a folder" }, *const empty[3] = { "is empty" },
-               *const pipe[3] = { "not a regular file" }, *const locked[3] = { "may not be read", "permissions" },
-               *const neither[3] = { "neither model.safetensors nor" }, *const no_folder[3] = { "is not a folder", "model.safetensors" };
+    const char *const none[3] = { "reprise_files", "does not exist" }, *const is_folder[3] = { "is a folder" },
+                      *const empty[3] = { "is empty" }, *const pipe[3] = { "not a regular file" },
+                      *const locked[3] = { "may not be read", "permissions" },
+                      *const neither[3] = { "neither model.safetensors nor" },
+                      *const no_folder[3] = { "is not a folder", "model.safetensors" };
     expect_failure("missing", rp_file_map(in_folder("missing"), &file, &error), RP_NOT_FOUND, &error, none);
     expect_failure("folder", rp_file_map(folder, &file, &error), RP_BAD_FILE, &error, is_folder);
     write_file("file", "", 0);
@@ -570,7 +608,8 @@ static void configs_that_are_none(void **state) {
     rp_error error = { "" };
     rp_config *config;
     for (size_t i = 0; i < sizeof bad_configs / sizeof *bad_configs; i++) {
-        const rp_status status = rp_config_parse(bad_configs[i].json, strlen(bad_configs[i].json), "c.json", &config, &error);
+        const rp_status status =
+            rp_config_parse(bad_configs[i].json, strlen(bad_configs[i].json), "c.json", &config, &error);
         expect_failure(bad_configs[i].name, status, RP_BAD_FILE, &error, bad_configs[i].words);
         assert_null(config);
     }
@@ -588,8 +627,10 @@ static void configs_that_are_none(void **state) {
 
 static void config_getters(void **state) {
     (void)state;
-    static const char json[] = "{\"n\":16,\"whole\":16.0,\"neg\":-1,\"frac\":1.5,\"big\":4294967296,\"inf\":1e999,\"s\":\"x\\u00e4\",\"t\":true,"
-                               "\"f\":false,\"null\":null,\"list\":[\"p\",\"q\"],\"mixed\":[\"p\",1],\"none\":[],\"o\":{\"k\":{\"d\":5}},\"future\":{}}";
+    static const char json[] =
+        "{\"n\":16,\"whole\":16.0,\"neg\":-1,\"frac\":1.5,\"big\":4294967296,\"inf\":1e999,\"s\":\"x\\u00e4\",\"t\":true,"
+        "\"f\":false,\"null\":null,\"list\":[\"p\",\"q\"],\"mixed\":[\"p\",1],\"none\":[],\"o\":{\"k\":{\"d\":5}},"
+        "\"future\":{}}";
     rp_config *c;
     rp_error e = { "" };
     uint32_t u = 0;
@@ -610,11 +651,13 @@ static void config_getters(void **state) {
     assert_true(rp_config_bool_or(c, "absent", true, &b, &e) == RP_OK && b);
     assert_true(rp_config_string(c, "s", &s, &e) == RP_OK && strcmp(s, "x\xC3\xA4") == 0);
     assert_true(rp_config_string_or(c, "absent", "y", &s, &e) == RP_OK && strcmp(s, "y") == 0);
-    assert_true(rp_config_strings(c, "list", 1, 2, &u, &e) == RP_OK && u == 2 && strcmp(rp_config_strings_get(c, "list", 1), "q") == 0);
+    assert_true(rp_config_strings(c, "list", 1, 2, &u, &e) == RP_OK && u == 2 &&
+                strcmp(rp_config_strings_get(c, "list", 1), "q") == 0);
     assert_null(rp_config_strings_get(c, "list", 2));
     assert_true(rp_config_strings(c, "none", 0, 2, &u, &e) == RP_OK && u == 0);
     assert_true(rp_config_object(c, "o.k", &e) == RP_OK);
-    assert_true(rp_config_has(c, "o") && !rp_config_has(c, "null") && !rp_config_has(c, "absent") && !rp_config_has(c, "n.x"));
+    assert_true(rp_config_has(c, "o") && !rp_config_has(c, "null") && !rp_config_has(c, "absent") &&
+                !rp_config_has(c, "n.x"));
 
 #define EXPECT(call, ...) do { \
         static const char *const words_[3] = { __VA_ARGS__ }; \
@@ -709,7 +752,9 @@ static void golden_checkpoint(void **state) {
     rp_weights *weights;
     rp_config *config;
     uint32_t width = 0, k = 0, n = 0;
-    if (rp_config_open(RP_TEST_DIR "/golden/toto-tiny/config.json", &config, &error) != RP_OK) { fail_msg("%s", error.text); }
+    if (rp_config_open(RP_TEST_DIR "/golden/toto-tiny/config.json", &config, &error) != RP_OK) {
+        fail_msg("%s", error.text);
+    }
     assert_int_equal(rp_config_u32(config, "embed_dim", 1, 65536, &width, &error), RP_OK);
     assert_int_equal(rp_config_u32(config, "output_distribution_kwargs.k_components", 1, 1024, &k, &error), RP_OK);
     assert_int_equal(rp_config_strings(config, "output_distribution_classes", 1, 4, &n, &error), RP_OK);

@@ -26,7 +26,8 @@ static void read_key(const rp_config *config, const char *key) {
     bool truth = false;
     const char *text = NULL;
     if (rp_config_u32(config, key, 1, 4096, &number, &error) == RP_OK) {
-        check(number >= 1 && number <= 4096 && rp_config_f64(config, key, 1, 4096, &real, &error) == RP_OK && real == number);
+        check(number >= 1 && number <= 4096 && rp_config_f64(config, key, 1, 4096, &real, &error) == RP_OK &&
+              real == number);
     } else {
         check_sentence(&error);
     }

@@ -16,6 +16,7 @@ static const struct {
     { "devices", command_devices, "the devices of this machine, and why others are absent" },
     { "verify", command_verify, "compare a device with recorded results of the original code" },
     { "dump", command_dump, "print a model's graph: nodes, shapes, launches, lifetimes" },
+    { "bench", command_bench, "time whole forecasts" },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

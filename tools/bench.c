@@ -1,0 +1,118 @@
+// reprise bench: whole forecasts as a caller sees them, host arrays in and host arrays out.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+#include "command.h"
+#include "family.h"
+#include "options.h"
+#include "session.h"
+
+// The rows of the speed table in the README; sizes of Toto-Open-Base-1.0.
+static const struct row { const char *name; uint32_t variates, context, horizon, paths; } rows[] = {
+    { "T1", 7, 4096, 336, 256 },
+    { "T2", 1, 512, 64, 256 },
+    { "T3", 1, 512, 256, 256 },
+};
+enum { N_ROWS = sizeof rows / sizeof *rows };
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// Random walks: values that a model could meet, and never zeros.
+static void fill(float *values, uint32_t variates, uint32_t context) {
+    uint32_t state = 12345;
+    for (uint32_t v = 0; v < variates; v++) {
+        float x = 100;
+        for (uint32_t t = 0; t < context; t++) {
+            state = state * 1664525u + 1013904223u;
+            x += (float)(state >> 8) / 8388608.0f - 1;
+            values[(size_t)v * context + t] = x;
+        }
+    }
+}
+
+static void print_cost(const rp_forecaster *forecaster) {
+    const rp_plan *plans[16];
+    const uint32_t n = forecaster->model->family->plans(forecaster, plans, 16);
+    for (uint32_t i = 0; i < n; i++) {
+        printf("       %-12s %4u nodes, %9.3f MB, %9.3f GFLOP\n", plans[i]->name, plans[i]->n_launches,
+               (double)plans[i]->cost.bytes * 1e-6, (double)plans[i]->cost.flops * 1e-9);
+    }
+}
+
+static bool run_row(session *s, const struct row *row, uint32_t repeat) {
+    rp_forecaster_config sizes = RP_FORECASTER_CONFIG_INIT;
+    rp_forecaster_info info = RP_FORECASTER_INFO_INIT;
+    rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
+    rp_forecast_result result = RP_FORECAST_RESULT_INIT;
+    rp_series series = RP_SERIES_INIT;
+    rp_forecaster *forecaster = NULL;
+    sizes.max_context = row->context, sizes.max_horizon = row->horizon, sizes.variates = row->variates, sizes.max_paths = row->paths;
+    config.horizon = row->horizon, config.paths = row->paths, config.seed = 1;
+    float *values = take((size_t)row->variates * row->context, sizeof *values);
+    result.samples = take((size_t)row->variates * row->horizon * row->paths, sizeof *result.samples);
+    double *ms = take(repeat, sizeof *ms);
+    fill(values, row->variates, row->context);
+    series.values = values, series.context = row->context;
+    double start = seconds_now();
+    rp_status status = rp_forecaster_create(s->model, &sizes, &forecaster);
+    const double create_ms = (seconds_now() - start) * 1e3;
+    if (status == RP_OK) { status = rp_forecaster_copy_info(forecaster, &info); }
+    double first_ms = 0;
+    for (uint32_t i = 0; i < repeat + 2 && status == RP_OK; i++) {   // two to warm up; the first is told apart
+        start = seconds_now();
+        status = rp_forecast(forecaster, &series, 1, &config, &result);
+        const double took = (seconds_now() - start) * 1e3;
+        if (i == 0) { first_ms = took; }
+        if (i >= 2) { ms[i - 2] = took; }
+    }
+    if (status == RP_OK) {
+        qsort(ms, repeat, sizeof *ms, ascending);
+        printf("%-4s median %9.3f ms  min %9.3f  max %9.3f  first %9.3f  create %8.1f  forecaster %7.1f MB\n", row->name,
+               ms[repeat / 2], ms[0], ms[repeat - 1], first_ms, create_ms, (double)info.device_bytes * 1e-6);
+        print_cost(forecaster);
+        fflush(stdout);
+    } else {
+        session_complain(s->device, status);
+    }
+    rp_forecaster_destroy(forecaster);
+    free(values), free(result.samples), free(ms);
+    return status == RP_OK;
+}
+
+int command_bench(int argc, char **argv) {
+    const char *folder = NULL, *device = NULL, *precision = NULL;
+    name_list names = { NULL, 0 };
+    uint32_t repeat = 20;
+    const option options[] = {
+        { "model", OPTION_TEXT, &folder, "DIR", "weights of toto-base's size, random ones do", NULL, true },
+        { "rows", OPTION_NAMES, &names, "A,B", "which of T1, T2, T3 (default all)", NULL, false },
+        { "device", OPTION_TEXT, &device, "D", "cuda[:N], vulkan[:N], ref or auto (default)", NULL, false },
+        { "precision", OPTION_CHOICE, &precision, "P", "auto (default), f32 or mixed", PRECISION_CHOICES, false },
+        { "repeat", OPTION_COUNT, &repeat, "N", "timed forecasts of each row (default 20)", NULL, false },
+    };
+    const option_set set = { "bench", "--model DIR [options]",
+                             "Times whole forecasts, from host arrays to host arrays.\n",
+                             "  reprise bench --model toto-base --rows T2,T3\n", options, sizeof options / sizeof *options };
+    size_t n_rest = 0;
+    int early = options_parse(&set, argc, argv, NULL, 0, &n_rest);
+    if (early >= 0) { return early; }
+    session s;
+    const double start = seconds_now();
+    if (!session_open(device, precision, folder, &s)) { return EXIT_FAILED; }
+    printf("%s (%s), %s, loaded in %.0f ms\n", s.device_info.spec, s.device_info.name, precision_name(s.model_info.precision),
+           (seconds_now() - start) * 1e3);
+    bool ok = true;
+    for (size_t i = 0; i < N_ROWS && ok; i++) {
+        bool wanted = names.count == 0;
+        for (size_t j = 0; j < names.count; j++) { wanted = wanted || strcmp(names.names[j], rows[i].name) == 0; }
+        if (wanted) { ok = run_row(&s, &rows[i], repeat); }
+    }
+    session_close(&s);
+    name_list_free(&names);
+    return ok ? EXIT_DONE : EXIT_FAILED;
+}
