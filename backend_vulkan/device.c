@@ -300,6 +300,13 @@ static rp_status choose(rp_device *device, int index, bool cpu, const candidate 
     return rp_fail(device, RP_UNAVAILABLE, "Vulkan found no GPU, only a CPU: ask for it by number (\"vulkan:0\"), or install the GPU's driver");
 }
 
+// What shaders/linear.comp takes for granted under CPU.
+static bool suits_cpu_kernels(const candidate *c) {
+    return c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU && c->subgroup.subgroupSize == 8 && c->features.shaderFloat64 &&
+           (c->subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+           (c->subgroup.supportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT);
+}
+
 static rp_status device_create(rp_device *device, const candidate *c) {
     rp_vulkan *vulkan = rp_vulkan_of(device);
     float priority = 1;
@@ -397,8 +404,8 @@ static rp_status vulkan_open(rp_device *device, int index, bool cpu) {
     vulkan->physical = c->physical;
     vulkan->properties = c->properties;
     vulkan->queue_family = c->queue_family;
-    vulkan->cpu = c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    vulkan->unified = vulkan->cpu || c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+    vulkan->cpu = suits_cpu_kernels(c);
+    vulkan->unified = device->info.kind == RP_DEVICE_CPU || c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     vulkan->pair = !c->features.shaderFloat64;
     vulkan->max_allocation_bytes = c->maintenance3.maxMemoryAllocationSize;
     vulkan->instance.vkGetPhysicalDeviceMemoryProperties(c->physical, &vulkan->memory);

@@ -48,7 +48,7 @@ typedef struct rp_vulkan {
     struct VolkDeviceTable vk;
     VkQueue queue;
     uint32_t queue_family;
-    bool cpu;                          // software: kernels named NAME_cpu come first
+    bool cpu;                          // a CPU with subgroups of 8 and float64: kernels NAME_cpu come first
     bool unified;                      // device memory is the host's own, so it is mapped and written without staging
     bool pair;                         // two-float kernels NAME_pair come first; numbers of 64 bits are pairs in memory
 

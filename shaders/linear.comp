@@ -1,22 +1,19 @@
 // kernel linear_f32
 // kernel linear_f32_cpu -DCPU=1
 // kernel linear_f32_skinny -DSKINNY=1
+// kernel linear_f32_skinny_cpu -DSKINNY=1 -DCPU=1
 // linear: y = x w^T (+ bias) (+ residual), 64 x 64 results a workgroup through shared memory, or few rows without it.
 // Sums are those of core/op_params.h in every variant: chunks of RP_LINEAR_CHUNK from 0, then the chunks, ascending.
 #version 460
 #define PARAMS rp_linear_params
 #include "common.glsl"
-
 #ifdef CPU
-#ifndef CR
-#define CR 8
-#define CC 8
+#extension GL_KHR_shader_subgroup_ballot : require
 #endif
-#define GROUP (RP_LINEAR_M * RP_LINEAR_N / (CR * CC))
-#else
-#define GROUP RP_GROUP_LINEAR
+
+#ifndef CPU
+layout(local_size_x = RP_GROUP_LINEAR) in;
 #endif
-layout(local_size_x = GROUP) in;
 
 // Four elements of row `row` of a [rows, k] matrix from `at` on, 0 beyond its ends. `fast`: rows begin at multiples of 16
 // bytes and hold whole vec4s.
@@ -47,7 +44,85 @@ void finish(uint row, uint column, float sum) {
     OutFloats(address[4]).v[at] = sum;
 }
 
+#ifdef CPU
+// For CPU devices with subgroups of 8 and float64 (llvmpipe: other CPU devices take the kernels below). A load costs as much
+// as dozens of products there, since each invocation's address is followed on its own; so a subgroup loads each element of x
+// once and hands it round, and two floats travel as one double. On llvmpipe that is 5 times the speed of shared memory.
 #ifdef SKINNY
+#define TILE_M RP_LINEAR_SKINNY_M
+#define TILE_N RP_LINEAR_SKINNY_N
+#define COLUMNS 1                                        // of one invocation
+#else
+#define TILE_M RP_LINEAR_M
+#define TILE_N RP_LINEAR_N
+#define COLUMNS 8
+#endif
+#define LANES 8
+#define ROWS 16                                          // of one subgroup, and so of one invocation
+layout(local_size_x = TILE_M * TILE_N / (ROWS * COLUMNS)) in;
+
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer InDoubles { dvec2 v[]; };
+
+vec4 load4_cpu(uvec2 base, bool fast, uint row, uint rows, uint at) {
+    if (!fast) { return load4(base, false, row, rows, at); }
+    dvec2 four = InDoubles(base).v[(row * p.k + at) / 4];
+    return vec4(uintBitsToFloat(unpackDouble2x32(four.x)), uintBitsToFloat(unpackDouble2x32(four.y)));
+}
+
+// A subgroup makes 16 rows of 8 COLUMNS columns; lane l has columns l, l + 8, ..
+void main() {
+    uint lane = gl_SubgroupInvocationID, group = gl_SubgroupID;
+    uint across = TILE_N / (LANES * COLUMNS);            // subgroups side by side
+    uint tile_row = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * TILE_M;
+    uint first_row = tile_row + group / across * ROWS;
+    uint first_column = gl_WorkGroupID.x * TILE_N + group % across * LANES * COLUMNS + lane;
+    if (first_row >= p.m) { return; }                    // the whole subgroup
+    bool fast = is_fast(address[0]) && is_fast(address[1]);
+    bool more = p.m - first_row > 8;                     // rows 8 .. 15 are not all beyond the end
+
+    float total[ROWS][COLUMNS], acc[ROWS][COLUMNS];
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        [[unroll]] for (uint c = 0; c < COLUMNS; c++) { total[r][c] = 0.0; }
+    }
+    for (uint begin = 0; begin < p.k; begin += RP_LINEAR_CHUNK) {
+        uint end = min(begin + RP_LINEAR_CHUNK, p.k);
+        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            [[unroll]] for (uint c = 0; c < COLUMNS; c++) { acc[r][c] = 0.0; }
+        }
+        for (uint at = begin; at < end; at += 4) {
+            vec4 b[COLUMNS];
+            // Beyond the last row or column the last one is read again, and the result not stored.
+            [[unroll]] for (uint c = 0; c < COLUMNS; c++) {
+                b[c] = load4_cpu(address[1], fast, min(first_column + c * LANES, p.n - 1), p.n, at);
+            }
+            [[unroll]] for (uint part = 0; part < ROWS; part += LANES) {
+                if (part == 0 || more) {
+                    vec4 own = load4_cpu(address[0], fast, min(first_row + part + lane, p.m - 1), p.m, at);
+                    [[unroll]] for (uint r = 0; r < LANES; r++) {
+                        vec4 a = subgroupBroadcast(own, r);
+                        [[unroll]] for (uint c = 0; c < COLUMNS; c++) {
+                            acc[part + r][c] = fma(a.x, b[c].x, acc[part + r][c]);
+                            acc[part + r][c] = fma(a.y, b[c].y, acc[part + r][c]);
+                            acc[part + r][c] = fma(a.z, b[c].z, acc[part + r][c]);
+                            acc[part + r][c] = fma(a.w, b[c].w, acc[part + r][c]);
+                        }
+                    }
+                }
+            }
+        }
+        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            [[unroll]] for (uint c = 0; c < COLUMNS; c++) { total[r][c] += acc[r][c]; }
+        }
+    }
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        [[unroll]] for (uint c = 0; c < COLUMNS; c++) {
+            uint row = first_row + r, column = first_column + c * LANES;
+            if (row < p.m && column < p.n) { finish(row, column, total[r][c]); }
+        }
+    }
+}
+
+#elif defined(SKINNY)
 #define LANES (RP_GROUP_LINEAR / RP_LINEAR_SKINNY_N)     // chunks that are summed side by side
 
 shared float chunk_sum[LANES][RP_LINEAR_SKINNY_M][RP_LINEAR_SKINNY_N];
@@ -92,63 +167,6 @@ void main() {
     if (first_column + column >= p.n) { return; }
     [[unroll]] for (uint r = 0; r < per; r++) {
         if (lane * per + r < p.m) { finish(lane * per + r, first_column + column, total[r]); }
-    }
-}
-
-#elif defined(CPU)
-// For devices that are CPUs: shared memory is no faster than any other there, and what counts is how many products one load
-// serves. Invocation (tr, tc) makes CR rows from CR tr on and CC columns from CC tc on.
-void main() {
-    uint i = gl_LocalInvocationID.x;
-    uint tr = i / (RP_LINEAR_N / CC), tc = i % (RP_LINEAR_N / CC);
-    uint first_row = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * RP_LINEAR_M + tr * CR;
-    uint first_column = gl_WorkGroupID.x * RP_LINEAR_N + tc * CC;
-    if (first_row >= p.m || first_column >= p.n) { return; }
-    bool fast = is_fast(address[0]) && is_fast(address[1]);
-    InVec4s x = InVec4s(address[0]), w = InVec4s(address[1]);
-
-    float total[CR][CC], acc[CR][CC];
-    uint x_at[CR], w_at[CC];                             // rows; beyond the last one the last again, never stored
-    [[unroll]] for (uint r = 0; r < CR; r++) { x_at[r] = min(first_row + r, p.m - 1) * p.k / 4; }
-    [[unroll]] for (uint c = 0; c < CC; c++) { w_at[c] = min(first_column + c, p.n - 1) * p.k / 4; }
-    [[unroll]] for (uint r = 0; r < CR; r++) {
-        [[unroll]] for (uint c = 0; c < CC; c++) { total[r][c] = 0.0; }
-    }
-    for (uint begin = 0; begin < p.k; begin += RP_LINEAR_CHUNK) {
-        uint end = min(begin + RP_LINEAR_CHUNK, p.k);
-        [[unroll]] for (uint r = 0; r < CR; r++) {
-            [[unroll]] for (uint c = 0; c < CC; c++) { acc[r][c] = 0.0; }
-        }
-        for (uint at = begin; at < end; at += 4) {
-            vec4 a[CR];
-            if (fast) {
-                [[unroll]] for (uint r = 0; r < CR; r++) { a[r] = x.v[x_at[r] + at / 4]; }
-            } else {
-                [[unroll]] for (uint r = 0; r < CR; r++) { a[r] = load4(address[0], false, min(first_row + r, p.m - 1), p.m, at); }
-            }
-            [[unroll]] for (uint c = 0; c < CC; c++) {
-                vec4 b;
-                if (fast) {
-                    b = w.v[w_at[c] + at / 4];
-                } else {
-                    b = load4(address[1], false, min(first_column + c, p.n - 1), p.n, at);
-                }
-                [[unroll]] for (uint r = 0; r < CR; r++) {
-                    acc[r][c] = fma(a[r].x, b.x, acc[r][c]);
-                    acc[r][c] = fma(a[r].y, b.y, acc[r][c]);
-                    acc[r][c] = fma(a[r].z, b.z, acc[r][c]);
-                    acc[r][c] = fma(a[r].w, b.w, acc[r][c]);
-                }
-            }
-        }
-        [[unroll]] for (uint r = 0; r < CR; r++) {
-            [[unroll]] for (uint c = 0; c < CC; c++) { total[r][c] += acc[r][c]; }
-        }
-    }
-    [[unroll]] for (uint r = 0; r < CR; r++) {
-        [[unroll]] for (uint c = 0; c < CC; c++) {
-            if (first_row + r < p.m && first_column + c < p.n) { finish(first_row + r, first_column + c, total[r][c]); }
-        }
     }
 }
 
