@@ -7,7 +7,9 @@
 
 enum { CONTEXT = 120, HORIZON = 12, PATHS = 256 };
 
-static float season_and_trend(int month) { return 100.0f + 0.8f * (float)month + 20.0f * sinf((float)month * 6.2831853f / 12.0f); }
+static float season_and_trend(int month) {
+    return 100.0f + 0.8f * (float)month + 20.0f * sinf((float)month * 6.2831853f / 12.0f);
+}
 
 int main(int argc, char **argv) {
     if (argc < 2) {
@@ -51,7 +53,8 @@ int main(int argc, char **argv) {
     printf("step    10 %%  median    90 %%   truth\n");
     for (int h = 0; h < HORIZON; h++) {
         double truth = (double)season_and_trend(CONTEXT + h);
-        printf("%4d%8.1f%8.1f%8.1f%8.1f\n", h + 1, (double)quantiles[0][h], (double)quantiles[1][h], (double)quantiles[2][h], truth);
+        printf("%4d%8.1f%8.1f%8.1f%8.1f\n", h + 1, (double)quantiles[0][h], (double)quantiles[1][h],
+               (double)quantiles[2][h], truth);
     }
 cleanup:
     if (status != RP_OK) {

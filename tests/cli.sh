@@ -35,10 +35,10 @@ err_has() { grep -qF -e "$1" "$here/err" || die "stderr lacks '$1'"; }
 expect 0 --version
 out_has "reprise "
 expect 0 --help
-for command in forecast inspect devices verify dump; do
+for command in forecast inspect devices verify dump bench; do
     out_has "  $command "
 done
-for command in forecast inspect devices verify dump; do
+for command in forecast inspect devices verify dump bench; do
     expect 0 $command --help
     out_has "usage: reprise $command"
     out_has "example:"

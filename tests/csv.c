@@ -61,7 +61,9 @@ static void test_good_files(void **state) {
         if (t.n_columns != g->n_columns || t.n_rows != g->n_rows || t.has_header != g->has_header) {
             fail_msg("%s: %zu columns, %zu rows, header %d", g->what, t.n_columns, t.n_rows, t.has_header);
         }
-        if (strcmp(t.names[t.n_columns - 1], g->name) != 0) { fail_msg("%s: name '%s'", g->what, t.names[t.n_columns - 1]); }
+        if (strcmp(t.names[t.n_columns - 1], g->name) != 0) {
+            fail_msg("%s: name '%s'", g->what, t.names[t.n_columns - 1]);
+        }
         double values[16];
         bool numbers = table_numbers(&t, t.n_columns - 1, values, &error);
         if (!numbers && !strstr(g->text, "oops")) { fail_msg("%s: %s", g->what, error.text); }
@@ -120,7 +122,9 @@ static void test_bad_columns(void **state) {
         table t;
         message error = { "" };
         double values[16];
-        if (!table_parse("f.csv", bad_columns[i].text, strlen(bad_columns[i].text), &t, &error)) { fail_msg("%s", error.text); }
+        if (!table_parse("f.csv", bad_columns[i].text, strlen(bad_columns[i].text), &t, &error)) {
+            fail_msg("%s", error.text);
+        }
         if (table_numbers(&t, 1, values, &error)) { fail_msg("%s: was taken as numbers", bad_columns[i].what); }
         if (!strstr(error.text, bad_columns[i].says)) { fail_msg("%s: says '%s'", bad_columns[i].what, error.text); }
         table_free(&t);
@@ -163,13 +167,15 @@ static const struct {
     { "years", "2020-01-01,2021-01-01,2022-01-01", "yearly", 1, 2, "2024-01-01" },
     { "days", "2024-02-26,2024-02-27,2024-02-28", "daily", 7, 2, "2024-03-01" },
     { "weeks", "2024-01-01,2024-01-08,2024-01-15", "weekly", 1, 1, "2024-01-22" },
-    { "working days", "2024-01-01,2024-01-02,2024-01-03,2024-01-04,2024-01-05,2024-01-08,2024-01-09", "on working days", 5, 4, "2024-01-15" },
+    { "working days", "2024-01-01,2024-01-02,2024-01-03,2024-01-04,2024-01-05,2024-01-08,2024-01-09", "on working days", 5,
+      4, "2024-01-15" },
     { "hours", "2024-01-01T22:00,2024-01-01T23:00", "hourly", 24, 1, "2024-01-02T00:00" },
     { "a time zone", "2024-01-01 22:00:00+02:00,2024-01-01 23:00:00+02:00", "hourly", 24, 1, "2024-01-02 00:00:00+02:00" },
     { "Zulu", "2024-01-01T00:00:00Z,2024-01-01T00:05:00Z", "every 5 minutes", 1, 2, "2024-01-01T00:15:00Z" },
     { "summer time", "2024-03-31T01:00:00+01:00,2024-03-31T03:00:00+02:00", "hourly", 24, 1, "2024-03-31T02:00:00Z" },
     { "slashes", "2024/01/30,2024/01/31", "daily", 7, 1, "2024/02/01" },
-    { "milliseconds", "2024-01-01 00:00:00.000,2024-01-01 00:00:00.250", "every 250 milliseconds", 1, 3, "2024-01-01 00:00:01.000" },
+    { "milliseconds", "2024-01-01 00:00:00.000,2024-01-01 00:00:00.250", "every 250 milliseconds", 1, 3,
+      "2024-01-01 00:00:01.000" },
     { "epoch seconds", "1718709300,1718709600", "every 5 minutes", 1, 1, "1718709900" },
     { "epoch milliseconds", "1718709300000,1718712900000", "hourly", 24, 1, "1718716500000" },
     { "compact days", "20240228,20240229", "daily", 7, 1, "20240301" },
@@ -201,7 +207,9 @@ static void test_good_times(void **state) {
         if (!timeline_read(&t, NULL, &time, &column, &error)) { fail_msg("%s: %s", what, error.text); }
         if (column != 0) { fail_msg("%s: the time column was not found", what); }
         timeline_label(&time, t.n_rows - 1 + good_times[i].ahead, label, sizeof label);
-        if (strcmp(label, good_times[i].label) != 0) { fail_msg("%s: goes on to %s, not %s", what, label, good_times[i].label); }
+        if (strcmp(label, good_times[i].label) != 0) {
+            fail_msg("%s: goes on to %s, not %s", what, label, good_times[i].label);
+        }
         timeline_describe(&time, label, sizeof label);
         if (strcmp(label, good_times[i].rhythm) != 0) { fail_msg("%s: '%s', not '%s'", what, label, good_times[i].rhythm); }
         if (timeline_season(&time) != good_times[i].season) { fail_msg("%s: season %u", what, timeline_season(&time)); }

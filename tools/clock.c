@@ -171,7 +171,8 @@ void clock_print(int64_t ms, const clock_style *style, char *buf, size_t cap) {
         if (style->zulu) {
             snprintf(zone, sizeof zone, "Z");
         } else if (style->has_zone) {
-            snprintf(zone, sizeof zone, "%c%02d:%02d", style->zone_minutes < 0 ? '-' : '+', minutes / 60 % 100, minutes % 60);
+            snprintf(zone, sizeof zone, "%c%02d:%02d", style->zone_minutes < 0 ? '-' : '+', minutes / 60 % 100,
+                     minutes % 60);
         }
     }
     snprintf(buf, cap, "%s%s%s", date, time, zone);

@@ -29,8 +29,8 @@ typedef struct clock_style {
     int zone_minutes;      // east of Greenwich
 } clock_style;
 
-// Reads YYYY-MM, YYYY-MM-DD or either with / for -, followed by [ T]HH:MM[:SS[.fff]] and Z, +HH:MM or +HHMM. *ms counts from
-// 1970-01-01T00:00Z; times without a zone are taken as that of Greenwich.
+// Reads YYYY-MM, YYYY-MM-DD or either with / for -, followed by [ T]HH:MM[:SS[.fff]] and Z, +HH:MM or +HHMM. *ms counts
+// from 1970-01-01T00:00Z; times without a zone are taken as that of Greenwich.
 bool clock_parse(const char *text, int64_t *ms, clock_style *style);
 
 // Reads whole numbers as the given style: CLOCK_COMPACT_DAY, CLOCK_EPOCH_SECOND, CLOCK_EPOCH_MS.

@@ -31,24 +31,37 @@ typedef struct request {
 static int read_request(int argc, char **argv, request *r) {
     const option options[] = {
         { "model", OPTION_TEXT, &r->model, "DIR", "folder with config.json and model.safetensors", NULL, true },
-        { "input", OPTION_TEXT, &r->input, "FILE.csv", "one row for each time, oldest first; empty cells are missing values", NULL, true },
+        { "input", OPTION_TEXT, &r->input, "FILE.csv",
+          "one row for each time, oldest first; empty cells are missing values", NULL, true },
         { "horizon", OPTION_COUNT, &r->horizon, "H", "rows to forecast", NULL, true },
-        { "columns", OPTION_NAMES, &r->columns, "a,b", "columns to forecast, by name or number; default: all numeric ones", NULL, false },
+        { "columns", OPTION_NAMES, &r->columns, "a,b", "columns to forecast, by name or number; default: all numeric ones",
+          NULL, false },
         { "future-columns", OPTION_NAMES, &r->future_columns, "c,d",
-          "columns that are known over the horizon and help the others (needs\n--end: their values are read from the rows after it)", NULL, false },
-        { "time-column", OPTION_TEXT, &r->time_column, "c", "default: the first column of dates; none: rows are numbered", NULL, false },
+          "columns that are known over the horizon and help the others (needs\n--end: their values are read from the rows "
+          "after it)",
+          NULL, false },
+        { "time-column", OPTION_TEXT, &r->time_column, "c", "default: the first column of dates; none: rows are numbered",
+          NULL, false },
         { "context", OPTION_COUNT, &r->context, "N", "rows given to the model; default: all, at most 4096", NULL, false },
-        { "end", OPTION_ROW, &r->end, "ROW", "forecast as if the file ended after this row (1 is the first of data;\n"
-          "-24 leaves 24 out); rows after it are compared with the forecast", NULL, false },
-        { "season", OPTION_COUNT, &r->season, "M", "rows of a season, for comparison only; default: from the dates\n"
-          "(months 12, quarters 4, days 7, working days 5, hours 24, else 1)", NULL, false },
+        { "end", OPTION_ROW, &r->end, "ROW",
+          "forecast as if the file ended after this row (1 is the first of data;\n"
+          "-24 leaves 24 out); rows after it are compared with the forecast",
+          NULL, false },
+        { "season", OPTION_COUNT, &r->season, "M",
+          "rows of a season, for comparison only; default: from the dates\n"
+          "(months 12, quarters 4, days 7, working days 5, hours 24, else 1)",
+          NULL, false },
         { "samples", OPTION_COUNT, &r->samples, "S", "sample paths; default 256", NULL, false },
-        { "seed", OPTION_SEED, &r->seed, "N", "of the random stream; default 0; the same seed gives the same paths", NULL, false },
+        { "seed", OPTION_SEED, &r->seed, "N", "of the random stream; default 0; the same seed gives the same paths", NULL,
+          false },
         { "quantiles", OPTION_NUMBERS, &r->quantiles, "0.1,0.5,0.9", "what to print and write, from 0 to 1", NULL, false },
         { "mean", OPTION_FLAG, &r->mean, NULL, "no sampling: each step appends the mean of its distribution", NULL, false },
-        { "device", OPTION_TEXT, &r->device, "D", "auto, cuda, cuda:N, vulkan, vulkan:N or ref; default auto\n('reprise devices' lists them)", NULL, false },
-        { "precision", OPTION_CHOICE, &r->precision, "P", "f32, mixed (16-bit operands on matrix units) or auto", PRECISION_CHOICES, false },
-        { "memory", OPTION_BYTES, &r->memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G", NULL, false },
+        { "device", OPTION_TEXT, &r->device, "D",
+          "auto, cuda, cuda:N, vulkan, vulkan:N or ref; default auto\n('reprise devices' lists them)", NULL, false },
+        { "precision", OPTION_CHOICE, &r->precision, "P", "f32, mixed (16-bit operands on matrix units) or auto",
+          PRECISION_CHOICES, false },
+        { "memory", OPTION_BYTES, &r->memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G",
+          NULL, false },
         { "output", OPTION_TEXT, &r->output, "FILE", "write .csv or .json instead of printing the table", NULL, false },
         { "plot", OPTION_TEXT, &r->plot, "FILE", "draw .svg or .png", NULL, false },
     };
@@ -56,7 +69,8 @@ static int read_request(int argc, char **argv, request *r) {
         "forecast",
         "--model DIR --input FILE.csv --horizon H [options]",
         "Forecasts columns of a CSV file, all of them together as one group of variates.\n",
-        "  reprise forecast --model models/demo-toto --input data/air_passengers.csv --horizon 24 --end -24 --plot air.png\n",
+        "  reprise forecast --model models/demo-toto --input data/air_passengers.csv --horizon 24 --end -24 --plot "
+        "air.png\n",
         options,
         sizeof options / sizeof *options,
     };
@@ -67,15 +81,19 @@ static int read_request(int argc, char **argv, request *r) {
     }
     for (size_t i = 0; i < r->quantiles.count; i++) {
         if (r->quantiles.numbers[i] < 0 || r->quantiles.numbers[i] > 1) {
-            return options_misused("forecast", "--quantiles has %g, but quantiles are from 0 to 1", r->quantiles.numbers[i]);
+            return options_misused("forecast", "--quantiles has %g, but quantiles are from 0 to 1",
+                                   r->quantiles.numbers[i]);
         }
     }
     if (r->output && !output_is_known(r->output)) {
         return options_misused("forecast", "--output %s: the name must end in .csv or .json", r->output);
     }
-    if (r->plot && !plot_is_known(r->plot)) { return options_misused("forecast", "--plot %s: the name must end in .svg or .png", r->plot); }
+    if (r->plot && !plot_is_known(r->plot)) {
+        return options_misused("forecast", "--plot %s: the name must end in .svg or .png", r->plot);
+    }
     if (r->future_columns.count && r->end == 0) {
-        return options_misused("forecast", "--future-columns needs --end: the rows after it are where their future is known");
+        return options_misused("forecast",
+                               "--future-columns needs --end: the rows after it are where their future is known");
     }
     if (!r->mean && r->samples == 0) { r->samples = DEFAULT_PATHS; }
     return -1;
@@ -92,7 +110,9 @@ static bool add_column(const table *t, selection *s, size_t column, size_t time_
     for (size_t i = 0; i < s->n; i++) {
         if (s->columns[i] == column) { return message_set(error, "column '%s' is asked for twice", t->names[column]); }
     }
-    if (column == time_column) { return message_set(error, "column '%s' is the time; it cannot be forecast", t->names[column]); }
+    if (column == time_column) {
+        return message_set(error, "column '%s' is the time; it cannot be forecast", t->names[column]);
+    }
     s->columns[s->n++] = column;
     return true;
 }
@@ -124,8 +144,8 @@ static bool select_columns(const table *t, const request *r, size_t time_column,
 static bool find_end(const request *r, size_t n_rows, size_t *end, message *error) {
     int64_t rows = (int64_t)n_rows, at = r->end == 0 ? rows : r->end < 0 ? rows + r->end : r->end;
     if (at < 1 || at > rows) {
-        return message_set(error, "--end %lld: the file has %zu rows, so it can be from 1 to %zu or from -1 to -%zu", (long long)r->end, n_rows,
-                           n_rows, n_rows - 1);
+        return message_set(error, "--end %lld: the file has %zu rows, so it can be from 1 to %zu or from -1 to -%zu",
+                           (long long)r->end, n_rows, n_rows, n_rows - 1);
     }
     *end = (size_t)at;
     return true;
@@ -146,15 +166,17 @@ static bool read_values(const table *t, const selection *s, outcome *o, message 
         size_t row = o->end - o->context;
         while (row < o->end && isnan(values[row])) { row++; }
         if (row == o->end) {
-            return message_set(error, "column '%s' has no value in the %zu rows of context; leave it out or give a longer --context", o->names[v],
-                               o->context);
+            return message_set(
+                error, "column '%s' has no value in the %zu rows of context; leave it out or give a longer --context",
+                o->names[v], o->context);
         }
     }
     for (size_t v = o->n_variates; v < o->n_all; v++) {
         for (size_t row = o->end; row < o->end + o->horizon; row++) {
             if (row < o->n_rows && !isnan(o->values[v * o->n_rows + row])) { continue; }
-            return message_set(error, "column '%s' has a known future, but %s row %zu, which is within the horizon of %zu after row %zu",
-                               o->names[v], row < o->n_rows ? "no value in" : "the file ends before", row + 1, o->horizon, o->end);
+            return message_set(
+                error, "column '%s' has a known future, but %s row %zu, which is within the horizon of %zu after row %zu",
+                o->names[v], row < o->n_rows ? "no value in" : "the file ends before", row + 1, o->horizon, o->end);
         }
     }
     return true;
@@ -191,8 +213,8 @@ static bool read_file(const request *r, table *t, timeline *time, outcome *o, me
     if (good && time->n_uneven && time->spacing != SPACING_WORKDAYS) {
         char rhythm[64];
         timeline_describe(time, rhythm, sizeof rhythm);
-        note("%zu of %zu steps in column '%s' are not %s; the model takes rows as evenly spaced", time->n_uneven, time->n_rows - 1, time->name,
-             rhythm);
+        note("%zu of %zu steps in column '%s' are not %s; the model takes rows as evenly spaced", time->n_uneven,
+             time->n_rows - 1, time->name, rhythm);
     }
     free(s.columns);
     return good;

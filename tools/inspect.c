@@ -16,10 +16,11 @@ static void print_model(const char *folder, const session *s) {
     format_count(m->parameters, parameters, sizeof parameters);
     format_bytes(m->file_bytes, file, sizeof file);
     format_bytes(m->device_bytes, device, sizeof device);
-    printf("model       %s\nfamily      %s%s\n", folder, m->family, m->has_labels ? ", fine-tuned with variate labels" : "");
+    printf("model       %s\nfamily      %s%s\n", folder, m->family,
+           m->has_labels ? ", fine-tuned with variate labels" : "");
     printf("parameters  %s (%llu), %s on disk\n", parameters, (unsigned long long)m->parameters, file);
-    printf("sizes       patch %u, width %u, layers %u, heads %u, mlp %u, mixture components %u\n", m->patch, m->width, m->layers, m->heads,
-           m->mlp_width, m->components);
+    printf("sizes       patch %u, width %u, layers %u, heads %u, mlp %u, mixture components %u\n", m->patch, m->width,
+           m->layers, m->heads, m->mlp_width, m->components);
     printf("device      %s (%s), %s\n", s->device_info.spec, s->device_info.name, precision_name(m->precision));
     printf("weights     %s on the device\n", device);
 }
@@ -41,8 +42,8 @@ static bool print_memory(session *s, const sizes *size) {
     char bytes[32], total[32];
     format_bytes(info.device_bytes, bytes, sizeof bytes);
     format_bytes(info.device_bytes + s->model_info.device_bytes, total, sizeof total);
-    printf("forecaster  %s more, %s with the weights: context %u, horizon %u, variates %u, batch %u, paths %u\n", bytes, total, size->context,
-           size->horizon, size->variates, size->batch, size->samples);
+    printf("forecaster  %s more, %s with the weights: context %u, horizon %u, variates %u, batch %u, paths %u\n", bytes,
+           total, size->context, size->horizon, size->variates, size->batch, size->samples);
     if (info.chunks == 1) {
         printf("paths       all decoded together\n");
     } else {
@@ -56,14 +57,16 @@ int command_inspect(int argc, char **argv) {
     sizes size = { .context = 4096, .horizon = 336, .variates = 1, .batch = 1, .samples = 256 };
     const option options[] = {
         { "model", OPTION_TEXT, &model, "DIR", "folder with config.json and model.safetensors", NULL, true },
-        { "device", OPTION_TEXT, &device, "D", "whose memory is asked about; default auto, as forecast has it", NULL, false },
+        { "device", OPTION_TEXT, &device, "D", "whose memory is asked about; default auto, as forecast has it", NULL,
+          false },
         { "precision", OPTION_CHOICE, &precision, "P", "f32, mixed or auto", PRECISION_CHOICES, false },
         { "context", OPTION_COUNT, &size.context, "N", "rows given to the model; default 4096", NULL, false },
         { "horizon", OPTION_COUNT, &size.horizon, "H", "rows to forecast; default 336", NULL, false },
         { "variates", OPTION_COUNT, &size.variates, "V", "columns; default 1", NULL, false },
         { "batch", OPTION_COUNT, &size.batch, "B", "series forecast together; default 1", NULL, false },
         { "samples", OPTION_COUNT, &size.samples, "S", "sample paths of each; default 256", NULL, false },
-        { "memory", OPTION_BYTES, &size.memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G", NULL, false },
+        { "memory", OPTION_BYTES, &size.memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G",
+          NULL, false },
     };
     const option_set set = {
         "inspect",

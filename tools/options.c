@@ -185,7 +185,8 @@ int options_parse(const option_set *set, int argc, char **argv, const char **res
             } else if (rest_cap) {
                 result = options_misused(set->command, "'%s' is one argument too many; %zu are read", word, rest_cap);
             } else {
-                result = options_misused(set->command, "'%s' belongs to no option; %s reads options only", word, set->command);
+                result =
+                    options_misused(set->command, "'%s' belongs to no option; %s reads options only", word, set->command);
             }
             continue;
         }

@@ -28,10 +28,11 @@ void output_summary(const outcome *o) {
     timeline_label(o->time, o->end - 1, last, sizeof last);
     format_count(o->parameters, parameters, sizeof parameters);
     timeline_describe(o->time, rhythm, sizeof rhythm);
-    printf("history   %zu rows%s%s, %s to %s\n", o->context, rhythm[0] ? " " : "", rhythm, first, last);
+    printf("history   %zu row%s%s%s, %s to %s\n", o->context, o->context == 1 ? "" : "s", rhythm[0] ? " " : "", rhythm,
+           first, last);
     timeline_label(o->time, o->end, first, sizeof first);
     timeline_label(o->time, o->end + o->horizon - 1, last, sizeof last);
-    printf("forecast  %zu rows, %s to %s\n", o->horizon, first, last);
+    printf("forecast  %zu row%s, %s to %s\n", o->horizon, o->horizon == 1 ? "" : "s", first, last);
     printf("model     %s, %s parameters, %s\n", o->model, parameters, o->precision);
     printf("device    %s (%s)\n", o->device, o->device_name);
     if (o->paths) {
@@ -113,8 +114,9 @@ void output_scores(const outcome *o) {
         if (scores_compute(o, v, &s)) { any = true; }
     }
     if (!any) { return; }
-    printf("\nerror on the %zu rows that were held out (MAE: mean absolute error)\n", outcome_n_known(o));
-    printf("%-*s%14s%14s%14s%10s%8s", width, "", "MAE", "last season", "last value", "MAPE", "MASE");
+    size_t n_known = outcome_n_known(o);
+    printf("\nerror on the %zu row%s held out (MAE: mean absolute error)\n", n_known, n_known == 1 ? "" : "s");
+    printf("%-*s%14s%14s%14s%10s%8s", width, "", "MAE", "seasonal", "last value", "MAPE", "MASE");
     for (int i = 0; i < N_INTERVALS && o->paths; i++) { printf("   in %2d %%", interval_percent[i]); }
     printf("\n");
     for (size_t v = 0; v < o->n_variates; v++) {
@@ -130,10 +132,11 @@ void output_scores(const outcome *o) {
         for (int i = 0; i < N_INTERVALS && o->paths; i++) { print_percent(s.inside[i]); }
         printf("\n");
         n_zero += s.n_zero;
-        n_missing += outcome_n_known(o) - s.n;
+        n_missing += n_known - s.n;
     }
-    printf("last season: the MAE of repeating the last %" PRIu32 " row%s; last value: of repeating the last one\n", o->season,
-           o->season == 1 ? "" : "s");
+    printf("seasonal: the MAE of seasonal naive (season %" PRIu32
+           "), which repeats the last %s; last value: of repeating it\n",
+           o->season, o->season == 1 ? "row" : "season");
     if (n_zero) { printf("MAPE leaves out %zu value%s that are 0\n", n_zero, n_zero == 1 ? "" : "s"); }
     if (n_missing) { printf("%zu missing value%s not judged\n", n_missing, n_missing == 1 ? "" : "s"); }
 }
@@ -223,7 +226,8 @@ static bool add_scores(cJSON *object, const outcome *o, size_t variate) {
     cJSON *json = cJSON_AddObjectToObject(object, "scores"), *inside = NULL;
     bool good = json && add(json, "values", json_double((double)s.n)) && add(json, "mae", json_double(s.mae)) &&
                 add(json, "mape_percent", json_double(s.mape)) && add(json, "mase", json_double(s.mase)) &&
-                add(json, "season", json_double(o->season)) && add(json, "seasonal_naive_mae", json_double(s.seasonal_mae)) &&
+                add(json, "season", json_double(o->season)) &&
+                add(json, "seasonal_naive_mae", json_double(s.seasonal_mae)) &&
                 add(json, "last_value_mae", json_double(s.last_mae));
     if (!good || o->paths == 0) { return good; }
     inside = cJSON_AddObjectToObject(json, "inside_interval_percent");
@@ -240,7 +244,9 @@ static bool add_variate(cJSON *variates, const outcome *o, size_t v) {
     if (!append(variates, json)) { return false; }
     bool good = add(json, "name", cJSON_CreateString(o->names[v]));
     mean = good ? cJSON_AddArrayToObject(json, "mean") : NULL;
-    for (size_t step = 0; step < o->horizon && mean; step++) { good = good && append(mean, json_float(outcome_mean(o, v, step))); }
+    for (size_t step = 0; step < o->horizon && mean; step++) {
+        good = good && append(mean, json_float(outcome_mean(o, v, step)));
+    }
     quantiles = mean ? cJSON_AddObjectToObject(json, "quantiles") : NULL;
     for (size_t i = 0; i < o->n_asked && quantiles; i++) {
         char key[32];
@@ -265,11 +271,13 @@ static bool fill_json(cJSON *json, const outcome *o) {
     uint32_t version = rp_version();
     snprintf(text, sizeof text, "%u.%u.%u", version >> 16, (version >> 8) & 255, version & 255);
     bool good = add(json, "reprise", cJSON_CreateString(text)) && add(json, "model", cJSON_CreateString(o->model)) &&
-                add(json, "device", cJSON_CreateString(o->device)) && add(json, "device_name", cJSON_CreateString(o->device_name)) &&
+                add(json, "device", cJSON_CreateString(o->device)) &&
+                add(json, "device_name", cJSON_CreateString(o->device_name)) &&
                 add(json, "precision", cJSON_CreateString(o->precision)) && add(json, "paths", json_double(o->paths));
     snprintf(text, sizeof text, "%" PRIu64, o->seed);   // as text: a JSON number loses digits beyond 2^53
     good = good && add(json, "seed", cJSON_CreateString(text)) && add(json, "context", json_double((double)o->context)) &&
-           add(json, "horizon", json_double((double)o->horizon)) && add(json, "seconds", json_double(round(o->seconds * 1e6) / 1e6));
+           add(json, "horizon", json_double((double)o->horizon)) &&
+           add(json, "seconds", json_double(round(o->seconds * 1e6) / 1e6));
     cJSON *times = good ? cJSON_AddArrayToObject(json, "times") : NULL;
     for (size_t step = 0; step < o->horizon && times && good; step++) {
         timeline_label(o->time, o->end + step, text, sizeof text);

@@ -46,7 +46,8 @@ typedef struct panel {
 static void use(cairo_t *cr, colour c) { cairo_set_source_rgb(cr, c.red, c.green, c.blue); }
 
 static void font(cairo_t *cr, double size, bool bold) {
-    cairo_select_font_face(cr, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL, bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+    cairo_select_font_face(cr, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL,
+                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(cr, size);
 }
 
@@ -124,7 +125,11 @@ static void draw_axes(cairo_t *cr, const panel *p) {
         put_text(cr, p->left - 10, y + 4, 1, ticks[i].text);
     }
     const char *name = p->o->names[p->variate];
-    const char *in = unit == 1e12 ? ", trillions" : unit == 1e9 ? ", billions" : unit == 1e6 ? ", millions" : unit == 1e3 ? ", thousands" : "";
+    const char *in = unit == 1e12  ? ", trillions"
+                     : unit == 1e9 ? ", billions"
+                     : unit == 1e6 ? ", millions"
+                     : unit == 1e3 ? ", thousands"
+                                   : "";
     use(cr, ink);
     font(cr, 14, true);
     cairo_move_to(cr, p->left, p->top - 12);
@@ -171,10 +176,12 @@ static void draw_fans(cairo_t *cr, const panel *p) {
         size_t low = outcome_level(o, fan_levels[i][0]), high = outcome_level(o, fan_levels[i][1]);
         if (joined) { cairo_move_to(cr, x_of(p, (double)row), y_of(p, value)); }
         for (size_t step = 0; step < o->horizon; step++) {
-            cairo_line_to(cr, x_of(p, (double)(o->end + step)), y_of(p, (double)outcome_quantile(o, high, p->variate, step)));
+            cairo_line_to(cr, x_of(p, (double)(o->end + step)),
+                          y_of(p, (double)outcome_quantile(o, high, p->variate, step)));
         }
         for (size_t step = o->horizon; step > 0; step--) {
-            cairo_line_to(cr, x_of(p, (double)(o->end + step - 1)), y_of(p, (double)outcome_quantile(o, low, p->variate, step - 1)));
+            cairo_line_to(cr, x_of(p, (double)(o->end + step - 1)),
+                          y_of(p, (double)outcome_quantile(o, low, p->variate, step - 1)));
         }
         cairo_close_path(cr);
         use(cr, fans[i]);
@@ -230,7 +237,8 @@ static void draw_panel(cairo_t *cr, panel *p) {
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
     if (o->paths) { draw_fans(cr, p); }
 
-    double start = floor(x_of(p, (double)o->end - 0.5)) + 0.5, dashes[] = { 4, 4 };   // between the last row and the first step
+    double start = floor(x_of(p, (double)o->end - 0.5)) + 0.5,
+           dashes[] = { 4, 4 }; // between the last row and the first step
     use(cr, faint);
     cairo_set_line_width(cr, 1);
     cairo_set_dash(cr, dashes, 2, 0);
@@ -244,7 +252,8 @@ static void draw_panel(cairo_t *cr, panel *p) {
     size_t row;
     double value;
     if (outcome_n_known(o) > 0) {
-        draw_values(cr, p, last_known(p, &row, &value) && row + 1 == o->end ? row : o->end, o->end + outcome_n_known(o) - 1, happened);
+        draw_values(cr, p, last_known(p, &row, &value) && row + 1 == o->end ? row : o->end, o->end + outcome_n_known(o) - 1,
+                    happened);
     }
     cairo_restore(cr);
 }
@@ -296,8 +305,11 @@ static void draw_head(cairo_t *cr, const outcome *o) {
     int n = snprintf(text, sizeof text, "%.*s, context of %zu rows, ", (int)(length - begin), model + begin, o->context);
     if (n > 0 && (size_t)n < sizeof text) {
         size_t left = sizeof text - (size_t)n;
-        if (o->paths) { snprintf(text + n, left, "%" PRIu32 " sampled paths, seed %" PRIu64 ", %s", o->paths, o->seed, o->precision); }
-        else { snprintf(text + n, left, "no sampling, %s", o->precision); }
+        if (o->paths) {
+            snprintf(text + n, left, "%" PRIu32 " sampled paths, seed %" PRIu64 ", %s", o->paths, o->seed, o->precision);
+        } else {
+            snprintf(text + n, left, "no sampling, %s", o->precision);
+        }
     }
     use(cr, faint);
     font(cr, 13, false);
@@ -322,7 +334,12 @@ bool plot_write(const outcome *o, const char *path, message *error) {
     cairo_paint(cr);
     draw_head(cr, o);
     for (size_t i = 0; i < n_panels; i++) {
-        panel p = { .o = o, .variate = i, .first = first_row(o), .last = o->end + o->horizon - 1, .left = LEFT, .width = WIDTH - LEFT - RIGHT };
+        panel p = { .o = o,
+                    .variate = i,
+                    .first = first_row(o),
+                    .last = o->end + o->horizon - 1,
+                    .left = LEFT,
+                    .width = WIDTH - LEFT - RIGHT };
         p.top = HEAD + 16 + (double)i * (panel_height + PANEL_GAP);
         p.height = panel_height;
         draw_panel(cr, &p);
@@ -333,6 +350,8 @@ bool plot_write(const outcome *o, const char *path, message *error) {
     if (status == CAIRO_STATUS_SUCCESS) { status = cairo_surface_status(surface); }
     if (status == CAIRO_STATUS_SUCCESS && !svg) { status = cairo_surface_write_to_png(surface, path); }
     cairo_surface_destroy(surface);
-    if (status != CAIRO_STATUS_SUCCESS) { return message_set(error, "%s cannot be drawn: %s", path, cairo_status_to_string(status)); }
+    if (status != CAIRO_STATUS_SUCCESS) {
+        return message_set(error, "%s cannot be drawn: %s", path, cairo_status_to_string(status));
+    }
     return true;
 }

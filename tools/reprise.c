@@ -26,10 +26,12 @@ static void print_version(void) {
 }
 
 static void print_help(void) {
-    printf("usage: reprise COMMAND [options]\n\nRuns time-series foundation models on NVIDIA GPUs (CUDA) and on any GPU or CPU (Vulkan).\n\n");
+    printf("usage: reprise COMMAND [options]\n\nRuns time-series foundation models on NVIDIA GPUs (CUDA) and on any GPU or "
+           "CPU (Vulkan).\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++) { printf("  %-12s%s\n", commands[i].name, commands[i].summary); }
     printf("\n  --version   the version of the library\n  --help      this page; after a command, that command's page\n"
-           "\nexample:\n  reprise forecast --model models/demo-toto --input data/air_passengers.csv --horizon 24 --plot air.png\n");
+           "\nexample:\n  reprise forecast --model models/demo-toto --input data/air_passengers.csv --horizon 24 --plot "
+           "air.png\n");
 }
 
 int main(int argc, char **argv) {

@@ -15,7 +15,9 @@ enum { LOOK_LINES = 20 };   // lines that decide on the delimiter
 
 // ---- cells ----
 
-const char *table_cell(const table *t, size_t row, size_t column) { return t->text + t->cells[row * t->n_columns + column]; }
+const char *table_cell(const table *t, size_t row, size_t column) {
+    return t->text + t->cells[row * t->n_columns + column];
+}
 
 bool cell_is_missing(const char *cell) {
     static const char *const words[] = { "", "NA", "N/A", "#N/A", "NaN", "null", "none" };
@@ -121,7 +123,8 @@ static void on_row(int terminator, void *user) {
     if (t->n_columns == 0) { t->n_columns = r->n_cells; }
     if (r->n_cells != t->n_columns) {
         r->failed = true;
-        message_set(r->error, "%s: line %zu has %zu cell%s where the first line has %zu; quote cells that contain the delimiter '%s'",
+        message_set(r->error,
+                    "%s: line %zu has %zu cell%s where the first line has %zu; quote cells that contain the delimiter '%s'",
                     r->name, r->row_line, r->n_cells, r->n_cells == 1 ? "" : "s", t->n_columns,
                     t->delimiter == '\t' ? "tab" : (char[]){ t->delimiter, 0 });
         return;
@@ -255,7 +258,9 @@ bool table_parse(const char *name, const char *data, size_t size, table *out, me
         return message_set(error, "%s holds zero bytes, as UTF-16 and binary files do; save it as CSV in UTF-8", name);
     }
     struct csv_parser parser;
-    if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) { return message_set(error, "%s: the CSV parser did not start", name); }
+    if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) {
+        return message_set(error, "%s: the CSV parser did not start", name);
+    }
     out->delimiter = find_delimiter(data, size);
     csv_set_delim(&parser, (unsigned char)out->delimiter);
     reader r = { .table = out, .name = name, .error = error };
@@ -263,8 +268,9 @@ bool table_parse(const char *name, const char *data, size_t size, table *out, me
     if (!done && csv_error(&parser) == CSV_ENOMEM) {
         message_set(error, "%s: memory ran out in line %zu", name, r.line);
     } else if (!done) {
-        message_set(error, "%s: the quotes of the row in line %zu do not match; a quote inside a quoted cell is written twice", name,
-                    r.row_line ? r.row_line : r.line);
+        message_set(error,
+                    "%s: the quotes of the row in line %zu do not match; a quote inside a quoted cell is written twice",
+                    name, r.row_line ? r.row_line : r.line);
     }
     csv_free(&parser);
     free(r.row);
@@ -299,7 +305,8 @@ bool table_read(const char *path, table *out, message *error) {
     bool bad = ferror(file) != 0;
     int reason = errno;
     fclose(file);
-    bool done = bad ? message_set(error, "%s cannot be read: %s", path, strerror(reason)) : table_parse(path, data, size, out, error);
+    bool done = bad ? message_set(error, "%s cannot be read: %s", path, strerror(reason))
+                    : table_parse(path, data, size, out, error);
     free(data);
     return done;
 }
@@ -323,7 +330,9 @@ bool table_find(const table *t, const char *name, size_t *column, message *error
         if (strcmp(t->names[i], name) == 0 && found++ == 0) { *column = i; }
     }
     if (found == 1) { return true; }
-    if (found > 1) { return message_set(error, "%zu columns are called '%s'; name one by its number instead", found, name); }
+    if (found > 1) {
+        return message_set(error, "%zu columns are called '%s'; name one by its number instead", found, name);
+    }
     char *end;
     unsigned long number = *name >= '1' && *name <= '9' ? strtoul(name, &end, 10) : 0;
     if (number >= 1 && *end == 0 && number <= t->n_columns) {
@@ -360,18 +369,20 @@ bool table_numbers(const table *t, size_t column, double *out, message *error) {
         out[row] = NAN;
         if (cell_is_missing(cell)) { continue; }
         if (!read_number(cell, t->delimiter != ',', &out[row], &separator)) {
-            return message_set(error, "row %zu (line %zu), column '%s': '%.40s' is not a number; leave the cell empty if it is missing",
-                               row + 1, t->lines[row], name, cell);
+            return message_set(
+                error, "row %zu (line %zu), column '%s': '%.40s' is not a number; leave the cell empty if it is missing",
+                row + 1, t->lines[row], name, cell);
         }
         if (!(fabs(out[row]) <= (double)FLT_MAX)) {
-            return message_set(error, "row %zu (line %zu), column '%s': %.40s is beyond the range of float32", row + 1, t->lines[row], name,
-                               cell);
+            return message_set(error, "row %zu (line %zu), column '%s': %.40s is beyond the range of float32", row + 1,
+                               t->lines[row], name, cell);
         }
         if (separator == '.') { with_point = row + 1; }
         if (separator == ',') { with_comma = row + 1; }
     }
     if (with_point && with_comma) {
-        return message_set(error, "column '%s' has a decimal point in row %zu and a decimal comma in row %zu; use one of them",
+        return message_set(error,
+                           "column '%s' has a decimal point in row %zu and a decimal comma in row %zu; use one of them",
                            t->names[column], with_point, with_comma);
     }
     return true;

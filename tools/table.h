@@ -15,8 +15,8 @@ typedef struct table {
     char delimiter;        // ',' ';' or tab
 } table;
 
-// Reads a file: UTF-8 with or without BOM; LF, CRLF or CR; comma, semicolon or tab, found by looking; RFC 4180 quotes; with a
-// header or without. On failure *out is empty and the sentence says where.
+// Reads a file: UTF-8 with or without BOM; LF, CRLF or CR; comma, semicolon or tab, found by looking; RFC 4180 quotes; with
+// a header or without. On failure *out is empty and the sentence says where.
 bool table_read(const char *path, table *out, message *error);
 
 // The same from memory; `name` stands for the file in sentences.
@@ -34,8 +34,8 @@ bool table_find(const table *t, const char *name, size_t *column, message *error
 // Most of the cells that hold something are numbers.
 bool table_is_numeric(const table *t, size_t column);
 
-// Copies a column as numbers, NAN where missing. A cell that is no number, or none that float32 holds, is an error that names
-// row and column. Decimals: a point, or a comma where commas do not separate the columns.
+// Copies a column as numbers, NAN where missing. A cell that is no number, or none that float32 holds, is an error that
+// names row and column. Decimals: a point, or a comma where commas do not separate the columns.
 bool table_numbers(const table *t, size_t column, double *out, message *error);
 
 #endif

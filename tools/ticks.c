@@ -19,7 +19,8 @@ static size_t ticks_for_numbers(double low, double high, int wanted, double unit
     for (double k = ceil(low / step - 1e-9); k * step <= high + 1e-9 * step && n < MAX_TICKS; k++) {
         out[n].at = k * step;
         // Adding 0 turns -0 into 0.
-        snprintf(out[n].text, sizeof out[n].text, "%.*f", decimals > 0 ? decimals < 12 ? decimals : 12 : 0, k * step / unit + 0.0);
+        snprintf(out[n].text, sizeof out[n].text, "%.*f", decimals > 0 ? decimals < 12 ? decimals : 12 : 0,
+                 k * step / unit + 0.0);
         n++;
     }
     return n;
@@ -44,13 +45,13 @@ typedef enum period { PERIOD_YEAR, PERIOD_MONTH, PERIOD_WEEK, PERIOD_MS } period
 static const struct {
     period period;
     int64_t count;
-} levels[] = { { PERIOD_MS, 1 },           { PERIOD_MS, 10 },          { PERIOD_MS, 100 },         { PERIOD_MS, 1000 },
-               { PERIOD_MS, 5000 },        { PERIOD_MS, 15000 },       { PERIOD_MS, 60000 },       { PERIOD_MS, 300000 },
-               { PERIOD_MS, 900000 },      { PERIOD_MS, 1800000 },     { PERIOD_MS, 3600000 },     { PERIOD_MS, 3 * 3600000 },
-               { PERIOD_MS, 6 * 3600000 }, { PERIOD_MS, 12 * 3600000 }, { PERIOD_MS, DAY_MS },      { PERIOD_MS, 2 * DAY_MS },
-               { PERIOD_WEEK, 1 },         { PERIOD_WEEK, 2 },         { PERIOD_MONTH, 1 },        { PERIOD_MONTH, 2 },
-               { PERIOD_MONTH, 3 },        { PERIOD_MONTH, 6 },        { PERIOD_YEAR, 1 },         { PERIOD_YEAR, 2 },
-               { PERIOD_YEAR, 5 },         { PERIOD_YEAR, 10 },        { PERIOD_YEAR, 20 },        { PERIOD_YEAR, 50 },
+} levels[] = { { PERIOD_MS, 1 },           { PERIOD_MS, 10 },           { PERIOD_MS, 100 },     { PERIOD_MS, 1000 },
+               { PERIOD_MS, 5000 },        { PERIOD_MS, 15000 },        { PERIOD_MS, 60000 },   { PERIOD_MS, 300000 },
+               { PERIOD_MS, 900000 },      { PERIOD_MS, 1800000 },      { PERIOD_MS, 3600000 }, { PERIOD_MS, 3 * 3600000 },
+               { PERIOD_MS, 6 * 3600000 }, { PERIOD_MS, 12 * 3600000 }, { PERIOD_MS, DAY_MS },  { PERIOD_MS, 2 * DAY_MS },
+               { PERIOD_WEEK, 1 },         { PERIOD_WEEK, 2 },          { PERIOD_MONTH, 1 },    { PERIOD_MONTH, 2 },
+               { PERIOD_MONTH, 3 },        { PERIOD_MONTH, 6 },         { PERIOD_YEAR, 1 },     { PERIOD_YEAR, 2 },
+               { PERIOD_YEAR, 5 },         { PERIOD_YEAR, 10 },         { PERIOD_YEAR, 20 },    { PERIOD_YEAR, 50 },
                { PERIOD_YEAR, 100 },       { PERIOD_YEAR, 500 } };
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 
@@ -67,7 +68,9 @@ static int64_t period_of(int64_t ms, size_t level) {
 }
 
 static void name_time(int64_t ms, size_t level, char *buf, size_t cap) {
-    static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+    static const char *const months[] = {
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+    };
     civil c = civil_from_ms(ms);
     const char *month = months[c.month - 1];
     int seconds = (int)(c.ms_of_day / 1000);
@@ -88,7 +91,8 @@ static void name_time(int64_t ms, size_t level, char *buf, size_t cap) {
 // Rows where a period of this level begins, at least `apart` rows from one to the next; more than MAX_TICKS when too many.
 static size_t begin_periods(const timeline *time, size_t first, size_t last, size_t level, double apart, tick *out) {
     size_t n = 0;
-    int64_t before = first > 0 ? period_of(timeline_ms(time, first - 1), level) : period_of(timeline_ms(time, first), level) - 1;
+    int64_t before =
+        first > 0 ? period_of(timeline_ms(time, first - 1), level) : period_of(timeline_ms(time, first), level) - 1;
     for (size_t row = first; row <= last; row++) {
         int64_t now = timeline_ms(time, row), here = period_of(now, level);
         bool begins = here != before;

@@ -59,7 +59,8 @@ static bool find_months(timeline *time) {
         time->spacing = SPACING_MONTHS;
         time->months = (int)commonest(steps, time->n_rows - 1, &times);
         time->n_uneven = time->n_rows - 1 - times;
-        // 30 June, 30 September: ends of months, although none has 31 days. February alone cannot tell, and stays on its day.
+        // 30 June, 30 September: ends of months, although none has 31 days. February alone cannot tell, and stays on its
+        // day.
         bool ends = anchor >= 28;
         for (size_t row = 0; row < time->n_rows && ends; row++) {
             civil c = civil_from_ms(local_ms(time, row));
@@ -73,7 +74,9 @@ static bool find_months(timeline *time) {
 
 // Days without any Saturday or Sunday over more than a week. Holidays are gaps like weekends, but cannot be foreseen.
 static bool is_workdays(const timeline *time) {
-    if (time->step_ms != DAY_MS || time->n_rows < 6 || time->ms[time->n_rows - 1] - time->ms[0] < 7 * DAY_MS) { return false; }
+    if (time->step_ms != DAY_MS || time->n_rows < 6 || time->ms[time->n_rows - 1] - time->ms[0] < 7 * DAY_MS) {
+        return false;
+    }
     for (size_t row = 0; row < time->n_rows; row++) {
         if (weekday(local_ms(time, row)) >= 5) { return false; }
     }
@@ -101,7 +104,8 @@ static void find_spacing(timeline *time) {
 // ---- reading ----
 
 static bool means_time(const char *name) {
-    static const char *const names[] = { "time", "times", "timestamp", "timestamps", "date", "dates", "datetime", "ds", "t", "epoch" };
+    static const char *const names[] = { "time",  "times",    "timestamp", "timestamps", "date",
+                                         "dates", "datetime", "ds",        "t",          "epoch" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (same_word(name, names[i])) { return true; }
     }
@@ -140,14 +144,16 @@ static bool read_dates(const table *t, size_t column, timeline *time, message *e
         const char *cell = table_cell(t, row, column);
         clock_style style;
         if (!clock_parse(cell, &time->ms[row], &style)) {
-            return message_set(error,
-                               "row %zu (line %zu), column '%s': '%.40s' is not a time; write it as 2024-01-31, 2024-01-31 12:00:00 "
-                               "or 2024-01-31T12:00:00Z",
-                               row + 1, t->lines[row], t->names[column], cell);
+            return message_set(
+                error,
+                "row %zu (line %zu), column '%s': '%.40s' is not a time; write it as 2024-01-31, 2024-01-31 12:00:00 "
+                "or 2024-01-31T12:00:00Z",
+                row + 1, t->lines[row], t->names[column], cell);
         }
         if (row == 0) { time->style = style; }
         if (style.detail > time->style.detail) { time->style.detail = style.detail; }
-        zones_differ = zones_differ || style.zone_minutes != time->style.zone_minutes || style.has_zone != time->style.has_zone;
+        zones_differ =
+            zones_differ || style.zone_minutes != time->style.zone_minutes || style.has_zone != time->style.has_zone;
     }
     if (zones_differ) {   // as across a change to summer time: Greenwich is common to all
         time->style.has_zone = time->style.zulu = true;
@@ -158,13 +164,15 @@ static bool read_dates(const table *t, size_t column, timeline *time, message *e
 
 static bool check_order(const table *t, size_t column, const timeline *time, message *error) {
     for (size_t row = 1; row < t->n_rows; row++) {
-        bool later = time->spacing == SPACING_NUMBERS ? time->numbers[row] > time->numbers[row - 1] : time->ms[row] > time->ms[row - 1];
+        bool later = time->spacing == SPACING_NUMBERS ? time->numbers[row] > time->numbers[row - 1]
+                                                      : time->ms[row] > time->ms[row - 1];
         if (later) { continue; }
         const char *cell = table_cell(t, row, column);
         bool equal = strcmp(cell, table_cell(t, row - 1, column)) == 0;
-        return message_set(error, "row %zu (line %zu), column '%s': '%.40s' is %s the row before; %s", row + 1, t->lines[row],
-                           t->names[column], cell, equal ? "also the time of" : "not later than",
-                           equal ? "give each time one row, and each series its own column" : "sort the rows, oldest first");
+        return message_set(error, "row %zu (line %zu), column '%s': '%.40s' is %s the row before; %s", row + 1,
+                           t->lines[row], t->names[column], cell, equal ? "also the time of" : "not later than",
+                           equal ? "give each time one row, and each series its own column"
+                                 : "sort the rows, oldest first");
     }
     return true;
 }
@@ -182,7 +190,8 @@ static bool read_numbers_as_time(const table *t, size_t column, timeline *time, 
     if (!table_numbers(t, column, time->numbers, error)) { return false; }
     for (size_t row = 0; row < t->n_rows; row++) {
         if (isnan(time->numbers[row])) {
-            return message_set(error, "row %zu (line %zu), column '%s': the time is missing", row + 1, t->lines[row], t->names[column]);
+            return message_set(error, "row %zu (line %zu), column '%s': the time is missing", row + 1, t->lines[row],
+                               t->names[column]);
         }
     }
     size_t n = t->n_rows;
@@ -271,8 +280,9 @@ void timeline_describe(const timeline *time, char *buf, size_t cap) {
     static const struct {
         int64_t ms;
         const char *one, *many;
-    } units[] = { { 7 * DAY_MS, "weekly", "weeks" },   { DAY_MS, "daily", "days" },          { HOUR_MS, "hourly", "hours" },
-                  { MINUTE_MS, "every minute", "minutes" }, { 1000, "every second", "seconds" }, { 1, "every millisecond", "milliseconds" } };
+    } units[] = { { 7 * DAY_MS, "weekly", "weeks" },   { DAY_MS, "daily", "days" },
+                  { HOUR_MS, "hourly", "hours" },      { MINUTE_MS, "every minute", "minutes" },
+                  { 1000, "every second", "seconds" }, { 1, "every millisecond", "milliseconds" } };
     buf[0] = 0;
     switch (time->spacing) {
     case SPACING_ROWS: break;

@@ -26,19 +26,19 @@ typedef struct timeline {
     char name[64];         // of the column; "row" without one
 } timeline;
 
-// Reads the column called `column`; NULL: the first one that holds dates, or numbers under a name that means time; if there is
-// none, rows are numbered. Times must increase. *which is the column, or SIZE_MAX.
+// Reads the column called `column`; NULL: the first one that holds dates, or numbers under a name that means time; if there
+// is none, rows are numbered. Times must increase. *which is the column, or SIZE_MAX.
 bool timeline_read(const table *t, const char *column, timeline *out, size_t *which, message *error);
 void timeline_free(timeline *time);
 
 // The label of a row, written as the file writes its times. Rows from n_rows on continue the spacing.
 void timeline_label(const timeline *time, size_t row, char *buf, size_t cap);
 
-int64_t timeline_ms(const timeline *time, size_t row);        // only the last three spacings; local time if the file has a zone
+int64_t timeline_ms(const timeline *time, size_t row); // only the last three spacings; local time if the file has a zone
 double timeline_number(const timeline *time, size_t row);     // only the first two
 
-// Rows after which the same season is expected: 12 for months, 4 for quarters, 7 for days, 5 for working days, 24 for hours;
-// else 1.
+// Rows after which the same season is expected: 12 for months, 4 for quarters, 7 for days, 5 for working days, 24 for
+// hours; else 1.
 uint32_t timeline_season(const timeline *time);
 
 // "monthly", "every 5 minutes"; "" without a time column.
