@@ -3,8 +3,8 @@
 // the last place of the true result), which tests/op_math.c measures against float64 with fused and with unfused RP_FMA.
 //
 // Shaders (RP_GLSL defined) may run fma as a product and a sum, flush subnormals, contract and reorder. So every reduction
-// below is exact without any of them, fma is written out where it is meant, and RP_PRECISE marks the one place that asks
-// for the rounding error of a sum. Polynomials interpolate the function at Chebyshev points, coefficients rounded to float32.
+// below is exact without any of them, fma is written out where it is meant, and RP_PRECISE marks the places that ask
+// for an exact difference. Polynomials interpolate the function at Chebyshev points, coefficients rounded to float32.
 #ifndef RP_OP_MATH_H
 #define RP_OP_MATH_H
 

@@ -11,7 +11,7 @@ static double default_tolerance(const test_case *c, double ref) {
     return 0;
 }
 
-// err/tol: 0 when equal, also where the tolerance is 0; NaN when either is NaN and they do not both stand for one.
+// err/tol: 0 when equal (of one sign, where the tolerance is 0); NaN, which fails, when either is NaN.
 static double ratio(double got, double ref, double tol) {
     if (got == ref && (tol > 0 || signbit(got) == signbit(ref))) { return 0; }
     return tol > 0 ? fabs(got - ref) / tol : INFINITY;

@@ -9,6 +9,10 @@ typedef struct job {
     rp_op op;
 } job;
 
+// Vulkan devices without float64 take two-float kernels; a test makes any Vulkan device do so. Absent where that backend is.
+rp_status rp_vulkan_use_pair(rp_device *device, bool pair) __attribute__((weak));
+static const rp_op pair_ops[] = { RP_OP_SCALER, RP_OP_SCALE_STEP, RP_OP_FOLD_HEAD, RP_OP_BROADCAST };   // broadcast moves states
+
 static void reference_of(rp_op op, uint32_t index, uint32_t variation, test_result *ref, test_result *magnitude) {
     test_case c;
     assert_true(test_case_make(&c, op, index, variation));
@@ -73,6 +77,24 @@ static void conform(void **state) {
     if (score.failed > 0) { fail_msg("%s on %s: %llu failures", rp_op_table[j->op].name, j->device->spec, (unsigned long long)score.failed); }
 }
 
+// The same cases with the two-float kernels, on a device of its own.
+static void conform_pair(void **state) {
+    const job *j = *state;
+    test_need(j->device);
+    test_device own = { .required = true };
+    snprintf(own.spec, sizeof own.spec, "%s", j->device->device->info.spec);
+    test_ok(j->device->device, rp_device_create(own.spec, &j->device->device->config, &own.device), own.spec);
+    test_ok(own.device, rp_vulkan_use_pair(own.device, true), "two-float kernels");
+    job other = { &own, j->op };
+    void *other_state = &other;
+    conform(&other_state);
+    rp_device_destroy(own.device);
+}
+
+static bool has_pairs(const test_device *d) {
+    return rp_vulkan_use_pair != NULL && d->device != NULL && d->device->backend == &rp_backend_vulkan;
+}
+
 // The first rows of a product have the same bits whatever the number of rows, so whichever kernel runs.
 static void linear_rows_agree(void **state) {
     const job *j = *state;
@@ -117,9 +139,10 @@ static void linear_rows_agree(void **state) {
 }
 
 int main(void) {
-    static job jobs[TEST_MAX_DEVICES * RP_OP_COUNT];
-    static char names[TEST_MAX_DEVICES * (RP_OP_COUNT + 1)][64];
-    static struct CMUnitTest tests[TEST_MAX_DEVICES * (RP_OP_COUNT + 1)];
+    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 1 + TEST_COUNT(pair_ops)) };
+    static job jobs[MAX_TESTS];
+    static char names[MAX_TESTS][64];
+    static struct CMUnitTest tests[MAX_TESTS];
     test_device *devices;
     uint32_t n_devices = test_devices(&devices), n = 0, n_jobs = 0;
     test_seed();
@@ -135,6 +158,12 @@ int main(void) {
                 tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = linear_rows_agree, .initial_state = j };
                 n++;
             }
+        }
+        for (uint32_t i = 0; i < TEST_COUNT(pair_ops) && has_pairs(&devices[d]); i++, n++) {
+            job *j = &jobs[n_jobs++];
+            *j = (job){ &devices[d], pair_ops[i] };
+            snprintf(names[n], sizeof *names, "%s on %s, two-float", rp_op_table[pair_ops[i]].name, devices[d].spec);
+            tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = conform_pair, .initial_state = j };
         }
     }
     return test_group("conformance", tests, n);

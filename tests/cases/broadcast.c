@@ -15,7 +15,10 @@ bool test_case_broadcast(test_case *c, uint32_t index) {
     const uint64_t words = (uint64_t)p->batch * p->variates * p->width;
     if (cases[index].f64) {
         double *x = test_f64(c, 0, words / 2);
-        for (uint64_t i = 0; i < words / 2; i++) { x[i] = (test_random(c) - 0.5) * 1e12; }
+        for (uint64_t i = 0; i < words / 2; i++) {     // what a pair of float32 holds as well, for devices without float64
+            const float high = (float)((test_random(c) - 0.5) * 1e12);
+            x[i] = (double)high + (double)(float)(test_random(c) - 0.5);
+        }
         test_output_f64(c, 1, words / 2 * p->paths);
     } else {
         test_uniform(c, 0, words, -1, 1);
