@@ -7,6 +7,7 @@
 #include "common.cuh"
 
 #define CHUNK RP_LINEAR_CHUNK
+static_assert(CHUNK % 16 == 0, "whole tiles of 16 make a chunk");
 #define GROUP RP_GROUP_LINEAR
 #define WARPS (GROUP / 32)
 
@@ -202,7 +203,7 @@ extern "C" __global__ void __launch_bounds__(GROUP, GROUPS) linear_f32(const rp_
 #define MEMORY_BYTES 49152   // static shared memory of one group, on every device
 
 template <int ROWS, int COLUMNS> struct rp_split {
-    static constexpr int tile_k = ROWS + COLUMNS <= 24 ? 32 : 16;
+    static constexpr int tile_k = ROWS + COLUMNS <= 24 && CHUNK % 32 == 0 ? 32 : 16;
     static constexpr int pitch = tile_k + 4;
     static constexpr int stage_floats = (ROWS + COLUMNS) * pitch;                  // of one warp: w, then x
     static constexpr int fit = (MEMORY_BYTES / 4 - ROWS * COLUMNS) / (WARPS * stage_floats);
