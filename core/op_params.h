@@ -17,7 +17,7 @@
 // fused multiply-adds from 0 inside chunks of RP_LINEAR_CHUNK, chunk sums added in ascending order, then bias, then residual.
 #define RP_LINEAR_M 64
 #define RP_LINEAR_N 64
-#define RP_LINEAR_CHUNK 128
+#define RP_LINEAR_CHUNK 16
 // The skinny kernel, for at most RP_LINEAR_SKINNY_M rows: a group makes RP_LINEAR_SKINNY_N columns of all rows. Same sums.
 #define RP_LINEAR_SKINNY_M 16
 #define RP_LINEAR_SKINNY_N 32

@@ -15,6 +15,12 @@ static rp_device_config config(void) {
 static void open_one(test_device *d) {
     rp_device_config c = config();
     rp_status status = rp_device_create(d->spec, &c, &d->device);
+    if (status == RP_OK && c.validate && strstr(d->device->info.spec, "vulkan") && !strstr(d->device->info.detail, "validation on")) {
+        snprintf(d->reason, sizeof d->reason, "the validation layer is not installed (Debian: vulkan-validationlayers)");
+        rp_device_destroy(d->device);
+        d->device = NULL;
+        return;
+    }
     if (status == RP_OK) { return; }
     char text[200] = "";
     rp_device_copy_error(d->device, text, sizeof text);

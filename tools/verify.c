@@ -13,13 +13,14 @@
 int command_verify(int argc, char **argv) {
     const char *device_spec = NULL, *precision = "auto";
     golden_options options = { .samples = 1024, .seed = 1 };
-    bool skip_absent = false;
+    bool skip_absent = false, validate = false;
     const option rows[] = {
         { "device", OPTION_TEXT, &device_spec, "D", "cuda[:N], vulkan[:N], ref or auto (default)", NULL, false },
         { "precision", OPTION_CHOICE, &precision, "P", "auto (default), f32 or mixed", PRECISION_CHOICES, false },
         { "model", OPTION_TEXT, &options.model, "DIR", "the weights, where the golden folder does not hold them", NULL, false },
         { "samples", OPTION_COUNT, &options.samples, "S", "paths for quantiles (default 1024)", NULL, false },
         { "seed", OPTION_SEED, &options.seed, "N", "of those paths (default 1)", NULL, false },
+        { "validate", OPTION_FLAG, &validate, NULL, "with Vulkan's validation layers, where installed", NULL, false },
         { "skip-absent", OPTION_FLAG, &skip_absent, NULL, "exit 77 instead of 1 when the device is not there", NULL, false },
     };
     const option_set set = { "verify", "[options] PATH...",
@@ -37,7 +38,9 @@ int command_verify(int argc, char **argv) {
                       : strcmp(precision, "mixed") == 0 ? RP_PRECISION_MIXED : RP_PRECISION_AUTO;
 
     rp_device *device = NULL;
-    rp_status status = rp_device_create(device_spec, NULL, &device);
+    rp_device_config config = RP_DEVICE_CONFIG_INIT;
+    config.validate = validate;
+    rp_status status = rp_device_create(device_spec, &config, &device);
     golden_count count = { 0, 0 };
     bool ok = status == RP_OK;
     if (!ok) { session_complain(device, status); }
