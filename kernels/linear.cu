@@ -209,6 +209,9 @@ template <int ROWS, int COLUMNS> struct rp_split {
     static constexpr int fit = (MEMORY_BYTES / 4 - ROWS * COLUMNS) / (WARPS * stage_floats);
     static constexpr int stages = fit < 6 ? fit : 6;
     static constexpr int tiles = CHUNK / tile_k;                                   // of one chunk
+    static constexpr int sums = ROWS / 4 * (COLUMNS / 8);                          // of one chunk, of one lane
+    static constexpr int most = 128 / CHUNK > 0 ? 128 / CHUNK : 1;
+    static constexpr int span = 64 / sums < most ? 64 / sums : most;               // chunks a warp takes at a time
     static constexpr int floats = ROWS * COLUMNS + WARPS * stages * stage_floats;
     static_assert(stages >= 2, "copying ahead takes two stages");
 };
@@ -236,7 +239,8 @@ __device__ inline void rp_split_load(float *stage, const rp_linear_params &p, co
     }
 }
 
-// In round r warp i takes chunk 4 r + i; after each round the warps add their chunk sums to `total` in turn.
+// In round r warp i takes span 4 r + i, a few chunks in a row, and keeps the sum of each; after each round the warps add
+// theirs to `total` in turn.
 template <int ROWS, int COLUMNS, bool WIDE>
 __device__ inline void rp_linear_split(float *memory, const rp_linear_params &p, const rp_linear_view &view, uint32_t row0,
                                        uint32_t column0) {
@@ -244,12 +248,12 @@ __device__ inline void rp_linear_split(float *memory, const rp_linear_params &p,
     const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, row = lane / 8, column = lane % 8;
     float *total = memory;                                                         // [ROWS, COLUMNS]
     float *stages = memory + ROWS * COLUMNS + warp * S::stages * S::stage_floats;  // this warp's own
-    const uint32_t n_chunks = (p.k + CHUNK - 1) / CHUNK, n_tiles = (n_chunks + WARPS - 1) / WARPS * S::tiles;
-    float acc[ROWS / 4][COLUMNS / 8] = { { 0 } };
+    constexpr uint32_t span_k = S::span * CHUNK, span_tiles = S::span * S::tiles;
+    const uint32_t n_rounds = (p.k + WARPS * span_k - 1) / (WARPS * span_k), n_tiles = n_rounds * span_tiles;
 
     for (uint32_t i = threadIdx.x; i < ROWS * COLUMNS; i += GROUP) { total[i] = 0; }
     const auto column_of = [&](uint32_t tile) {   // of x and w where this warp's tile begins
-        return (tile / S::tiles * WARPS + warp) * CHUNK + tile % S::tiles * S::tile_k;
+        return (tile / span_tiles * WARPS + warp) * span_k + tile % span_tiles * S::tile_k;
     };
 #pragma unroll
     for (int tile = 0; tile < S::stages - 1; tile++) {
@@ -258,37 +262,44 @@ __device__ inline void rp_linear_split(float *memory, const rp_linear_params &p,
         }
         rp_copy_commit();
     }
-    uint32_t now = 0, next = S::stages - 1;
+    uint32_t now = 0, next = S::stages - 1, tile = 0;
 #pragma unroll 1
-    for (uint32_t tile = 0; tile < n_tiles; tile++) {
-        rp_copy_wait<S::stages - 2>();
-        __syncwarp();      // stage `now`: copied by all lanes, read by all. And `next`: read by all in the round before
-        const uint32_t ahead = tile + S::stages - 1;
-        if (ahead < n_tiles && column_of(ahead) < p.k) {
-            rp_split_load<ROWS, COLUMNS, WIDE>(stages + next * S::stage_floats, p, view, row0, column0, column_of(ahead));
-        }
-        rp_copy_commit();
-        if (column_of(tile) < p.k) {
-            const float *stage = stages + now * S::stage_floats;
-            rp_tile_product<ROWS / 4, COLUMNS / 8, S::tile_k, S::pitch>(stage + (COLUMNS + row) * S::pitch,
-                                                                       stage + column * S::pitch, acc);
-        }
-        if (tile % S::tiles == S::tiles - 1) {
-            for (uint32_t turn = 0; turn < WARPS; turn++) {
-                __syncthreads();   // total: written by the warp before, read by this one
-                if (turn != warp) { continue; }
+    for (uint32_t round = 0; round < n_rounds; round++) {
+        float acc[S::span][ROWS / 4][COLUMNS / 8] = { { { 0 } } };   // 0 where k has no such chunk
 #pragma unroll
-                for (int i = 0; i < ROWS / 4; i++) {
+        for (int chunk = 0; chunk < S::span; chunk++) {
+#pragma unroll 1
+            for (int i = 0; i < S::tiles; i++, tile++) {
+                rp_copy_wait<S::stages - 2>();
+                __syncwarp();   // stage `now`: copied by all lanes, read by all. And `next`: read by all one tile before
+                const uint32_t ahead = tile + S::stages - 1;
+                if (ahead < n_tiles && column_of(ahead) < p.k) {
+                    rp_split_load<ROWS, COLUMNS, WIDE>(stages + next * S::stage_floats, p, view, row0, column0, column_of(ahead));
+                }
+                rp_copy_commit();
+                if (column_of(tile) < p.k) {
+                    const float *stage = stages + now * S::stage_floats;
+                    rp_tile_product<ROWS / 4, COLUMNS / 8, S::tile_k, S::pitch>(stage + (COLUMNS + row) * S::pitch,
+                                                                               stage + column * S::pitch, acc[chunk]);
+                }
+                now = now + 1 < S::stages ? now + 1 : 0;
+                next = next + 1 < S::stages ? next + 1 : 0;
+            }
+        }
+        for (uint32_t turn = 0; turn < WARPS; turn++) {
+            __syncthreads();    // total: written by the warp before, read by this one
+            if (turn != warp) { continue; }
 #pragma unroll
-                    for (int j = 0; j < COLUMNS / 8; j++) {
-                        total[(row + 4 * i) * COLUMNS + column + 8 * j] += acc[i][j];   // 0 where k has no such chunk
-                        acc[i][j] = 0;
-                    }
+            for (int i = 0; i < ROWS / 4; i++) {
+#pragma unroll
+                for (int j = 0; j < COLUMNS / 8; j++) {
+                    float *sum = &total[(row + 4 * i) * COLUMNS + column + 8 * j], value = *sum;
+#pragma unroll
+                    for (int chunk = 0; chunk < S::span; chunk++) { value += acc[chunk][i][j]; }
+                    *sum = value;
                 }
             }
         }
-        now = now + 1 < S::stages ? now + 1 : 0;
-        next = next + 1 < S::stages ? next + 1 : 0;
     }
     __syncthreads();       // total: written by the last warp, read by all
     for (uint32_t i = threadIdx.x; i < ROWS * COLUMNS; i += GROUP) {
