@@ -8,6 +8,7 @@
 #include "vulkan.h"
 
 #define MAX_DEVICES 32                 // more are not listed
+#define GPU_PROCESSORS 128
 #define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
 
 // ---- loader ----
@@ -407,6 +408,8 @@ static rp_status vulkan_open(rp_device *device, int index, bool cpu) {
     vulkan->cpu = suits_cpu_kernels(c);
     vulkan->unified = device->info.kind == RP_DEVICE_CPU || c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     vulkan->pair = !c->features.shaderFloat64;
+    // Vulkan does not tell how many workgroups run at once. On a GPU, take what a large one has; a CPU gains nothing by more.
+    device->processors = device->info.kind == RP_DEVICE_CPU ? 0 : GPU_PROCESSORS;
     vulkan->max_allocation_bytes = c->maintenance3.maxMemoryAllocationSize;
     vulkan->instance.vkGetPhysicalDeviceMemoryProperties(c->physical, &vulkan->memory);
     RP_TRY(device_create(device, c));
