@@ -88,6 +88,7 @@ struct rp_device {
     rp_device_info info;
     rp_error error;
     rp_counters counters;
+    uint32_t processors;           // that take a workgroup each; 0: few, or the backend cannot tell
     void *impl;                    // the backend's own
 };
 

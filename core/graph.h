@@ -87,6 +87,7 @@ void rp_graph_add(rp_graph *graph, rp_op op, const char *label, const void *para
 typedef struct rp_binding { rp_buffer *buffer; uint64_t offset, bytes; } rp_binding;  // buffer NULL: address 0
 typedef struct rp_launch {
     rp_op op;
+    uint32_t processors;                      // of the device, for the choice of a kernel; see rp_device
     const char *kernel;                       // "linear_f32": the CUDA function and the SPIR-V module
     const char *label;
     uint32_t grid[3], group;                  // workgroups; invocations of one workgroup
@@ -101,7 +102,7 @@ typedef struct rp_op_info {
     const char *name;
     uint32_t n_in, n_out;
     rp_status (*shape)(const rp_graph *graph, const rp_node *node, rp_shape *out);  // checks inputs, says output shapes
-    void (*launch)(const rp_node *node, rp_launch *out);                            // sets kernel, grid, group
+    void (*launch)(const rp_node *node, rp_launch *out);                            // sets kernel, grid, group; reads processors
     void (*cost)(const rp_node *node, rp_cost *out);                                // sets flops; bytes come as each tensor once
     void (*ref)(const void *params, void *const *binding);                          // float64; see backend_ref/memory.c
 } rp_op_info;

@@ -18,6 +18,8 @@
 #define RP_LINEAR_M 64
 #define RP_LINEAR_N 64
 #define RP_LINEAR_CHUNK 16
+// The narrow kernel, for few tiles: RP_LINEAR_NARROW rows and columns a group. Same sums.
+#define RP_LINEAR_NARROW 32
 // The skinny kernel, for at most RP_LINEAR_SKINNY_M rows: a group makes RP_LINEAR_SKINNY_N columns of all rows. Same sums.
 #define RP_LINEAR_SKINNY_M 16
 #define RP_LINEAR_SKINNY_N 32

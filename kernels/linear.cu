@@ -1,8 +1,9 @@
 // linear: y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ residual[m, n]), in float32 on plain arithmetic units. Three ways to
 // split the work, one order of sums (core/op_params.h), so the same bits whichever runs:
 //   linear_f32          64 x 64 results a group, 8 x 4 an invocation
-//   linear_f32_narrow   32 x 32 a group; its four warps take different chunks of k: for few tiles
-//   linear_f32_skinny   all of at most 16 rows, RP_LINEAR_SKINNY_N columns a group, chunks as above: for reading w once
+//   linear_f32_narrow   32 x 32 a group, 4 x 2 an invocation: where 64 x 64 would leave most multiprocessors idle
+//   linear_f32_skinny   all of at most 16 rows, RP_LINEAR_SKINNY_N columns a group; its four warps take different chunks of k,
+//                       so that more of w is on its way at a time
 // Tiles of x and w come to shared memory by asynchronous copies a few tiles ahead, rows as they lie in memory.
 #include "common.cuh"
 
@@ -93,235 +94,201 @@ __device__ inline void rp_linear_store(const rp_linear_params &p, const rp_linea
     view.y[at] = value;
 }
 
-// ---- 64 x 64 results a group ----
+// ---- 8 R x 16 C results a group, R x C an invocation ----
 
-#define TILE_K 16
+#define TILE_K 16                 // of k, in shared memory at a time
 #define PITCH (TILE_K + 4)
-#define STAGES 3
-#define TILES_A_CHUNK (CHUNK / TILE_K)
+static_assert(TILE_K == CHUNK && GROUP == 128, "a tile of k is a chunk; four warps stand two by two");
 
-struct rp_linear_stage {
-    float x[RP_LINEAR_M * PITCH], w[RP_LINEAR_N * PITCH];
+template <int ROWS, int COLUMNS> struct rp_linear_stage {
+    float x[8 * ROWS * PITCH], w[16 * COLUMNS * PITCH];
 };
 
-// What one invocation copies of each tile: a piece of four of rows threadIdx.x / 4 and 32 further, of x and of w.
-struct rp_linear_source {
-    const float *x[2], *w[2];
-    bool no_x[2], no_w[2];
+// What one invocation copies of each tile: a piece of four of row threadIdx.x / 4 and every 32nd further, of x and of w.
+template <int X, int W> struct rp_linear_source {
+    const float *x[X], *w[W];
+    bool no_x[X], no_w[W];
 };
 
-template <bool WIDE>
-__device__ inline void rp_linear_load(rp_linear_stage &stage, const rp_linear_source &source, uint32_t tile, uint32_t k) {
+template <bool WIDE, int R, int C>
+__device__ inline void rp_linear_load(rp_linear_stage<R, C> &stage, const rp_linear_source<R / 4, C / 2> &source, uint32_t tile,
+                                      uint32_t k) {
     const uint32_t piece = threadIdx.x % 4 * 4, to = threadIdx.x / 4 * PITCH + piece, at = tile * TILE_K + piece;
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-        rp_stage4<WIDE>(&stage.x[to + i * 32 * PITCH], source.x[i], source.no_x[i], at, k);
-        rp_stage4<WIDE>(&stage.w[to + i * 32 * PITCH], source.w[i], source.no_w[i], at, k);
-    }
+    for (int i = 0; i < R / 4; i++) { rp_stage4<WIDE>(&stage.x[to + i * 32 * PITCH], source.x[i], source.no_x[i], at, k); }
+#pragma unroll
+    for (int i = 0; i < C / 2; i++) { rp_stage4<WIDE>(&stage.w[to + i * 32 * PITCH], source.w[i], source.no_w[i], at, k); }
 }
 
-template <bool WIDE>
-__device__ inline void rp_linear_square(rp_linear_stage *stages, const rp_linear_params &p, const rp_linear_view &view) {
-    static_assert(GROUP == 128 && RP_LINEAR_M == 64 && RP_LINEAR_N == 64 && TILE_K == 16, "the split below");
+template <bool WIDE, int R, int C, int STAGES>
+__device__ inline void rp_linear_square(rp_linear_stage<R, C> *stages, const rp_linear_params &p, const rp_linear_view &view) {
     const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const uint32_t row0 = (blockIdx.z * gridDim.y + blockIdx.y) * RP_LINEAR_M, column0 = blockIdx.x * RP_LINEAR_N;
-    const uint32_t row = warp / 2 * 32 + lane / 8, column = warp % 2 * 32 + lane % 8;   // and every 4th row, 8th column on
+    const uint32_t row0 = (blockIdx.z * gridDim.y + blockIdx.y) * 8 * R, column0 = blockIdx.x * 16 * C;
+    // This invocation's results: from here on every 4th row and 8th column.
+    const uint32_t row = warp / 2 * 4 * R + lane / 8, column = warp % 2 * 8 * C + lane % 8;
     const uint32_t n_tiles = (p.k + TILE_K - 1) / TILE_K;
-    float total[8][4] = { { 0 } }, acc[8][4] = { { 0 } };
-    rp_linear_source source;
+    float total[R][C] = { { 0 } };
+    rp_linear_source<R / 4, C / 2> source;
     if (row0 >= p.m) { return; }
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-        const uint32_t r = threadIdx.x / 4 + 32 * i;
-        source.x[i] = rp_row(view.x, row0 + r, p.m, p.k);
-        source.w[i] = rp_row(view.w, column0 + r, p.n, p.k);
-        source.no_x[i] = row0 + r >= p.m;
-        source.no_w[i] = column0 + r >= p.n;
+    for (int i = 0; i < R / 4; i++) {
+        const uint32_t r = row0 + threadIdx.x / 4 + 32 * i;
+        source.x[i] = rp_row(view.x, r, p.m, p.k);
+        source.no_x[i] = r >= p.m;
+    }
+#pragma unroll
+    for (int i = 0; i < C / 2; i++) {
+        const uint32_t r = column0 + threadIdx.x / 4 + 32 * i;
+        source.w[i] = rp_row(view.w, r, p.n, p.k);
+        source.no_w[i] = r >= p.n;
     }
 #pragma unroll
     for (uint32_t tile = 0; tile < STAGES - 1; tile++) {
-        if (tile < n_tiles) { rp_linear_load<WIDE>(stages[tile], source, tile, p.k); }
+        if (tile < n_tiles) { rp_linear_load<WIDE, R, C>(stages[tile], source, tile, p.k); }
         rp_copy_commit();
     }
     uint32_t now = 0, next = STAGES - 1;
 #pragma unroll 1
     for (uint32_t tile = 0; tile < n_tiles; tile++) {
+        float acc[R][C] = { { 0 } };
         rp_copy_wait<STAGES - 2>();
         __syncthreads();   // stage `now`: copied by all, read by all. And `next`: read by all in the round before
-        if (tile + STAGES - 1 < n_tiles) { rp_linear_load<WIDE>(stages[next], source, tile + STAGES - 1, p.k); }
+        if (tile + STAGES - 1 < n_tiles) { rp_linear_load<WIDE, R, C>(stages[next], source, tile + STAGES - 1, p.k); }
         rp_copy_commit();
-        rp_tile_product<8, 4, TILE_K, PITCH>(stages[now].x + row * PITCH, stages[now].w + column * PITCH, acc);
-        if (tile % TILES_A_CHUNK == TILES_A_CHUNK - 1 || tile == n_tiles - 1) {
+        rp_tile_product<R, C, TILE_K, PITCH>(stages[now].x + row * PITCH, stages[now].w + column * PITCH, acc);
 #pragma unroll
-            for (int i = 0; i < 8; i++) {
+        for (int i = 0; i < R; i++) {
 #pragma unroll
-                for (int j = 0; j < 4; j++) {
-                    total[i][j] += acc[i][j];
-                    acc[i][j] = 0;
-                }
-            }
+            for (int j = 0; j < C; j++) { total[i][j] += acc[i][j]; }
         }
         now = now + 1 < STAGES ? now + 1 : 0;
         next = next + 1 < STAGES ? next + 1 : 0;
     }
 #pragma unroll
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < R; i++) {
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-            rp_linear_store(p, view, row0 + row + 4 * i, column0 + column + 8 * j, total[i][j]);
-        }
+        for (int j = 0; j < C; j++) { rp_linear_store(p, view, row0 + row + 4 * i, column0 + column + 8 * j, total[i][j]); }
     }
 }
 
-// Groups that the shared memory of one multiprocessor holds: 164 KiB and more on data centre GPUs, 100 KiB on the others.
-// Asking for one more would only take registers away.
-#if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ == 800 || (__CUDA_ARCH__ >= 900 && __CUDA_ARCH__ < 1200))
-#define GROUPS 4
-#else
-#define GROUPS 3
-#endif
-
-extern "C" __global__ void __launch_bounds__(GROUP, GROUPS) linear_f32(const rp_kernel_args<rp_linear_params> args) {
-    __shared__ __align__(16) rp_linear_stage stages[STAGES];
-    const rp_linear_params p = args.p;
+template <int R, int C, int STAGES> __device__ inline void rp_linear(const rp_kernel_args<rp_linear_params> &args) {
+    __shared__ __align__(16) rp_linear_stage<R, C> stages[STAGES];
     const rp_linear_view view = rp_linear_view_of(args);
     if (view.wide) {
-        rp_linear_square<true>(stages, p, view);
+        rp_linear_square<true, R, C, STAGES>(stages, args.p, view);
     } else {
-        rp_linear_square<false>(stages, p, view);
+        rp_linear_square<false, R, C, STAGES>(stages, args.p, view);
     }
 }
 
-#undef TILE_K
-#undef PITCH
-#undef STAGES
-#undef TILES_A_CHUNK
-
-// ---- ROWS x COLUMNS results a group, the chunks of k dealt to its warps ----
-
-#define MEMORY_BYTES 49152   // static shared memory of one group, on every device
-
-template <int ROWS, int COLUMNS> struct rp_split {
-    static constexpr int tile_k = ROWS + COLUMNS <= 24 ? 32 : 16;
-    static constexpr int pitch = tile_k + 4;
-    static constexpr int stage_floats = (ROWS + COLUMNS) * pitch;                  // of one warp: w, then x
-    static constexpr int fit = (MEMORY_BYTES / 4 - ROWS * COLUMNS) / (WARPS * stage_floats);
-    static constexpr int stages = fit < 6 ? fit : 6;
-    static constexpr int tiles = CHUNK / tile_k;                                   // of one chunk
-    static constexpr int floats = ROWS * COLUMNS + WARPS * stages * stage_floats;
-    static_assert(stages >= 2, "copying ahead takes two stages");
-};
-
-template <int ROWS, int COLUMNS, bool WIDE>
-__device__ inline void rp_split_load(float *stage, const rp_linear_params &p, const rp_linear_view &view, uint32_t row0,
-                                     uint32_t column0, uint32_t at) {
-    using S = rp_split<ROWS, COLUMNS>;
-    constexpr int pieces = S::tile_k / 4, step = 32 / pieces;
-    const uint32_t lane = threadIdx.x % 32, piece = lane % pieces * 4, first = lane / pieces;
-    float *x = stage + COLUMNS * S::pitch;
-#pragma unroll
-    for (int i = 0; i < COLUMNS; i += step) {
-        const uint32_t r = i + first;
-        if (r < COLUMNS) {
-            rp_stage4<WIDE>(stage + r * S::pitch + piece, rp_row(view.w, column0 + r, p.n, p.k), column0 + r >= p.n, at + piece, p.k);
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < ROWS; i += step) {
-        const uint32_t r = i + first;
-        if (r < ROWS) {
-            rp_stage4<WIDE>(x + r * S::pitch + piece, rp_row(view.x, row0 + r, p.m, p.k), row0 + r >= p.m, at + piece, p.k);
-        }
-    }
-}
-
-// In round r warp i takes chunk 4 r + i; after each round the warps add their chunk sums to `total` in turn.
-template <int ROWS, int COLUMNS, bool WIDE>
-__device__ inline void rp_linear_split(float *memory, const rp_linear_params &p, const rp_linear_view &view, uint32_t row0,
-                                       uint32_t column0) {
-    using S = rp_split<ROWS, COLUMNS>;
-    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, row = lane / 8, column = lane % 8;
-    float *total = memory;                                                         // [ROWS, COLUMNS]
-    float *stages = memory + ROWS * COLUMNS + warp * S::stages * S::stage_floats;  // this warp's own
-    const uint32_t n_chunks = (p.k + CHUNK - 1) / CHUNK, n_tiles = (n_chunks + WARPS - 1) / WARPS * S::tiles;
-    float acc[ROWS / 4][COLUMNS / 8] = { { 0 } };
-
-    for (uint32_t i = threadIdx.x; i < ROWS * COLUMNS; i += GROUP) { total[i] = 0; }
-    const auto column_of = [&](uint32_t tile) {   // of x and w where this warp's tile begins
-        return (tile / S::tiles * WARPS + warp) * CHUNK + tile % S::tiles * S::tile_k;
-    };
-#pragma unroll
-    for (int tile = 0; tile < S::stages - 1; tile++) {
-        if (tile < n_tiles && column_of(tile) < p.k) {
-            rp_split_load<ROWS, COLUMNS, WIDE>(stages + tile * S::stage_floats, p, view, row0, column0, column_of(tile));
-        }
-        rp_copy_commit();
-    }
-    uint32_t now = 0, next = S::stages - 1;
-#pragma unroll 1
-    for (uint32_t tile = 0; tile < n_tiles; tile++) {
-        rp_copy_wait<S::stages - 2>();
-        __syncwarp();      // stage `now`: copied by all lanes, read by all. And `next`: read by all in the round before
-        const uint32_t ahead = tile + S::stages - 1;
-        if (ahead < n_tiles && column_of(ahead) < p.k) {
-            rp_split_load<ROWS, COLUMNS, WIDE>(stages + next * S::stage_floats, p, view, row0, column0, column_of(ahead));
-        }
-        rp_copy_commit();
-        if (column_of(tile) < p.k) {
-            const float *stage = stages + now * S::stage_floats;
-            rp_tile_product<ROWS / 4, COLUMNS / 8, S::tile_k, S::pitch>(stage + (COLUMNS + row) * S::pitch,
-                                                                       stage + column * S::pitch, acc);
-        }
-        if (tile % S::tiles == S::tiles - 1) {
-            for (uint32_t turn = 0; turn < WARPS; turn++) {
-                __syncthreads();   // total: written by the warp before, read by this one
-                if (turn != warp) { continue; }
-#pragma unroll
-                for (int i = 0; i < ROWS / 4; i++) {
-#pragma unroll
-                    for (int j = 0; j < COLUMNS / 8; j++) {
-                        total[(row + 4 * i) * COLUMNS + column + 8 * j] += acc[i][j];   // 0 where k has no such chunk
-                        acc[i][j] = 0;
-                    }
-                }
-            }
-        }
-        now = now + 1 < S::stages ? now + 1 : 0;
-        next = next + 1 < S::stages ? next + 1 : 0;
-    }
-    __syncthreads();       // total: written by the last warp, read by all
-    for (uint32_t i = threadIdx.x; i < ROWS * COLUMNS; i += GROUP) {
-        rp_linear_store(p, view, row0 + i / COLUMNS, column0 + i % COLUMNS, total[i]);
-    }
+static_assert(RP_LINEAR_M == 64 && RP_LINEAR_N == 64 && RP_LINEAR_NARROW == 32, "the tiles below");
+extern "C" __global__ void __launch_bounds__(GROUP, 4) linear_f32(const rp_kernel_args<rp_linear_params> args) {
+    rp_linear<8, 4, 3>(args);
 }
 
 extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_narrow(const rp_kernel_args<rp_linear_params> args) {
-    __shared__ __align__(16) float memory[rp_split<32, 32>::floats];
-    const rp_linear_params p = args.p;
-    const rp_linear_view view = rp_linear_view_of(args);
-    const uint32_t row0 = (blockIdx.z * gridDim.y + blockIdx.y) * 32, column0 = blockIdx.x * 32;
-    if (row0 >= p.m) { return; }
-    if (view.wide) {
-        rp_linear_split<32, 32, true>(memory, p, view, row0, column0);
-    } else {
-        rp_linear_split<32, 32, false>(memory, p, view, row0, column0);
+    rp_linear<4, 2, 6>(args);
+}
+
+// ---- ROWS x RP_LINEAR_SKINNY_N results a group, the chunks of k dealt to its warps ----
+
+#define COLUMNS RP_LINEAR_SKINNY_N
+#define SUM_PITCH (COLUMNS + 8)    // rows of sums that a warp writes at once lie in different banks
+#define MEMORY_FLOATS 12288        // 48 KiB: static shared memory of one group, on every device
+
+template <int ROWS> struct rp_split {
+    static constexpr int sum_floats = ROWS * SUM_PITCH;                // one warp's sums of one chunk
+    static constexpr int turns = ROWS > 8 ? 1 : 2;                     // copies of the sums, as memory allows
+    static constexpr int stage_floats = (ROWS + COLUMNS) * PITCH;      // of one warp: w, then x
+    static constexpr int fit = (MEMORY_FLOATS - turns * WARPS * sum_floats) / (WARPS * stage_floats);
+    static constexpr int stages = fit < 6 ? fit : 6;
+    static_assert(stages >= 2, "copying ahead takes two stages");
+};
+
+template <int ROWS, bool WIDE>
+__device__ inline void rp_split_load(float *stage, const rp_linear_params &p, const rp_linear_view &view, uint32_t column0,
+                                     uint32_t at) {
+    const uint32_t lane = threadIdx.x % 32, piece = lane % 4 * 4, first = lane / 4;
+    float *x = stage + COLUMNS * PITCH;
+#pragma unroll
+    for (uint32_t r = first; r < COLUMNS; r += 8) {
+        rp_stage4<WIDE>(stage + r * PITCH + piece, rp_row(view.w, column0 + r, p.n, p.k), column0 + r >= p.n, at + piece, p.k);
+    }
+#pragma unroll
+    for (uint32_t r = first; r < ROWS; r += 8) {
+        rp_stage4<WIDE>(x + r * PITCH + piece, rp_row(view.x, r, p.m, p.k), r >= p.m, at + piece, p.k);
+    }
+}
+
+// In round r warp i takes chunk 4 r + i; then every invocation adds the four sums of its own results, in order. Where sums are
+// kept twice, by turns, one barrier a round is enough: who writes a round's sums has passed the barrier of the round between,
+// and so has everyone who read those of two rounds before.
+template <int ROWS, bool WIDE>
+__device__ inline void rp_linear_split(float *memory, const rp_linear_params &p, const rp_linear_view &view, uint32_t column0) {
+    using S = rp_split<ROWS>;
+    constexpr int EACH = ROWS * COLUMNS / GROUP;                                   // results an invocation
+    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, row = lane / 8, column = lane % 8;
+    float *stages = memory + S::turns * WARPS * S::sum_floats + warp * S::stages * S::stage_floats;   // this warp's own
+    const uint32_t n_rounds = (p.k + CHUNK * WARPS - 1) / (CHUNK * WARPS);
+    float total[EACH] = { 0 };
+
+    const auto load = [&](uint32_t stage, uint32_t round) {
+        const uint32_t at = (round * WARPS + warp) * CHUNK;
+        if (at < p.k) { rp_split_load<ROWS, WIDE>(stages + stage * S::stage_floats, p, view, column0, at); }
+        rp_copy_commit();
+    };
+#pragma unroll
+    for (int round = 0; round < S::stages - 1; round++) { load(round, round); }
+    uint32_t now = 0, next = S::stages - 1;
+#pragma unroll 1
+    for (uint32_t round = 0; round < n_rounds; round++) {
+        float acc[ROWS / 4][COLUMNS / 8] = { { 0 } };
+        float *sums = memory + round % S::turns * WARPS * S::sum_floats;
+        rp_copy_wait<S::stages - 2>();
+        __syncwarp();      // stage `now`: copied by all lanes, read by all. And `next`: read by all in the round before
+        load(next, round + S::stages - 1);
+        if ((round * WARPS + warp) * CHUNK < p.k) {
+            const float *stage = stages + now * S::stage_floats;
+            rp_tile_product<ROWS / 4, COLUMNS / 8, TILE_K, PITCH>(stage + (COLUMNS + row) * PITCH, stage + column * PITCH, acc);
+        }
+#pragma unroll
+        for (int i = 0; i < ROWS / 4; i++) {
+#pragma unroll
+            for (int j = 0; j < COLUMNS / 8; j++) {
+                sums[warp * S::sum_floats + (row + 4 * i) * SUM_PITCH + column + 8 * j] = acc[i][j];   // 0: k has no such chunk
+            }
+        }
+        __syncthreads();   // sums: written by all warps, read by all
+#pragma unroll
+        for (int e = 0; e < EACH; e++) {
+            const uint32_t i = threadIdx.x + e * GROUP, at = i / COLUMNS * SUM_PITCH + i % COLUMNS;
+#pragma unroll
+            for (int w = 0; w < WARPS; w++) { total[e] += sums[w * S::sum_floats + at]; }
+        }
+        if (S::turns == 1) { __syncthreads(); }   // sums: read by all before any writes the next round's
+        now = now + 1 < S::stages ? now + 1 : 0;
+        next = next + 1 < S::stages ? next + 1 : 0;
+    }
+#pragma unroll
+    for (int e = 0; e < EACH; e++) {
+        const uint32_t i = threadIdx.x + e * GROUP;
+        rp_linear_store(p, view, i / COLUMNS, column0 + i % COLUMNS, total[e]);
     }
 }
 
 extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_skinny(const rp_kernel_args<rp_linear_params> args) {
-    __shared__ __align__(16) float memory[MEMORY_BYTES / 4];
-    constexpr int N = RP_LINEAR_SKINNY_N;
+    __shared__ __align__(16) float memory[MEMORY_FLOATS];
     const rp_linear_params p = args.p;
     const rp_linear_view view = rp_linear_view_of(args);
-    const uint32_t column0 = rp_group() * N;
+    const uint32_t column0 = rp_group() * COLUMNS;
     if (column0 >= p.n) { return; }
     if (!view.wide) {
-        rp_linear_split<16, N, false>(memory, p, view, 0, column0);
+        rp_linear_split<RP_LINEAR_SKINNY_M, false>(memory, p, view, column0);
     } else if (p.m <= 4) {
-        rp_linear_split<4, N, true>(memory, p, view, 0, column0);
+        rp_linear_split<4, true>(memory, p, view, column0);
     } else if (p.m <= 8) {
-        rp_linear_split<8, N, true>(memory, p, view, 0, column0);
+        rp_linear_split<8, true>(memory, p, view, column0);
     } else {
-        rp_linear_split<RP_LINEAR_SKINNY_M, N, true>(memory, p, view, 0, column0);
+        rp_linear_split<RP_LINEAR_SKINNY_M, true>(memory, p, view, column0);
     }
 }

@@ -1,5 +1,6 @@
 // kernel linear_f32
 // kernel linear_f32_cpu -DCPU=1
+// kernel linear_f32_narrow -DNARROW=1
 // kernel linear_f32_skinny -DSKINNY=1
 // kernel linear_f32_skinny_cpu -DSKINNY=1 -DCPU=1
 // linear: y = x w^T (+ bias) (+ residual), 64 x 64 results a workgroup through shared memory, or few rows without it.
@@ -180,22 +181,29 @@ void main() {
 
 #else
 #define SLAB 16                                          // of k, in shared memory at a time; divides RP_LINEAR_CHUNK
-#define LOADS (RP_LINEAR_M * SLAB / 4 / RP_GROUP_LINEAR) // vec4s of each operand that one invocation brings for a slab
+#ifdef NARROW
+#define TILE RP_LINEAR_NARROW                            // rows and columns of a group
+#define ROWS 2                                           // of one invocation, by four columns
+#else
+#define TILE RP_LINEAR_M
+#define ROWS 8
+#endif
+#define LOADS (TILE * SLAB / 4 / RP_GROUP_LINEAR)        // vec4s of each operand that one invocation brings for a slab
 
-shared vec4 xs[SLAB][RP_LINEAR_M / 4 + 1];               // [k][row], turned so that one vec4 is four rows; + 1: banks
-shared vec4 ws[SLAB][RP_LINEAR_N / 4 + 1];               // [k][column]
+shared vec4 xs[SLAB][TILE / 4 + 1];                      // [k][row], turned so that one vec4 is four rows; + 1: banks
+shared vec4 ws[SLAB][TILE / 4 + 1];                      // [k][column]
 
-// Invocation (tr, tc) makes rows 8 tr .. 8 tr + 7 and columns 4 tc .. 4 tc + 3 of the tile.
+// Invocation (tr, tc) makes rows ROWS tr, .. and columns 4 tc .. 4 tc + 3 of the tile.
 void main() {
     uint i = gl_LocalInvocationID.x;
-    uint tr = i / (RP_LINEAR_N / 4), tc = i % (RP_LINEAR_N / 4);
-    uint first_row = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * RP_LINEAR_M;
-    uint first_column = gl_WorkGroupID.x * RP_LINEAR_N;
+    uint tr = i / (TILE / 4), tc = i % (TILE / 4);
+    uint first_row = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * TILE;
+    uint first_column = gl_WorkGroupID.x * TILE;
     if (first_row >= p.m || first_column >= p.n) { return; }   // the whole group
     bool x_fast = is_fast(address[0]), w_fast = is_fast(address[1]);
 
-    vec4 total[8], acc[8], x_next[LOADS], w_next[LOADS];       // [row] of four columns; the next slab on its way
-    [[unroll]] for (uint r = 0; r < 8; r++) { total[r] = acc[r] = vec4(0.0); }
+    vec4 total[ROWS], acc[ROWS], x_next[LOADS], w_next[LOADS];       // [row] of four columns; the next slab on its way
+    [[unroll]] for (uint r = 0; r < ROWS; r++) { total[r] = acc[r] = vec4(0.0); }
     [[unroll]] for (uint l = 0; l < LOADS; l++) {
         uint row = (l * RP_GROUP_LINEAR + i) / (SLAB / 4), at = i % (SLAB / 4) * 4;
         x_next[l] = load4(address[0], x_fast, first_row + row, p.m, at);
@@ -217,25 +225,33 @@ void main() {
             w_next[l] = load4(address[1], w_fast, first_column + row, p.n, at);
         }
         [[unroll]] for (uint kk = 0; kk < SLAB; kk++) {
-            vec4 a0 = xs[kk][tr * 2], a1 = xs[kk][tr * 2 + 1], b = ws[kk][tc];
+            vec4 b = ws[kk][tc];
+#ifdef NARROW
+            vec4 four = xs[kk][tr / 2];
+            vec2 a = (tr & 1u) == 0 ? four.xy : four.zw;
+            acc[0] = fma(vec4(a.x), b, acc[0]);
+            acc[1] = fma(vec4(a.y), b, acc[1]);
+#else
+            vec4 a0 = xs[kk][tr * 2], a1 = xs[kk][tr * 2 + 1];
             [[unroll]] for (uint r = 0; r < 4; r++) {
                 acc[r] = fma(vec4(a0[r]), b, acc[r]);
                 acc[r + 4] = fma(vec4(a1[r]), b, acc[r + 4]);
             }
+#endif
         }
         if ((slab + SLAB) % RP_LINEAR_CHUNK == 0) {      // a chunk ends
-            [[unroll]] for (uint r = 0; r < 8; r++) {
+            [[unroll]] for (uint r = 0; r < ROWS; r++) {
                 total[r] += acc[r];
                 acc[r] = vec4(0.0);
             }
         }
     }
     if (p.k % RP_LINEAR_CHUNK != 0) {                    // the last chunk is a short one
-        [[unroll]] for (uint r = 0; r < 8; r++) { total[r] += acc[r]; }
+        [[unroll]] for (uint r = 0; r < ROWS; r++) { total[r] += acc[r]; }
     }
-    [[unroll]] for (uint r = 0; r < 8; r++) {
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
         [[unroll]] for (uint c = 0; c < 4; c++) {
-            uint row = first_row + tr * 8 + r, column = first_column + tc * 4 + c;
+            uint row = first_row + tr * ROWS + r, column = first_column + tc * 4 + c;
             if (row < p.m && column < p.n) { finish(row, column, total[r][c]); }
         }
     }

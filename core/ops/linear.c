@@ -20,9 +20,11 @@ void rp_launch_linear(const rp_node *node, rp_launch *out) {
         out->grid[1] = out->grid[2] = 1;
         return;
     }
-    const uint64_t rows = ceil_div(p->m, RP_LINEAR_M);
-    out->kernel = "linear_f32";
-    out->grid[0] = (uint32_t)ceil_div(p->n, RP_LINEAR_N);
+    // Small tiles where large ones would leave processors idle.
+    const bool narrow = ceil_div(p->m, RP_LINEAR_M) * ceil_div(p->n, RP_LINEAR_N) < 2ull * out->processors;
+    const uint64_t rows = ceil_div(p->m, narrow ? RP_LINEAR_NARROW : RP_LINEAR_M);
+    out->kernel = narrow ? "linear_f32_narrow" : "linear_f32";
+    out->grid[0] = (uint32_t)ceil_div(p->n, narrow ? RP_LINEAR_NARROW : RP_LINEAR_N);
     out->grid[1] = (uint32_t)(rows < 65535 ? rows : 65535);
     out->grid[2] = (uint32_t)ceil_div(rows, 65535);
 }
