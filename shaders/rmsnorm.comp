@@ -5,15 +5,9 @@
 #define ROW
 #include "common.glsl"
 
-// 1/sqrt(a) = high + low: one Newton step on the float32 value, its residual 1 - a high^2 without rounding a high. A root
-// that is half a unit off would shift a whole row the same way, which later layers do not average out.
-void inverse_root_of(float a, out float high, out float low) {
-    high = 1.0 / sqrt(a);
-    precise float t = a * high;
-    float lost = fma(a, high, -t);
-    float residual = fma(-t, high, 1.0) - lost * high;
-    low = 0.5 * residual * high;
-}
+// The root and what follows in two floats: a root that is half a unit off would shift a whole row the same way, which later
+// layers do not average out.
+#include "real.glsl"
 
 layout(local_size_x = RP_GROUP_ROW) in;
 
@@ -30,12 +24,8 @@ void main() {
         sum = fma(value, value, sum);
     }
     sum = row_sum(sum);
-    float high, low;
-    inverse_root_of(sum / float(p.width) + p.eps, high, low);
+    real inverse = r_div(r_of(1.0), r_sqrt(r_of(sum / float(p.width) + p.eps)));
     for (uint j = i; j < p.width; j += RP_GROUP_ROW) {
-        float value = x.v[row * p.width + j];
-        precise float product = value * scale.v[j];
-        float lost = fma(value, scale.v[j], -product);
-        y.v[row * p.width + j] = fma(product, high, fma(product, low, lost * high));
+        y.v[row * p.width + j] = r_float(r_mul(r_two_product(x.v[row * p.width + j], scale.v[j]), inverse));
     }
 }
