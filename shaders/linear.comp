@@ -1,6 +1,7 @@
 // kernel linear_f32
 // kernel linear_f32_cpu -DCPU=1
 // kernel linear_f32_narrow -DNARROW=1
+// kernel linear_f32_narrow_cpu -DNARROW=1 -DCPU=1
 // kernel linear_f32_skinny -DSKINNY=1
 // kernel linear_f32_skinny_cpu -DSKINNY=1 -DCPU=1
 // linear: y = x w^T (+ bias) (+ residual), 64 x 64 results a workgroup through shared memory, or few rows without it.
@@ -53,6 +54,10 @@ void finish(uint row, uint column, float sum) {
 #define TILE_M RP_LINEAR_SKINNY_M
 #define TILE_N RP_LINEAR_SKINNY_N
 #define COLUMNS 1                                        // of one invocation
+#elif defined(NARROW)
+#define TILE_M RP_LINEAR_NARROW
+#define TILE_N RP_LINEAR_NARROW
+#define COLUMNS 4
 #else
 #define TILE_M RP_LINEAR_M
 #define TILE_N RP_LINEAR_N
