@@ -181,7 +181,7 @@ int main(void) {
             tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = conform_pair, .initial_state = j };
         }
         if (has_pairs(&devices[d]) && devices[d].device->info.kind == RP_DEVICE_CPU) {
-            job *j = &jobs[n];
+            job *j = &jobs[n_jobs++];
             *j = (job){ &devices[d], RP_OP_LINEAR };
             snprintf(names[n], sizeof *names, "linear on %s, kernels of GPUs", devices[d].spec);
             tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = conform_gpu_kernels, .initial_state = j };
