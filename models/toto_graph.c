@@ -125,7 +125,7 @@ static rp_tensor *head(builder *b, rp_tensor *last, uint32_t rows, rp_tensor *di
 static void tap(toto_forecaster *f, const char *name, rp_tensor *tensor) {
     if (!f->taps_wanted || tensor == NULL || name == NULL || f->n_taps == TOTO_MAX_TAPS) { return; }
     tensor->keep = true;
-    f->taps[f->n_taps++] = (toto_tap){ name, tensor, 0 };
+    f->taps[f->n_taps++] = (toto_tap){ name, tensor };
 }
 
 static void advance(builder *b, uint32_t what, uint32_t chunk_paths) {
