@@ -72,7 +72,7 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
         const size_t prefix = ((size_t)b * p->variates + v) * p->prefix_cap * D, suffix = (size_t)row * p->suffix_cap * D;
         for (uint32_t token = 0; token < p->tokens; token++) {
             const size_t at = ((size_t)row * p->tokens + token) * D;
-            const bool decode = p->suffix_cap > 0, dead = !decode && token >= n_tokens;
+            const bool decode = p->suffix_cap > 0, dead = p->own ? token >= step.step : !decode && token >= n_tokens;
             for (uint32_t h = 0; h < p->heads; h++) {
                 const size_t head = (size_t)h * d;
                 if (dead) {
@@ -81,7 +81,7 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
                 }
                 const run runs[2] = { { kp + prefix + head, vp + prefix + head, decode ? n_tokens : token + 1 },
                                       { decode ? ks + suffix + head : NULL, decode ? vs + suffix + head : NULL,
-                                        decode ? step.step : 0 } };
+                                        !decode ? 0 : p->own ? token + 1 : step.step } };
                 attend(p, q + at + head, runs, y + at + head);
             }
         }

@@ -4,17 +4,17 @@
 
 static const struct { const char *name; struct rp_attn_time_params p; bool steep; } cases[] = {
     //                         B  S  V  n   h  d   N   R  extra
-    { "one key", { 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0 }, false },
-    { "prompt", { 2, 1, 3, 9, 2, 8, 9, 0, 0, 0, 0 }, false },
-    { "prompt, label", { 3, 1, 2, 7, 3, 6, 7, 0, 1, 0, 0 }, false },
-    { "prompt, 64 keys", { 1, 1, 1, 64, 1, 16, 64, 0, 0, 0, 0 }, false },
-    { "prompt, 65 keys, head 64", { 2, 1, 1, 65, 2, 64, 65, 0, 0, 0, 0 }, false },
-    { "prompt, 200 keys, steep", { 1, 1, 1, 200, 1, 12, 200, 0, 0, 0, 0 }, true },
-    { "decode", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0 }, false },
-    { "decode, label, head 64", { 3, 2, 2, 1, 3, 64, 20, 6, 1, 0, 0 }, false },
-    { "decode, prefix of 64", { 1, 3, 1, 1, 2, 16, 64, 6, 0, 0, 0 }, true },
-    { "decode, prefix and suffix of many tiles", { 2, 2, 1, 1, 1, 10, 130, 80, 0, 0, 0 }, true },
-    { "decode, head 128", { 1, 2, 1, 1, 2, 128, 61, 6, 0, 0, 0 }, false },
+    { "one key", { 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0 }, false },
+    { "prompt", { 2, 1, 3, 9, 2, 8, 9, 0, 0, 0, 0, 0 }, false },
+    { "prompt, label", { 3, 1, 2, 7, 3, 6, 7, 0, 1, 0, 0, 0 }, false },
+    { "prompt, 64 keys", { 1, 1, 1, 64, 1, 16, 64, 0, 0, 0, 0, 0 }, false },
+    { "prompt, 65 keys, head 64", { 2, 1, 1, 65, 2, 64, 65, 0, 0, 0, 0, 0 }, false },
+    { "prompt, 200 keys, steep", { 1, 1, 1, 200, 1, 12, 200, 0, 0, 0, 0, 0 }, true },
+    { "decode", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0, 0 }, false },
+    { "decode, label, head 64", { 3, 2, 2, 1, 3, 64, 20, 6, 1, 0, 0, 0 }, false },
+    { "decode, prefix of 64", { 1, 3, 1, 1, 2, 16, 64, 6, 0, 0, 0, 0 }, true },
+    { "decode, prefix and suffix of many tiles", { 2, 2, 1, 1, 1, 10, 130, 80, 0, 0, 0, 0 }, true },
+    { "decode, head 128", { 1, 2, 1, 1, 2, 128, 61, 6, 0, 0, 0, 0 }, false },
 };
 
 static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
