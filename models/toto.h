@@ -88,6 +88,7 @@ typedef struct toto_forecaster {
     rp_tensor *rope, *xpos;           // tables, see toto_graph.c
     uint32_t xpos_zero;
     rp_tensor **k_prompt, **v_prompt; // for each layer [B, V, n, D]; NULL for space-wise ones
+    rp_tensor *result;                // [B, V, R P, S]
     rp_tensor *scale_state, *scale_global, *affine, *dist;   // of the prompt's last patch: [B, V, 4], [B, V, 2], [B, V, P, 2], [B, V, P, 4, k]
 
     rp_plan *prompt_plan, *collect_plan;

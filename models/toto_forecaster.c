@@ -121,6 +121,12 @@ static rp_status allocate(toto_forecaster *f, const toto_sizes *sizes) {
     return RP_OK;
 }
 
+// A forecast of fewer paths or steps than there is room for leaves the rest of the result as it is; it is copied all the same.
+static rp_status clear_result(toto_forecaster *f) {
+    memset(f->scratch, 0, f->out_words * sizeof *f->scratch);
+    return f->base.model->device->backend->write(f->result->buffer, f->result->offset, RP_F32, f->scratch, RP_F32, f->out_words);
+}
+
 static rp_status record_decode(rp_device *device, toto_decode *d) {
     RP_RETURN(device->backend->record(device, d->start_plan, &d->start));
     return d->step_plan ? device->backend->record(device, d->step_plan, &d->step) : RP_OK;
@@ -149,6 +155,7 @@ rp_status toto_forecaster_create_with(rp_model *model, const rp_forecaster_confi
     RP_TRY(allocate(f, &sizes));
     RP_TRY(toto_build(f, &sizes));
     RP_TRY(toto_write_tables(f));
+    RP_TRY(clear_result(f));
     RP_TRY(record(f));
     *out = &f->base;
     f = NULL;

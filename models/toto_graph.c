@@ -287,7 +287,7 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     }
     s->scale = lay(&r, "scaler state of each path", RP_SHAPE(RP_F64, B, C, V, 4));
     s->patch = lay(&r, "last patch", RP_SHAPE(RP_F32, B, C, V, P));
-    s->result = lay(&r, "result", RP_SHAPE(RP_F32, B, V, f->rounds * P, sizes->max_paths));
+    f->result = s->result = lay(&r, "result", RP_SHAPE(RP_F32, B, V, f->rounds * P, sizes->max_paths));
     f->forced = f->forced_wanted ? lay(&r, "prescribed draws", RP_SHAPE(RP_F32, f->rounds, sizes->max_paths, B, V, P)) : NULL;
     *bytes = r.used;
     return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;

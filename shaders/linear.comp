@@ -1,6 +1,7 @@
 // kernel linear_f32
 // kernel linear_f32_cpu -DCPU=1
 // kernel linear_f32_narrow -DNARROW=1
+// kernel linear_f32_narrow_cpu -DNARROW=1 -DCPU=1
 // kernel linear_f32_skinny -DSKINNY=1
 // kernel linear_f32_skinny_cpu -DSKINNY=1 -DCPU=1
 // linear: y = x w^T (+ bias) (+ residual), 64 x 64 results a workgroup through shared memory, or few rows without it.
@@ -53,6 +54,10 @@ void finish(uint row, uint column, float sum) {
 #define TILE_M RP_LINEAR_SKINNY_M
 #define TILE_N RP_LINEAR_SKINNY_N
 #define COLUMNS 1                                        // of one invocation
+#elif defined(NARROW)
+#define TILE_M RP_LINEAR_NARROW
+#define TILE_N RP_LINEAR_NARROW
+#define COLUMNS 4
 #else
 #define TILE_M RP_LINEAR_M
 #define TILE_N RP_LINEAR_N
@@ -125,49 +130,57 @@ void main() {
 
 #elif defined(SKINNY)
 #define LANES (RP_GROUP_LINEAR / RP_LINEAR_SKINNY_N)     // chunks that are summed side by side
+#define ROUND 4096                                       // chunk sums kept at a time: 16 KiB, what every device offers
 
-shared float chunk_sum[LANES][RP_LINEAR_SKINNY_M][RP_LINEAR_SKINNY_N];
+shared float chunk_sum[ROUND];                           // [slots, m, RP_LINEAR_SKINNY_N]
 
-// Invocation (lane, column) sums chunks lane, lane + LANES, .. of its column for all rows; then each result's chunk sums are
-// added in ascending order.
+// In rounds of as many chunks (slots) as fit: invocation (lane, column) sums the chunks of slots lane, lane + LANES, .. of its
+// column for all rows; then each result's chunk sums are added in ascending order.
 void main() {
     uint i = gl_LocalInvocationID.x;
     uint column = i % RP_LINEAR_SKINNY_N, lane = i / RP_LINEAR_SKINNY_N;
     uint first_column = group_index() * RP_LINEAR_SKINNY_N;
     if (first_column >= p.n) { return; }                 // the whole group
     bool x_fast = is_fast(address[0]), w_fast = is_fast(address[1]);
-    const uint per = RP_LINEAR_SKINNY_M / LANES;         // results of one invocation: rows lane * per .. of its column
+    const uint per = RP_LINEAR_SKINNY_M / LANES;         // results of one invocation: rows lane, lane + LANES, .. of its column
     float total[per];
     [[unroll]] for (uint r = 0; r < per; r++) { total[r] = 0.0; }
 
     uint chunks = (p.k + RP_LINEAR_CHUNK - 1) / RP_LINEAR_CHUNK;
-    for (uint first = 0; first < chunks; first += LANES) {
-        float acc[RP_LINEAR_SKINNY_M];
-        [[unroll]] for (uint r = 0; r < RP_LINEAR_SKINNY_M; r++) { acc[r] = 0.0; }
-        uint begin = (first + lane) * RP_LINEAR_CHUNK, end = min(begin + RP_LINEAR_CHUNK, p.k);
-        for (uint at = begin; at < end; at += 4) {
-            vec4 b = load4(address[1], w_fast, first_column + column, p.n, at);
-            [[unroll]] for (uint r = 0; r < RP_LINEAR_SKINNY_M; r++) {
-                if (r < p.m) {
-                    vec4 a = load4(address[0], x_fast, r, p.m, at);
-                    acc[r] = fma(a.x, b.x, acc[r]);
-                    acc[r] = fma(a.y, b.y, acc[r]);
-                    acc[r] = fma(a.z, b.z, acc[r]);
-                    acc[r] = fma(a.w, b.w, acc[r]);
+    uint slots = ROUND / (p.m * RP_LINEAR_SKINNY_N);
+    for (uint first = 0; first < chunks; first += slots) {
+        uint live = min(chunks - first, slots);
+        barrier();                                       // the round before has been added by all
+        for (uint slot = lane; slot < live; slot += LANES) {
+            uint begin = (first + slot) * RP_LINEAR_CHUNK;
+            vec4 b[RP_LINEAR_CHUNK / 4];                 // all of the chunk at once, so that its loads overlap
+            [[unroll]] for (uint c = 0; c < RP_LINEAR_CHUNK / 4; c++) {
+                b[c] = load4(address[1], w_fast, first_column + column, p.n, begin + c * 4);
+            }
+            for (uint row = 0; row < p.m; row++) {
+                float acc = 0.0;
+                [[unroll]] for (uint c = 0; c < RP_LINEAR_CHUNK / 4; c++) {
+                    vec4 a = load4(address[0], x_fast, row, p.m, begin + c * 4);
+                    acc = fma(a.x, b[c].x, acc);
+                    acc = fma(a.y, b[c].y, acc);
+                    acc = fma(a.z, b[c].z, acc);
+                    acc = fma(a.w, b[c].w, acc);
                 }
+                chunk_sum[(slot * p.m + row) * RP_LINEAR_SKINNY_N + column] = acc;
             }
         }
-        barrier();                                       // the round before has been added by all
-        [[unroll]] for (uint r = 0; r < RP_LINEAR_SKINNY_M; r++) { chunk_sum[lane][r][column] = acc[r]; }
         barrier();                                       // this round's sums are there before any is added
-        uint live = min(chunks - first, LANES);
         [[unroll]] for (uint r = 0; r < per; r++) {
-            for (uint l = 0; l < live; l++) { total[r] += chunk_sum[l][lane * per + r][column]; }
+            uint row = lane + r * LANES;
+            if (row < p.m) {
+                for (uint slot = 0; slot < live; slot++) { total[r] += chunk_sum[(slot * p.m + row) * RP_LINEAR_SKINNY_N + column]; }
+            }
         }
     }
     if (first_column + column >= p.n) { return; }
     [[unroll]] for (uint r = 0; r < per; r++) {
-        if (lane * per + r < p.m) { finish(lane * per + r, first_column + column, total[r]); }
+        uint row = lane + r * LANES;
+        if (row < p.m) { finish(row, first_column + column, total[r]); }
     }
 }
 
