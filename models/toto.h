@@ -31,7 +31,6 @@ typedef struct toto_model {
     rp_model base;
     toto_config config;
     rp_arena arena;                   // the tensors below
-    rp_buffer *weights;
     toto_layer *layers;
     rp_tensor *embed_w, *embed_b;     // [D, P], [D]
     rp_tensor *head_w, *head_b;       // folded: [P, parts k, D], [P, parts k]
