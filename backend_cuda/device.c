@@ -21,7 +21,8 @@ rp_status rp_cuda_enter(rp_device *device) {
 void rp_cuda_leave(rp_device *device) {
     const rp_cuda *cuda = device->impl;
     rp_cu_context popped;
-    (void)cuda->driver.context_pop(&popped);   // fails only when the driver is going down, and then nothing is left to restore
+    (void)cuda->driver.context_pop(
+        &popped); // fails only when the driver is going down, and then nothing is left to restore
 }
 
 // Starts the driver and counts its devices.
@@ -98,7 +99,12 @@ cleanup:
 // The parts of opening that need the context.
 static rp_status open_inside(rp_device *device) {
     rp_cuda *cuda = device->impl;
-    RP_RETURN(rp_cuda_check(device, cuda->driver.stream_create(&cuda->stream, RP_CU_STREAM_NON_BLOCKING), "making a stream"));
+    int processors = 0;
+    RP_RETURN(rp_cuda_check(device, cuda->driver.device_attribute(&processors, RP_CU_ATTRIBUTE_PROCESSORS, cuda->id),
+                            "counting multiprocessors"));
+    device->processors = (uint32_t)processors;
+    RP_RETURN(
+        rp_cuda_check(device, cuda->driver.stream_create(&cuda->stream, RP_CU_STREAM_NON_BLOCKING), "making a stream"));
     return rp_cuda_staging_create(device);
 }
 
@@ -109,7 +115,8 @@ static rp_status open_table(rp_device *device, int index) {
     RP_RETURN(start(&device->error, driver, &version, &count));
     if (index < 0) { index = 0; }   // the driver numbers the fastest first
     if (index >= count) {
-        return rp_fail(device, RP_NOT_FOUND, "There is no device cuda:%d: the driver sees %d; the first is cuda:0.", index, count);
+        return rp_fail(device, RP_NOT_FOUND, "There is no device cuda:%d: the driver sees %d; the first is cuda:0.", index,
+                       count);
     }
     RP_RETURN(describe(&device->error, driver, version, index, &cuda->id, &device->info));
     RP_RETURN(rp_cuda_check(device, driver->context_retain(&cuda->context, cuda->id), "making a context"));

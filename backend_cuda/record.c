@@ -15,8 +15,9 @@ static rp_status module_of(rp_device *device, rp_op op, rp_cu_module *out) {
         const rp_blob *blob = cuda->driver.blobs;
         while (blob->name != NULL && strcmp(blob->name, stem) != 0) { blob++; }
         if (blob->name == NULL) {
-            return rp_fail(device, RP_INTERNAL, "The library holds no CUDA kernels for the op '%s': kernels/%s.cu was not built in.",
-                           stem, stem);
+            return rp_fail(device, RP_INTERNAL,
+                           "The library holds no CUDA kernels for the op '%s': kernels/%s.cu was not built in.", stem,
+                           stem);
         }
         snprintf(doing, sizeof doing, "loading the kernels of '%s'", stem);
         RP_RETURN(rp_cuda_check(device, cuda->driver.module_load(&cuda->modules[op], blob->data), doing));
@@ -36,7 +37,8 @@ rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_fun
         }
     }
     if (cuda->n_functions == RP_CUDA_MAX_FUNCTIONS) {
-        return rp_fail(device, RP_INTERNAL, "More than %d CUDA kernels are in use: raise RP_CUDA_MAX_FUNCTIONS.", RP_CUDA_MAX_FUNCTIONS);
+        return rp_fail(device, RP_INTERNAL, "More than %d CUDA kernels are in use: raise RP_CUDA_MAX_FUNCTIONS.",
+                       RP_CUDA_MAX_FUNCTIONS);
     }
     RP_RETURN(module_of(device, launch->op, &module));
     snprintf(doing, sizeof doing, "looking for the kernel '%s'", launch->kernel);
@@ -92,7 +94,8 @@ rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **
     bool inside = false;
     *out = NULL;
     rp_recording *recording = calloc(1, sizeof *recording);
-    rp_cu_node *nodes = calloc((size_t)plan->n_launches * 2 + 1, sizeof *nodes);   // handles, then scratch for one node's deps
+    rp_cu_node *nodes =
+        calloc((size_t)plan->n_launches * 2 + 1, sizeof *nodes); // handles, then scratch for one node's deps
     if (recording == NULL || nodes == NULL) {
         status = rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while recording '%s'.", plan->name);
         goto cleanup;

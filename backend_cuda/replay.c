@@ -13,8 +13,8 @@ static rp_status launch_one(rp_device *device, const rp_launch *launch) {
     RP_RETURN(rp_cuda_function(device, launch, &function));
     snprintf(doing, sizeof doing, "launching '%s' (%s)", launch->label, launch->kernel);
     return rp_cuda_check(device,
-                         cuda->driver.launch(function, launch->grid[0], launch->grid[1], launch->grid[2], launch->group, 1, 1,
-                                             0, cuda->stream, params, NULL),
+                         cuda->driver.launch(function, launch->grid[0], launch->grid[1], launch->grid[2], launch->group, 1,
+                                             1, 0, cuda->stream, params, NULL),
                          doing);
 }
 
@@ -52,7 +52,8 @@ static rp_status replay_all(rp_device *device, rp_recording *const *recordings, 
         if (recordings[i]->exec == NULL) {
             RP_RETURN(launch_all(device, recordings[i]->plan));
         } else {
-            RP_RETURN(rp_cuda_check(device, cuda->driver.exec_launch(recordings[i]->exec, cuda->stream), "replaying a recording"));
+            RP_RETURN(rp_cuda_check(device, cuda->driver.exec_launch(recordings[i]->exec, cuda->stream),
+                                    "replaying a recording"));
         }
         device->counters.replays++;
     }

@@ -8,6 +8,7 @@
 #include "vulkan.h"
 
 #define MAX_DEVICES 32                 // more are not listed
+#define GPU_PROCESSORS 128
 #define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
 
 // ---- loader ----
@@ -59,10 +60,10 @@ static rp_status instance_create(rp_vulkan_instance *out, bool validate, rp_erro
     pthread_once(&loader_once, loader_init);
     if (loader_result != VK_SUCCESS) {
         return rp_error_set(error, RP_UNAVAILABLE, "libvulkan.so.1 was not found: install the Vulkan loader (Debian: libvulkan1) and a driver "
-                                                   "(the GPU vendor's, or mesa-vulkan-drivers)");
+                                                   "(the GPU vendor's, or mesa-vulkan-drivers).");
     }
     if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
-        return rp_error_set(error, RP_UNAVAILABLE, "the Vulkan loader is older than 1.2: install a newer one (Debian: libvulkan1)");
+        return rp_error_set(error, RP_UNAVAILABLE, "The Vulkan loader is older than 1.2: install a newer one (Debian: libvulkan1).");
     }
     out->debug_utils = instance_has(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
     out->validation = validate && out->debug_utils && validation_installed();
@@ -89,7 +90,7 @@ static rp_status instance_create(rp_vulkan_instance *out, bool validate, rp_erro
     if (result != VK_SUCCESS) {
         out->handle = VK_NULL_HANDLE;
         return rp_error_set(error, RP_UNAVAILABLE,
-                            "no Vulkan driver started (VkResult %d): install one (the GPU vendor's, or Debian's mesa-vulkan-drivers)", (int)result);
+                            "No Vulkan driver started (VkResult %d): install one (the GPU vendor's, or Debian's mesa-vulkan-drivers).", (int)result);
     }
 #define X(name) out->name = (PFN_##name)vkGetInstanceProcAddr(out->handle, #name);
     RP_VULKAN_INSTANCE_FUNCTIONS(X)
@@ -150,7 +151,7 @@ static void judge(const rp_vulkan_instance *instance, VkPhysicalDevice physical,
     *out = (candidate){ .physical = physical };
     instance->vkGetPhysicalDeviceProperties(physical, &out->properties);
     if (out->properties.apiVersion < VK_API_VERSION_1_2) {
-        out->missing = "its driver is older than Vulkan 1.2: install a newer driver";
+        out->missing = "its driver is older than Vulkan 1.2: install a newer driver.";
         return;
     }
     out->maintenance3.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
@@ -167,9 +168,9 @@ static void judge(const rp_vulkan_instance *instance, VkPhysicalDevice physical,
     instance->vkGetPhysicalDeviceFeatures2(physical, &features);
     out->features = features.features;
     out->coopmat = extension_there(instance, physical, "VK_KHR_cooperative_matrix");
-    if (!out->features12.bufferDeviceAddress) { out->missing = "it lacks bufferDeviceAddress: use another device or driver"; }
-    if (!out->features12.timelineSemaphore) { out->missing = "it lacks timelineSemaphore: use another device or driver"; }
-    if (!find_queue(instance, physical, &out->queue_family)) { out->missing = "it has no compute queue: use another device"; }
+    if (!out->features12.bufferDeviceAddress) { out->missing = "it lacks bufferDeviceAddress: use another device or driver."; }
+    if (!out->features12.timelineSemaphore) { out->missing = "it lacks timelineSemaphore: use another device or driver."; }
+    if (!find_queue(instance, physical, &out->queue_family)) { out->missing = "it has no compute queue: use another device."; }
 }
 
 // Usable ones first; among them discrete, integrated, virtual and other GPUs, then CPUs.
@@ -191,10 +192,10 @@ static rp_status candidates_create(const rp_vulkan_instance *instance, rp_error 
     if ((result != VK_SUCCESS && result != VK_INCOMPLETE) || *n == 0) {
         *n = 0;
         return rp_error_set(error, RP_UNAVAILABLE, "Vulkan found no device (VkResult %d): install a driver (the GPU vendor's, or Debian's "
-                                                   "mesa-vulkan-drivers)", (int)result);
+                                                   "mesa-vulkan-drivers).", (int)result);
     }
     candidate *all = calloc(*n, sizeof *all);
-    if (!all) { return rp_error_set(error, RP_OUT_OF_MEMORY, "no host memory for the list of Vulkan devices"); }
+    if (!all) { return rp_error_set(error, RP_OUT_OF_MEMORY, "No host memory for the list of Vulkan devices."); }
     for (uint32_t i = 0; i < *n; i++) {
         candidate c;
         judge(instance, physical[i], &c);
@@ -283,7 +284,7 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL message_arrived(VkDebugUtilsMessageSeverit
 static rp_status choose(rp_device *device, int index, bool cpu, const candidate *all, uint32_t n, uint32_t *out) {
     if (index >= 0) {
         if ((uint32_t)index >= n) {
-            return rp_fail(device, RP_NOT_FOUND, "vulkan:%d does not exist, there are %u Vulkan devices: see `reprise devices`", index, n);
+            return rp_fail(device, RP_NOT_FOUND, "vulkan:%d does not exist, there are %u Vulkan devices: see `reprise devices`.", index, n);
         }
         *out = (uint32_t)index;
         if (all[index].missing) {
@@ -295,9 +296,9 @@ static rp_status choose(rp_device *device, int index, bool cpu, const candidate 
         if (cpu || all[*out].properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU) { return RP_OK; }
     }
     if (n && all[0].missing) {
-        return rp_fail(device, RP_UNAVAILABLE, "no Vulkan device can be used; %.200s: %s", all[0].properties.deviceName, all[0].missing);
+        return rp_fail(device, RP_UNAVAILABLE, "No Vulkan device can be used; %.200s: %s", all[0].properties.deviceName, all[0].missing);
     }
-    return rp_fail(device, RP_UNAVAILABLE, "Vulkan found no GPU, only a CPU: ask for it by number (\"vulkan:0\"), or install the GPU's driver");
+    return rp_fail(device, RP_UNAVAILABLE, "Vulkan found no GPU, only a CPU: ask for it by number (\"vulkan:0\"), or install the GPU's driver.");
 }
 
 // What shaders/linear.comp takes for granted under CPU.
@@ -332,7 +333,7 @@ static rp_status device_create(rp_device *device, const candidate *c) {
     VkResult result = vulkan->instance.vkCreateDevice(c->physical, &info, NULL, &vulkan->device);
     if (result != VK_SUCCESS) {
         vulkan->device = VK_NULL_HANDLE;
-        return rp_fail(device, RP_UNAVAILABLE, "%s did not start (VkResult %d): check its driver with vulkaninfo", device->info.name, (int)result);
+        return rp_fail(device, RP_UNAVAILABLE, "%s did not start (VkResult %d): check its driver with vulkaninfo.", device->info.name, (int)result);
     }
     pthread_mutex_lock(&table_mutex);
     vkGetDeviceProcAddr = vulkan->instance.vkGetDeviceProcAddr;
@@ -371,7 +372,7 @@ static rp_status objects_create(rp_device *device) {
     vulkan->copies[1] = commands[2];
     while (rp_spirv_blobs[vulkan->n_kernels].name) { vulkan->n_kernels++; }
     vulkan->pipelines = calloc(vulkan->n_kernels + 1, sizeof *vulkan->pipelines);
-    if (!vulkan->pipelines) { return rp_fail(device, RP_OUT_OF_MEMORY, "no host memory for the table of kernels"); }
+    if (!vulkan->pipelines) { return rp_fail(device, RP_OUT_OF_MEMORY, "No host memory for the table of kernels."); }
     return RP_OK;
 }
 
@@ -380,7 +381,7 @@ static rp_status vulkan_open(rp_device *device, int index, bool cpu) {
     candidate *all = NULL;
     uint32_t n = 0, chosen = 0;
     rp_vulkan *vulkan = calloc(1, sizeof *vulkan);
-    if (!vulkan) { return rp_fail(device, RP_OUT_OF_MEMORY, "no host memory for a Vulkan device"); }
+    if (!vulkan) { return rp_fail(device, RP_OUT_OF_MEMORY, "No host memory for a Vulkan device."); }
     device->impl = vulkan;
     RP_TRY(instance_create(&vulkan->instance, device->config.validate != 0, &device->error));
     RP_TRY(candidates_create(&vulkan->instance, &device->error, &all, &n));
@@ -407,6 +408,8 @@ static rp_status vulkan_open(rp_device *device, int index, bool cpu) {
     vulkan->cpu = suits_cpu_kernels(c);
     vulkan->unified = device->info.kind == RP_DEVICE_CPU || c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     vulkan->pair = !c->features.shaderFloat64;
+    // Vulkan does not tell how many workgroups run at once. On a GPU, take what a large one has; a CPU gains nothing by more.
+    device->processors = device->info.kind == RP_DEVICE_CPU ? 0 : GPU_PROCESSORS;
     vulkan->max_allocation_bytes = c->maintenance3.maxMemoryAllocationSize;
     vulkan->instance.vkGetPhysicalDeviceMemoryProperties(c->physical, &vulkan->memory);
     RP_TRY(device_create(device, c));
@@ -443,24 +446,26 @@ rp_status rp_vulkan_use_pair(rp_device *device, bool pair) {
     VkPhysicalDeviceFeatures2 features = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 };
     vulkan->instance.vkGetPhysicalDeviceFeatures2(vulkan->physical, &features);
     if (!pair && !features.features.shaderFloat64) {
-        return rp_fail(device, RP_UNSUPPORTED, "%s lacks float64: keep the two-float kernels", device->info.name);
+        return rp_fail(device, RP_UNSUPPORTED, "%s lacks float64: keep the two-float kernels.", device->info.name);
     }
     vulkan->pair = pair;
     return RP_OK;
 }
+
+void rp_vulkan_use_gpu_kernels(rp_device *device) { rp_vulkan_of(device)->cpu = false; }
 
 // ---- failures ----
 
 rp_status rp_vulkan_fail(rp_device *device, VkResult result, const char *doing) {
     switch (result) {
     case VK_ERROR_DEVICE_LOST:
-        return rp_fail(device, RP_DEVICE_LOST, "%s was lost while %s: destroy it, then check the driver's log", device->info.name, doing);
+        return rp_fail(device, RP_DEVICE_LOST, "%s was lost while %s: destroy it, then check the driver's log.", device->info.name, doing);
     case VK_ERROR_OUT_OF_HOST_MEMORY:
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
-        return rp_fail(device, RP_OUT_OF_MEMORY, "%s ran out of memory while %s: lower max_paths, max_batch or memory_bytes",
+        return rp_fail(device, RP_OUT_OF_MEMORY, "%s ran out of memory while %s: lower max_paths, max_batch or memory_bytes.",
                        device->info.name, doing);
     default:
-        return rp_fail(device, RP_INTERNAL, "Vulkan failed on %s while %s (VkResult %d): please report it", device->info.name, doing, (int)result);
+        return rp_fail(device, RP_INTERNAL, "Vulkan failed on %s while %s (VkResult %d): please report it.", device->info.name, doing, (int)result);
     }
 }
 

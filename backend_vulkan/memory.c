@@ -41,14 +41,14 @@ static int choose_type(const rp_vulkan *vulkan, uint32_t allowed, rp_memory_kind
 static rp_status no_memory(rp_device *device, uint64_t bytes) {
     return rp_fail(device, RP_OUT_OF_MEMORY,
                    "%s has no memory left for %" PRIu64 " bytes (%" PRIu64 " bytes in %" PRIu64 " buffers are in use here): "
-                   "lower max_paths, max_batch or memory_bytes, or free other programs' memory",
+                   "lower max_paths, max_batch or memory_bytes, or free other programs' memory.",
                    device->info.name, bytes, device->counters.buffer_bytes, device->counters.buffers);
 }
 
 static rp_status too_large(rp_device *device, uint64_t bytes) {
     return rp_fail(device, RP_OUT_OF_MEMORY,
                    "%s takes at most %" PRIu64 " bytes in one buffer and %" PRIu64 " were asked for: lower max_paths, max_batch or "
-                   "memory_bytes",
+                   "memory_bytes.",
                    device->info.name, rp_vulkan_of(device)->max_allocation_bytes, bytes);
 }
 
@@ -58,7 +58,7 @@ static rp_status allocate(rp_device *device, uint64_t bytes, rp_memory_kind kind
     vulkan->vk.vkGetBufferMemoryRequirements(vulkan->device, own->buffer, &needs);
     int type = choose_type(vulkan, needs.memoryTypeBits, kind);
     if (type < 0) {
-        return rp_fail(device, RP_UNSUPPORTED, "%s offers no memory that kernels and host share: use another device", device->info.name);
+        return rp_fail(device, RP_UNSUPPORTED, "%s offers no memory that kernels and host share: use another device.", device->info.name);
     }
     VkMemoryAllocateFlagsInfo flags = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
                                         .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT };
@@ -89,7 +89,7 @@ rp_status rp_vulkan_buffer_create(rp_device *device, uint64_t bytes, rp_memory_k
     if (!buffer || !own) {
         free(buffer);
         free(own);
-        return rp_fail(device, RP_OUT_OF_MEMORY, "no host memory for the description of a buffer");
+        return rp_fail(device, RP_OUT_OF_MEMORY, "No host memory for the description of a buffer.");
     }
     *buffer = (rp_buffer){ .device = device, .bytes = bytes, .kind = kind, .handle = own };
     // Room to move the address up to the alignment, which Vulkan does not promise; and no buffer is empty.
@@ -172,7 +172,7 @@ static void place(const rp_vulkan *vulkan, void *dst, rp_dtype to, const void *s
 static rp_status take(rp_device *device, void *dst, rp_dtype to, const void *src, rp_dtype from, uint64_t count) {
     if (from == RP_F64 && rp_vulkan_of(device)->pair) {
         void *copy = malloc((size_t)count * 8 + 1);
-        if (!copy) { return rp_fail(device, RP_OUT_OF_MEMORY, "no host memory to read %" PRIu64 " numbers", count); }
+        if (!copy) { return rp_fail(device, RP_OUT_OF_MEMORY, "No host memory to read %" PRIu64 " numbers.", count); }
         memcpy(copy, src, (size_t)count * 8);
         from_pairs(copy, count);
         rp_convert(dst, to, copy, from, count);
@@ -185,7 +185,7 @@ static rp_status take(rp_device *device, void *dst, rp_dtype to, const void *src
 
 static rp_status check_range(const rp_buffer *buffer, uint64_t offset, uint64_t bytes) {
     if (offset <= buffer->bytes && bytes <= buffer->bytes - offset) { return RP_OK; }
-    return rp_fail(buffer->device, RP_INTERNAL, "a transfer of %" PRIu64 " bytes at %" PRIu64 " leaves its buffer of %" PRIu64 " bytes: please report it",
+    return rp_fail(buffer->device, RP_INTERNAL, "A transfer of %" PRIu64 " bytes at %" PRIu64 " leaves its buffer of %" PRIu64 " bytes: please report it.",
                    bytes, offset, buffer->bytes);
 }
 

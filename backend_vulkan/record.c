@@ -51,7 +51,7 @@ rp_status rp_vulkan_pipeline(rp_device *device, const char *kernel, VkPipeline *
     if (index < 0 && vulkan->cpu) { index = find_blob(kernel, "_cpu"); }
     if (index < 0) { index = find_blob(kernel, ""); }
     if (index < 0) {
-        return rp_fail(device, RP_INTERNAL, "the Vulkan backend has no kernel %s: add it to shaders/ and build again", kernel);
+        return rp_fail(device, RP_INTERNAL, "The Vulkan backend has no kernel %s: add it to shaders/ and build again.", kernel);
     }
     if (!vulkan->pipelines[index]) { RP_RETURN(pipeline_make(device, &rp_spirv_blobs[index], &vulkan->pipelines[index])); }
     *out = vulkan->pipelines[index];
@@ -65,14 +65,14 @@ static bool is_empty(const rp_launch *launch) { return !launch->grid[0] || !laun
 static rp_status check_limits(rp_device *device, const rp_launch *launch) {
     const VkPhysicalDeviceLimits *limits = &rp_vulkan_of(device)->properties.limits;
     if (launch->group > limits->maxComputeWorkGroupInvocations || launch->group > limits->maxComputeWorkGroupSize[0]) {
-        return rp_fail(device, RP_UNSUPPORTED, "%s needs workgroups of %u invocations and this Vulkan device offers %u: use another device",
+        return rp_fail(device, RP_UNSUPPORTED, "%s needs workgroups of %u invocations and this Vulkan device offers %u: use another device.",
                        launch->kernel, launch->group, limits->maxComputeWorkGroupInvocations);
     }
     for (int i = 0; i < 3; i++) {
         if (launch->grid[i] > limits->maxComputeWorkGroupCount[i]) {
             return rp_fail(device, RP_UNSUPPORTED,
                            "%s (%s) needs %u x %u x %u workgroups and this Vulkan device stops at %u x %u x %u: "
-                           "forecast fewer series or paths together, or use another device",
+                           "forecast fewer series or paths together, or use another device.",
                            launch->kernel, launch->label ? launch->label : "no label", launch->grid[0], launch->grid[1],
                            launch->grid[2], limits->maxComputeWorkGroupCount[0], limits->maxComputeWorkGroupCount[1],
                            limits->maxComputeWorkGroupCount[2]);
@@ -182,7 +182,7 @@ rp_status rp_vulkan_record(rp_device *device, const rp_plan *plan, rp_recording 
     rp_vulkan *vulkan = rp_vulkan_of(device);
     *out = NULL;
     rp_recording *recording = calloc(1, sizeof *recording);
-    if (!recording) { return rp_fail(device, RP_OUT_OF_MEMORY, "no host memory for a recording"); }
+    if (!recording) { return rp_fail(device, RP_OUT_OF_MEMORY, "No host memory for a recording."); }
     recording->device = device;
     VkCommandBufferAllocateInfo info = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                          .commandPool = vulkan->pool,

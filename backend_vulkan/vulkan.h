@@ -96,6 +96,8 @@ rp_status rp_vulkan_pipeline(rp_device *device, const char *kernel, VkPipeline *
 // Tests: choose the two-float kernels, or go back. Only between buffers' lives: it changes how 64-bit numbers are stored.
 // Going back fails where the device lacks float64.
 rp_status rp_vulkan_use_pair(rp_device *device, bool pair);
+// Tests: on a CPU, run the kernels that GPUs run.
+void rp_vulkan_use_gpu_kernels(rp_device *device);
 
 // memory.c
 rp_status rp_vulkan_buffer_create(rp_device *device, uint64_t bytes, rp_memory_kind kind, rp_buffer **out);

@@ -28,6 +28,7 @@
 // order, p = exp(score - running maximum), sum of p over a tile by halving (64 -> 32 -> .. -> 1, absent keys 0), values
 // added in ascending key order; at a new tile the old sum and values are multiplied by exp(old maximum - new maximum).
 #define RP_ATTN_TILE 64
+#define RP_ATTN_HEAD_MAX 256  // widest head
 
 #ifdef RP_GLSL
 #define RP_UINT uint
@@ -180,7 +181,7 @@ struct rp_mixture_params {    // raw [rows, parts, k] -> [rows, 4, k]: df, loc, 
 
 // point over (b, v, p, s), s fastest. Dead paths (path0 + s >= paths) and series (b >= batch) write nothing to result.
 //   dist [B, S or 1, V, P, 4, k]; affine [B, S or 1, V, P, 2]; future [B, V, horizon_cap] (rows of the known variates are
-//   filled); forced [horizon_cap / P, S, B, V, P], only in mode FORCED; series_ids [B]; patch [B, S, V, P]; result [B, V,
+//   filled); forced [horizon_cap / P, paths_cap, B, V, P], only in mode FORCED; series_ids [B]; patch [B, S, V, P]; result [B, V,
 //   horizon_cap, paths_cap]. Random words: Philox(key = seed, counter = (series id, v, path0 + s, step P + p)): words 0, 1, 2
 //   are component, u, v of rp_student_t. Component: the first whose cumulated probability exceeds u, else the last.
 //   y = loc + scale x; not finite or |y| >= FLT_MAX/2: 0. A known future value replaces what was drawn, in patch and result.

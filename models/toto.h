@@ -46,8 +46,8 @@ rp_status toto_load(rp_device *device, const char *folder, const rp_config *conf
 
 // ---- forecasters ----
 
-// A tensor that verify reads: `name` as the goldens call it. In the prompt: "prefill.*"; of a decode step: "df" and so on.
-typedef struct toto_tap { const char *name; rp_tensor *tensor; uint32_t part; } toto_tap;
+// A tensor of the prompt that verify reads: `name` as the goldens call it, "prefill.embed".
+typedef struct toto_tap { const char *name; rp_tensor *tensor; } toto_tap;
 #define TOTO_MAX_TAPS 64
 
 // One way to decode: paths side by side, how they draw, and its two graphs.
@@ -87,6 +87,7 @@ typedef struct toto_forecaster {
     rp_tensor *rope, *xpos;           // tables, see toto_graph.c
     uint32_t xpos_zero;
     rp_tensor **k_prompt, **v_prompt; // for each layer [B, V, n, D]; NULL for space-wise ones
+    rp_tensor *result;                // [B, V, R P, S]
     rp_tensor *scale_state, *scale_global, *affine, *dist;   // of the prompt's last patch: [B, V, 4], [B, V, 2], [B, V, P, 2], [B, V, P, 4, k]
 
     rp_plan *prompt_plan, *collect_plan;

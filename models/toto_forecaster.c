@@ -82,7 +82,6 @@ static rp_status choose_chunk(toto_forecaster *f, toto_sizes *out) {
         } else {
             high = middle - 1;
         }
-        if (low == 1 && high == 1) { break; }
     }
     const uint32_t chunks = ceil_div(config->max_paths, low);
     f->base.info.chunks = chunks;
@@ -107,7 +106,6 @@ rp_status toto_query(rp_model *model, const rp_forecaster_config *config, rp_for
 static rp_status allocate(toto_forecaster *f, const toto_sizes *sizes) {
     rp_device *device = f->base.model->device;
     const rp_backend *backend = device->backend;
-    const rp_forecaster_config *config = &f->base.config;
     RP_RETURN(backend->buffer_create(device, sizes->in, RP_MEMORY_HOST, &f->host_in));
     RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
     RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
@@ -115,10 +113,16 @@ static rp_status allocate(toto_forecaster *f, const toto_sizes *sizes) {
     const uint64_t scratch = sizes->in > sizes->out ? sizes->in : sizes->out;
     f->scratch = malloc(scratch);
     f->queue = malloc((2 + (size_t)f->base.info.chunks * f->rounds) * sizeof *f->queue);
-    if (f->scratch == NULL || f->queue == NULL || config->max_paths == 0) {
+    if (f->scratch == NULL || f->queue == NULL) {
         return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster.");
     }
     return RP_OK;
+}
+
+// A forecast of fewer paths or steps than there is room for leaves the rest of the result as it is; it is copied all the same.
+static rp_status clear_result(toto_forecaster *f) {
+    memset(f->scratch, 0, f->out_words * sizeof *f->scratch);
+    return f->base.model->device->backend->write(f->result->buffer, f->result->offset, RP_F32, f->scratch, RP_F32, f->out_words);
 }
 
 static rp_status record_decode(rp_device *device, toto_decode *d) {
@@ -149,6 +153,7 @@ rp_status toto_forecaster_create_with(rp_model *model, const rp_forecaster_confi
     RP_TRY(allocate(f, &sizes));
     RP_TRY(toto_build(f, &sizes));
     RP_TRY(toto_write_tables(f));
+    RP_TRY(clear_result(f));
     RP_TRY(record(f));
     *out = &f->base;
     f = NULL;

@@ -107,7 +107,7 @@ static rp_tensor *head(builder *b, rp_tensor *last, uint32_t rows, rp_tensor *di
 static void tap(toto_forecaster *f, const char *name, rp_tensor *tensor) {
     if (!f->taps_wanted || tensor == NULL || name == NULL || f->n_taps == TOTO_MAX_TAPS) { return; }
     tensor->keep = true;
-    f->taps[f->n_taps++] = (toto_tap){ name, tensor, 0 };
+    f->taps[f->n_taps++] = (toto_tap){ name, tensor };
 }
 
 static void advance(builder *b, uint32_t what, uint32_t chunk_paths) {
@@ -269,7 +269,7 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     }
     s->scale = rp_region_lay(&r, "scaler state of each path", RP_SHAPE(RP_F64, B, C, V, 4));
     s->patch = rp_region_lay(&r, "last patch", RP_SHAPE(RP_F32, B, C, V, P));
-    s->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, V, f->rounds * P, sizes->max_paths));
+    f->result = s->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, V, f->rounds * P, sizes->max_paths));
     f->forced = f->forced_wanted ? rp_region_lay(&r, "prescribed draws", RP_SHAPE(RP_F32, f->rounds, sizes->max_paths, B, V, P)) : NULL;
     *bytes = r.used;
     return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;

@@ -1,6 +1,7 @@
 // kernel linear_f32
 // kernel linear_f32_cpu -DCPU=1
 // kernel linear_f32_narrow -DNARROW=1
+// kernel linear_f32_narrow_cpu -DNARROW=1 -DCPU=1
 // kernel linear_f32_skinny -DSKINNY=1
 // kernel linear_f32_skinny_cpu -DSKINNY=1 -DCPU=1
 // linear: y = x w^T (+ bias) (+ residual), 64 x 64 results a workgroup through shared memory, or few rows without it.
@@ -53,6 +54,10 @@ void finish(uint row, uint column, float sum) {
 #define TILE_M RP_LINEAR_SKINNY_M
 #define TILE_N RP_LINEAR_SKINNY_N
 #define COLUMNS 1                                        // of one invocation
+#elif defined(NARROW)
+#define TILE_M RP_LINEAR_NARROW
+#define TILE_N RP_LINEAR_NARROW
+#define COLUMNS 4
 #else
 #define TILE_M RP_LINEAR_M
 #define TILE_N RP_LINEAR_N
@@ -125,49 +130,75 @@ void main() {
 
 #elif defined(SKINNY)
 #define LANES (RP_GROUP_LINEAR / RP_LINEAR_SKINNY_N)     // chunks that are summed side by side
+#define QUADS (LANES * RP_LINEAR_CHUNK / 4)              // vec4s of a row that one round takes
+#define X_LOADS (RP_LINEAR_SKINNY_M * QUADS / RP_GROUP_LINEAR)
+#define W_LOADS (RP_LINEAR_SKINNY_N * QUADS / RP_GROUP_LINEAR)
+#define EACH (RP_LINEAR_SKINNY_M / LANES)                // results of one invocation: rows lane, lane + LANES, .. of its column
 
+shared vec4 xs[RP_LINEAR_SKINNY_M][QUADS + 1];           // [row][k]; + 1: banks
+shared vec4 ws[RP_LINEAR_SKINNY_N][QUADS + 1];           // [column][k]
 shared float chunk_sum[LANES][RP_LINEAR_SKINNY_M][RP_LINEAR_SKINNY_N];
 
-// Invocation (lane, column) sums chunks lane, lane + LANES, .. of its column for all rows; then each result's chunk sums are
-// added in ascending order.
+// In round r invocation (lane, column) sums chunk LANES r + lane of its column for all rows; then each result's chunk sums
+// are added in ascending order. The next round's operands are on their way meanwhile.
 void main() {
     uint i = gl_LocalInvocationID.x;
     uint column = i % RP_LINEAR_SKINNY_N, lane = i / RP_LINEAR_SKINNY_N;
     uint first_column = group_index() * RP_LINEAR_SKINNY_N;
     if (first_column >= p.n) { return; }                 // the whole group
     bool x_fast = is_fast(address[0]), w_fast = is_fast(address[1]);
-    const uint per = RP_LINEAR_SKINNY_M / LANES;         // results of one invocation: rows lane * per .. of its column
-    float total[per];
-    [[unroll]] for (uint r = 0; r < per; r++) { total[r] = 0.0; }
-
-    uint chunks = (p.k + RP_LINEAR_CHUNK - 1) / RP_LINEAR_CHUNK;
-    for (uint first = 0; first < chunks; first += LANES) {
+    vec4 x_next[X_LOADS], w_next[W_LOADS];
+    float total[EACH];
+    [[unroll]] for (uint e = 0; e < EACH; e++) { total[e] = 0.0; }
+    [[unroll]] for (uint l = 0; l < X_LOADS; l++) {
+        uint at = l * RP_GROUP_LINEAR + i;
+        x_next[l] = load4(address[0], x_fast, at / QUADS, p.m, at % QUADS * 4);
+    }
+    [[unroll]] for (uint l = 0; l < W_LOADS; l++) {
+        uint at = l * RP_GROUP_LINEAR + i;
+        w_next[l] = load4(address[1], w_fast, first_column + at / QUADS, p.n, at % QUADS * 4);
+    }
+    for (uint begin = 0; begin < p.k; begin += QUADS * 4) {
+        barrier();                                       // the round before: operands used, sums added by all
+        [[unroll]] for (uint l = 0; l < X_LOADS; l++) {
+            uint at = l * RP_GROUP_LINEAR + i;
+            xs[at / QUADS][at % QUADS] = x_next[l];
+        }
+        [[unroll]] for (uint l = 0; l < W_LOADS; l++) {
+            uint at = l * RP_GROUP_LINEAR + i;
+            ws[at / QUADS][at % QUADS] = w_next[l];
+        }
+        barrier();                                       // this round's operands are there before any uses them
+        [[unroll]] for (uint l = 0; l < X_LOADS; l++) {
+            uint at = l * RP_GROUP_LINEAR + i;
+            x_next[l] = load4(address[0], x_fast, at / QUADS, p.m, begin + QUADS * 4 + at % QUADS * 4);
+        }
+        [[unroll]] for (uint l = 0; l < W_LOADS; l++) {
+            uint at = l * RP_GROUP_LINEAR + i;
+            w_next[l] = load4(address[1], w_fast, first_column + at / QUADS, p.n, begin + QUADS * 4 + at % QUADS * 4);
+        }
         float acc[RP_LINEAR_SKINNY_M];
         [[unroll]] for (uint r = 0; r < RP_LINEAR_SKINNY_M; r++) { acc[r] = 0.0; }
-        uint begin = (first + lane) * RP_LINEAR_CHUNK, end = min(begin + RP_LINEAR_CHUNK, p.k);
-        for (uint at = begin; at < end; at += 4) {
-            vec4 b = load4(address[1], w_fast, first_column + column, p.n, at);
+        [[unroll]] for (uint c = 0; c < RP_LINEAR_CHUNK / 4; c++) {
+            vec4 b = ws[column][lane * (RP_LINEAR_CHUNK / 4) + c];
             [[unroll]] for (uint r = 0; r < RP_LINEAR_SKINNY_M; r++) {
-                if (r < p.m) {
-                    vec4 a = load4(address[0], x_fast, r, p.m, at);
-                    acc[r] = fma(a.x, b.x, acc[r]);
-                    acc[r] = fma(a.y, b.y, acc[r]);
-                    acc[r] = fma(a.z, b.z, acc[r]);
-                    acc[r] = fma(a.w, b.w, acc[r]);
-                }
+                vec4 a = xs[r][lane * (RP_LINEAR_CHUNK / 4) + c];
+                acc[r] = fma(a.x, b.x, acc[r]);
+                acc[r] = fma(a.y, b.y, acc[r]);
+                acc[r] = fma(a.z, b.z, acc[r]);
+                acc[r] = fma(a.w, b.w, acc[r]);
             }
         }
-        barrier();                                       // the round before has been added by all
         [[unroll]] for (uint r = 0; r < RP_LINEAR_SKINNY_M; r++) { chunk_sum[lane][r][column] = acc[r]; }
         barrier();                                       // this round's sums are there before any is added
-        uint live = min(chunks - first, LANES);
-        [[unroll]] for (uint r = 0; r < per; r++) {
-            for (uint l = 0; l < live; l++) { total[r] += chunk_sum[l][lane * per + r][column]; }
+        [[unroll]] for (uint e = 0; e < EACH; e++) {     // 0 where k has no such chunk
+            [[unroll]] for (uint l = 0; l < LANES; l++) { total[e] += chunk_sum[l][lane + e * LANES][column]; }
         }
     }
     if (first_column + column >= p.n) { return; }
-    [[unroll]] for (uint r = 0; r < per; r++) {
-        if (lane * per + r < p.m) { finish(lane * per + r, first_column + column, total[r]); }
+    [[unroll]] for (uint e = 0; e < EACH; e++) {
+        uint row = lane + e * LANES;
+        if (row < p.m) { finish(row, first_column + column, total[e]); }
     }
 }
 

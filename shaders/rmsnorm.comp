@@ -5,6 +5,10 @@
 #define ROW
 #include "common.glsl"
 
+// The root and what follows in two floats: a root that is half a unit off would shift a whole row the same way, which later
+// layers do not average out.
+#include "real.glsl"
+
 layout(local_size_x = RP_GROUP_ROW) in;
 
 void main() {
@@ -20,6 +24,8 @@ void main() {
         sum = fma(value, value, sum);
     }
     sum = row_sum(sum);
-    float factor = 1.0 / sqrt(sum / float(p.width) + p.eps);
-    for (uint j = i; j < p.width; j += RP_GROUP_ROW) { y.v[row * p.width + j] = x.v[row * p.width + j] * factor * scale.v[j]; }
+    real inverse = r_div(r_of(1.0), r_sqrt(r_of(sum / float(p.width) + p.eps)));
+    for (uint j = i; j < p.width; j += RP_GROUP_ROW) {
+        y.v[row * p.width + j] = r_float(r_mul(r_two_product(x.v[row * p.width + j], scale.v[j]), inverse));
+    }
 }

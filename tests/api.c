@@ -262,6 +262,42 @@ static void bad_models(void **state) {
     expect(device, rp_model_load(device, TINY, &mixed, &model), RP_UNSUPPORTED, "f32");
 }
 
+// Files of before the MLP's tensors had names of their own: mlp.0.* and mlp.2.* instead of mlp.0.w12.* and mlp.0.w3.*. The
+// older names are shorter; blanks after them keep the header's length.
+static void older_names(void **state) {
+    (void)state;
+    static const struct { const char *now, *then; } names[] = { { "mlp.0.w12.", "mlp.0." }, { "mlp.0.w3.", "mlp.2." } };
+    rp_device *device = test_ref();
+    assert_int_equal(load_changed(device, NULL, NULL, NULL), RP_OK);
+    char path[256];
+    rp_file file = { 0 };
+    rp_error error;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    assert_int_equal(rp_file_map(path, &file, &error), RP_OK);
+    const size_t bytes = file.bytes;
+    char *copy = malloc(bytes);
+    assert_non_null(copy);
+    memcpy(copy, file.data, bytes);
+    rp_file_unmap(&file);
+    uint32_t renamed = 0;
+    for (size_t i = 0; i < TEST_COUNT(names); i++) {
+        for (char *at; (at = find_bytes(copy, bytes, names[i].now)) != NULL; renamed++) {
+            char *rest = at + strlen(names[i].now), *quote = memchr(rest, '"', 64);
+            assert_non_null(quote);
+            const size_t cut = strlen(names[i].now) - strlen(names[i].then), n = (size_t)(quote + 1 - rest);
+            memcpy(at, names[i].then, strlen(names[i].then));
+            memmove(rest - cut, rest, n);                   // weight" or bias"
+            memset(rest - cut + n, ' ', cut);
+        }
+    }
+    assert_int_equal(renamed, 16);                          // 4 layers x 2 x (weight, bias)
+    write_file("model.safetensors", copy, bytes);
+    free(copy);
+    rp_model *model = NULL;
+    test_ok(device, rp_model_load(device, folder, NULL, &model), "older names");
+    rp_model_destroy(model);
+}
+
 static int make_folder(void **state) {
     (void)state;
     return mkdtemp(folder) == NULL;
@@ -281,6 +317,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_names), cmocka_unit_test(device_names), cmocka_unit_test(device_list),
         cmocka_unit_test(struct_sizes), cmocka_unit_test(error_text), cmocka_unit_test(bad_requests), cmocka_unit_test(bad_models),
+        cmocka_unit_test(older_names),
     };
     const int failures = cmocka_run_group_tests_name("api", tests, make_folder, remove_folder);
     test_devices_close();

@@ -11,6 +11,7 @@ typedef struct job {
 
 // Vulkan devices without float64 take two-float kernels; a test makes any Vulkan device do so. Absent where that backend is.
 rp_status rp_vulkan_use_pair(rp_device *device, bool pair) __attribute__((weak));
+void rp_vulkan_use_gpu_kernels(rp_device *device) __attribute__((weak));
 static const rp_op pair_ops[] = { RP_OP_SCALER, RP_OP_SCALE_STEP, RP_OP_FOLD_HEAD, RP_OP_BROADCAST };   // broadcast moves states
 
 static void reference_of(rp_op op, uint32_t index, uint32_t variation, test_result *ref, test_result *magnitude) {
@@ -91,6 +92,20 @@ static void conform_pair(void **state) {
     rp_device_destroy(own.device);
 }
 
+// On a CPU device, the kernels that GPUs run.
+static void conform_gpu_kernels(void **state) {
+    const job *j = *state;
+    test_device own = { .required = true };
+    snprintf(own.spec, sizeof own.spec, "%s", j->device->device->info.spec);
+    test_ok(j->device->device, rp_device_create(own.spec, &j->device->device->config, &own.device), own.spec);
+    rp_vulkan_use_gpu_kernels(own.device);
+    own.device->processors = 8;    // so that some cases take the narrow kernel
+    job other = { &own, j->op };
+    void *other_state = &other;
+    conform(&other_state);
+    rp_device_destroy(own.device);
+}
+
 static bool has_pairs(const test_device *d) {
     return rp_vulkan_use_pair != NULL && d->device != NULL && d->device->backend == &rp_backend_vulkan;
 }
@@ -139,7 +154,7 @@ static void linear_rows_agree(void **state) {
 }
 
 int main(void) {
-    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 1 + TEST_COUNT(pair_ops)) };
+    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 2 + TEST_COUNT(pair_ops)) };
     static job jobs[MAX_TESTS];
     static char names[MAX_TESTS][64];
     static struct CMUnitTest tests[MAX_TESTS];
@@ -164,6 +179,13 @@ int main(void) {
             *j = (job){ &devices[d], pair_ops[i] };
             snprintf(names[n], sizeof *names, "%s on %s, two-float", rp_op_table[pair_ops[i]].name, devices[d].spec);
             tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = conform_pair, .initial_state = j };
+        }
+        if (has_pairs(&devices[d]) && devices[d].device->info.kind == RP_DEVICE_CPU) {
+            job *j = &jobs[n_jobs++];
+            *j = (job){ &devices[d], RP_OP_LINEAR };
+            snprintf(names[n], sizeof *names, "linear on %s, kernels of GPUs", devices[d].spec);
+            tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = conform_gpu_kernels, .initial_state = j };
+            n++;
         }
     }
     return test_group("conformance", tests, n);

@@ -73,8 +73,15 @@ static void *make(void) {
 
 static rp_cu_result fake_init(unsigned flags) { (void)flags; CALL("init"); return 0; }
 static rp_cu_result fake_driver_version(int *version) { CALL("driver_version"); *version = 13000; return 0; }
-static rp_cu_result fake_error_name(rp_cu_result result, const char **text) { *text = result == 2 ? "FAKE_OOM" : "FAKE_ERROR"; return 0; }
-static rp_cu_result fake_error_string(rp_cu_result result, const char **text) { (void)result; *text = "what it means"; return 0; }
+static rp_cu_result fake_error_name(rp_cu_result result, const char **text) {
+    *text = result == 2 ? "FAKE_OOM" : "FAKE_ERROR";
+    return 0;
+}
+static rp_cu_result fake_error_string(rp_cu_result result, const char **text) {
+    (void)result;
+    *text = "what it means";
+    return 0;
+}
 static rp_cu_result fake_device_count(int *count) { CALL("device_count"); *count = fake.n_devices; return 0; }
 static rp_cu_result fake_device_get(rp_cu_device *out, int index) { CALL("device_get"); *out = 70 + index; return 0; }
 static rp_cu_result fake_device_name(char *name, int cap, rp_cu_device device) {
@@ -82,7 +89,12 @@ static rp_cu_result fake_device_name(char *name, int cap, rp_cu_device device) {
     snprintf(name, (size_t)cap, "Fake %d", device);
     return 0;
 }
-static rp_cu_result fake_device_memory(size_t *bytes, rp_cu_device device) { (void)device; CALL("device_memory"); *bytes = 1 << 30; return 0; }
+static rp_cu_result fake_device_memory(size_t *bytes, rp_cu_device device) {
+    (void)device;
+    CALL("device_memory");
+    *bytes = 1 << 30;
+    return 0;
+}
 static rp_cu_result fake_device_attribute(int *value, int attribute, rp_cu_device device) {
     (void)device;
     CALL("device_attribute");
@@ -115,9 +127,18 @@ static rp_cu_result fake_stream_create(rp_cu_stream *out, unsigned flags) {
 }
 static rp_cu_result fake_stream_destroy(rp_cu_stream stream) { GIVE_BACK("stream_destroy"); free(stream); return 0; }
 static rp_cu_result fake_stream_wait(rp_cu_stream stream) { assert_non_null(stream); INSIDE("stream_wait"); return 0; }
-static rp_cu_result fake_event_create(rp_cu_event *out, unsigned flags) { (void)flags; INSIDE("event_create"); *out = make(); return 0; }
+static rp_cu_result fake_event_create(rp_cu_event *out, unsigned flags) {
+    (void)flags;
+    INSIDE("event_create");
+    *out = make();
+    return 0;
+}
 static rp_cu_result fake_event_destroy(rp_cu_event event) { GIVE_BACK("event_destroy"); free(event); return 0; }
-static rp_cu_result fake_event_record(rp_cu_event event, rp_cu_stream stream) { (void)event, (void)stream; INSIDE("event_record"); return 0; }
+static rp_cu_result fake_event_record(rp_cu_event event, rp_cu_stream stream) {
+    (void)event, (void)stream;
+    INSIDE("event_record");
+    return 0;
+}
 static rp_cu_result fake_event_wait(rp_cu_event event) { (void)event; INSIDE("event_wait"); return 0; }
 static rp_cu_result fake_memory_info(size_t *free_bytes, size_t *total_bytes) {
     INSIDE("memory_info");
@@ -135,7 +156,11 @@ static rp_cu_result fake_memory_alloc(rp_cu_pointer *out, size_t bytes) {
     *out = (rp_cu_pointer)(uintptr_t)pages(bytes);
     return 0;
 }
-static rp_cu_result fake_memory_free(rp_cu_pointer address) { GIVE_BACK("memory_free"); free((void *)(uintptr_t)address); return 0; }
+static rp_cu_result fake_memory_free(rp_cu_pointer address) {
+    GIVE_BACK("memory_free");
+    free((void *)(uintptr_t)address);
+    return 0;
+}
 static rp_cu_result fake_host_alloc(void **out, size_t bytes, unsigned flags) {
     INSIDE("host_alloc");
     assert_true(flags & RP_CU_HOST_PORTABLE);
@@ -182,9 +207,9 @@ static void keep(fake_work *work, rp_cu_function function, const unsigned *grid,
     memcpy(work->block, block, sizeof work->block);
     memcpy(&work->args, params[0], sizeof work->args);
 }
-static rp_cu_result fake_launch(rp_cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                                unsigned block_y, unsigned block_z, unsigned shared_bytes, rp_cu_stream stream, void **params,
-                                void **extra) {
+static rp_cu_result fake_launch(rp_cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                                unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                                rp_cu_stream stream, void **params, void **extra) {
     INSIDE("launch");
     assert_non_null(stream);
     assert_null(extra);
@@ -194,7 +219,12 @@ static rp_cu_result fake_launch(rp_cu_function function, unsigned grid_x, unsign
          (unsigned[]){ block_x, block_y, block_z }, params);
     return 0;
 }
-static rp_cu_result fake_graph_create(rp_cu_graph *out, unsigned flags) { (void)flags; INSIDE("graph_create"); *out = make(); return 0; }
+static rp_cu_result fake_graph_create(rp_cu_graph *out, unsigned flags) {
+    (void)flags;
+    INSIDE("graph_create");
+    *out = make();
+    return 0;
+}
 static rp_cu_result fake_graph_destroy(rp_cu_graph graph) { GIVE_BACK("graph_destroy"); free(graph); return 0; }
 static rp_cu_result fake_graph_add_kernel(rp_cu_node *out, rp_cu_graph graph, const rp_cu_node *deps, size_t n_deps,
                                           const rp_cu_kernel_node *node) {
@@ -217,7 +247,11 @@ static rp_cu_result fake_graph_instantiate(rp_cu_exec *out, rp_cu_graph graph, u
     return 0;
 }
 static rp_cu_result fake_exec_destroy(rp_cu_exec exec) { GIVE_BACK("exec_destroy"); free(exec); return 0; }
-static rp_cu_result fake_exec_upload(rp_cu_exec exec, rp_cu_stream stream) { (void)exec, (void)stream; INSIDE("exec_upload"); return 0; }
+static rp_cu_result fake_exec_upload(rp_cu_exec exec, rp_cu_stream stream) {
+    (void)exec, (void)stream;
+    INSIDE("exec_upload");
+    return 0;
+}
 static rp_cu_result fake_exec_launch(rp_cu_exec exec, rp_cu_stream stream) {
     INSIDE("exec_launch");
     assert_non_null(exec);
@@ -228,7 +262,9 @@ static rp_cu_result fake_exec_launch(rp_cu_exec exec, rp_cu_stream stream) {
 static const unsigned char image[16];
 static const rp_blob all_blobs[] = { { "copy", image, image + 16 }, { "rmsnorm", image, image + 16 },
                                      { "linear", image, image + 16 }, { NULL, NULL, NULL } };
-static const rp_blob no_linear[] = { { "copy", image, image + 16 }, { "rmsnorm", image, image + 16 }, { NULL, NULL, NULL } };
+static const rp_blob no_linear[] = { { "copy", image, image + 16 },
+                                     { "rmsnorm", image, image + 16 },
+                                     { NULL, NULL, NULL } };
 
 static rp_cuda_driver table(void) {
     rp_cuda_driver driver;
@@ -269,7 +305,8 @@ static rp_status rig_open(rig *r, const rp_cuda_driver *driver, int index, bool 
     return rp_cuda_open_with(&r->device, index, driver);
 }
 
-// 0 rmsnorm x -> a       1 linear a w -> b       2 copy x -> out[0]       3 linear b w + bias + a -> c       4 copy c -> out[0]
+// 0 rmsnorm x -> a       1 linear a w -> b       2 copy x -> out[0]       3 linear b w + bias + a -> c       4 copy c ->
+// out[0]
 static rp_status rig_plan(rig *r) {
     rp_status status = RP_OK;
     const rp_backend *cuda = r->device.backend;
@@ -417,10 +454,12 @@ static void records_what_the_plan_says(void **state) {
     assert_int_equal(r.device.backend->record(&r.device, r.plan, &r.recording), RP_OK);
     assert_calls("context_push", "graph_create", "module_load", "module_function", "graph_add_kernel", "module_load",
                  "module_function", "graph_add_kernel", "module_load", "module_function", "graph_add_kernel",
-                 "graph_add_kernel", "graph_add_kernel", "graph_instantiate", "exec_upload", "graph_destroy", "context_pop");
+                 "graph_add_kernel", "graph_add_kernel", "graph_instantiate", "exec_upload", "graph_destroy",
+                 "context_pop");
     assert_int_equal(r.device.counters.recordings, 1);
 
-    static const char *const kernels[] = { "rmsnorm_f32", "linear_f32_skinny", "copy_f32", "linear_f32_skinny", "copy_f32" };
+    static const char *const kernels[] = { "rmsnorm_f32", "linear_f32_skinny", "copy_f32", "linear_f32_skinny",
+                                           "copy_f32" };
     static const int n_deps[] = { 0, 1, 0, 1, 2 };
     assert_int_equal(fake.n_nodes, 5);
     for (int i = 0; i < 5; i++) {

@@ -4,6 +4,9 @@
 rp_status rp_shape_attn_space(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(attn_space);
     const uint32_t rows = p->batch * p->paths * p->variates, D = p->heads * p->head_width;
+    if (p->head_width > RP_ATTN_HEAD_MAX) {
+        return rp_fail(graph->device, RP_UNSUPPORTED, "Heads are %u wide; kernels hold at most %u.", p->head_width, RP_ATTN_HEAD_MAX);
+    }
     EXPECT(0, RP_F32, rows, p->tokens, 3, D);
     EXPECT(1, RP_I32, p->batch, p->variates);
     out[0] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->tokens, D);

@@ -4,6 +4,9 @@
 rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(attn_time);
     const uint32_t rows = p->batch * p->paths * p->variates, D = p->heads * p->head_width;
+    if (p->head_width > RP_ATTN_HEAD_MAX) {
+        return rp_fail(graph->device, RP_UNSUPPORTED, "Heads are %u wide; kernels hold at most %u.", p->head_width, RP_ATTN_HEAD_MAX);
+    }
     EXPECT(0, RP_F32, rows, p->tokens, D);
     EXPECT(1, RP_F32, p->batch, p->variates, p->prefix_cap, D);
     EXPECT(2, RP_F32, p->batch, p->variates, p->prefix_cap, D);
