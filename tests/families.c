@@ -8,12 +8,6 @@
 #define WINDOW 64u
 #define MAX_BARS 80u
 
-static rp_device *device_of(void **state) {
-    const test_device *d = *state;
-    test_need(d);
-    return d->device;
-}
-
 // ---- bars ----
 
 typedef struct bars { float column[COLUMNS][MAX_BARS]; int64_t times[MAX_BARS]; rp_bars given; } bars;
@@ -71,7 +65,7 @@ static float *run_bars(rp_device *device, rp_forecaster *f, const rp_bars *b, ui
 
 // Series of different lengths together, one of them sliding, give the bits of each alone.
 static void any_batch(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     const uint32_t contexts[] = { 30, 60, 17 }, H = 9, S = 4;
     bars b[3];
     rp_bars given[3];
@@ -96,7 +90,7 @@ static void any_batch(void **state) {
 
 // A budget that splits the paths into chunks changes no number, sliding windows included.
 static void any_chunks(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     const uint32_t H = 12, S = 10;
     bars b;
     make_bars(&b, 1, 58);
@@ -134,7 +128,7 @@ static void run_toto(rp_device *device, rp_forecaster *f, float *out) {
 
 // A thousand rounds of one and the other: nothing is allocated or recorded after the first, and every result is the one alone.
 static void side_by_side(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     enum { ROUNDS = 1000, TOTO_SIZE = 20 * 2, KRONOS_SIZE = COLUMNS * 3 * 2 };
     bars b;
     float want_toto[TOTO_SIZE], toto[TOTO_SIZE];
@@ -172,7 +166,7 @@ static void side_by_side(void **state) {
 
 // Weights to the host and back: memory is given up and taken again, and no number changes.
 static void offload(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     bars b;
     rp_model_info info = RP_MODEL_INFO_INIT;
     const rp_forecaster_config sizes = kronos_sizes(20, 3, 1, 2, 0);
@@ -203,7 +197,7 @@ static void offload(void **state) {
 
 // The wrong call for a family, and bars that cannot be.
 static void bad_bars(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     bars b;
     char text[1024];
     float out[COLUMNS * 3];
@@ -239,20 +233,9 @@ static void bad_bars(void **state) {
 }
 
 int main(void) {
-    static const struct { const char *name; test_function f; } all[] = {
+    static const test_named all[] = {
         { "any batch", any_batch }, { "any chunks", any_chunks }, { "side by side", side_by_side }, { "offload", offload },
         { "bad bars", bad_bars },
     };
-    static struct CMUnitTest tests[TEST_MAX_DEVICES * TEST_COUNT(all)];
-    static char names[TEST_MAX_DEVICES * TEST_COUNT(all)][80];
-    test_device *devices;
-    const uint32_t n = test_devices(&devices);
-    size_t count = 0;
-    for (uint32_t d = 0; d < n; d++) {
-        for (size_t i = 0; i < TEST_COUNT(all); i++, count++) {
-            snprintf(names[count], sizeof names[count], "%s: %s", devices[d].spec, all[i].name);
-            tests[count] = (struct CMUnitTest){ .name = names[count], .test_func = all[i].f, .initial_state = &devices[d] };
-        }
-    }
-    return test_group("families", tests, count);
+    return test_on_each_device("families", all, TEST_COUNT(all));
 }
