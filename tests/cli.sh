@@ -234,7 +234,7 @@ for column in open high low close volume amount; do
 done
 # The close is a random walk: an error far from that of the last value, 0.033, means that something is broken.
 awk '$1 == "close" && NF > 8 { if ($2 > 0.1 || $3 != 0.0333) exit 1 }' "$here/out" || die "the error of the close is not near 0.033"
-grep -q '>volume<\|</svg>' "$here/k.svg" || die "the picture is no SVG"
+grep -q '</svg>' "$here/k.svg" || die "the picture is no SVG"
 
 # The file goes on: sessions are found, asked for, or not wanted; the times of a file are taken as they are.
 expect 0 forecast $bars --model "$kronos" --input "$sse" --horizon 3 --output "$here/k.csv"
@@ -255,7 +255,7 @@ err_has "has 4 rows, but 5 bars are to be forecast"
 awk -F, -v OFS=, 'NR > 1 { sub(" ", "T", $1); $1 = $1 "+08:00" } { print }' "$sse" >"$here/zone.csv"
 expect 0 forecast $bars --model "$kronos" --input "$here/zone.csv" --horizon 3 --output "$here/kz.csv"
 sed 's/T\(..:..:..\)+08:00/ \1/' "$here/kz.csv" | cmp -s - "$here/k.csv" || die "a time zone changed the numbers"
-cut -d, -f1-5 "$sse" | tail -n 300 | sed '1i time,Open,High,Low,Close' >"$here/four.csv"
+{ echo time,Open,High,Low,Close; tail -n 300 "$sse" | cut -d, -f1-5; } >"$here/four.csv"
 expect 0 forecast $bars --model "$kronos" --input "$here/four.csv" --horizon 3 --plot "$here/four.png" --output "$here/four.out.csv"
 err_has "no column 'volume'"
 [ "$(wc -l <"$here/four.out.csv")" -eq 13 ] || die "four columns of three bars should be 13 lines"
