@@ -111,6 +111,7 @@ typedef struct kronos_forecaster {
     rp_tensor *c_last, *s1_logits;      // [B, D], [B, 2^s1_bits]: of the prompt's last bar
     rp_tensor **k_prompt, **v_prompt;   // for each layer [B, N, D], then the cross-attention's
     rp_tensor **k_bars, **v_bars;       // for each decoder layer of the tokenizer [B, N, D]
+    rp_tensor *result;                  // [B, 6, H, S]
     rp_tensor *normalised_input;        // [B, L, 6], in the prompt; kept for verify
 
     kronos_run prompt, collect;

@@ -1,6 +1,7 @@
 // Sizing, allocating and recording a Kronos forecaster; nothing here runs during a forecast.
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kronos.h"
 
@@ -124,6 +125,12 @@ static rp_status allocate(kronos_forecaster *f, const kronos_sizes *sizes) {
     return RP_OK;
 }
 
+// A forecast of fewer paths or bars than there is room for leaves the rest of the result as it is; it is copied all the same.
+static rp_status clear_result(kronos_forecaster *f) {
+    memset(f->scratch, 0, f->out_words * sizeof(float));
+    return f->base.model->device->backend->write(f->result->buffer, f->result->offset, RP_F32, f->scratch, RP_F32, f->out_words);
+}
+
 static rp_status record_run(rp_device *device, kronos_run *run) {
     return run->plan != NULL ? device->backend->record(device, run->plan, &run->recording) : RP_OK;
 }
@@ -184,6 +191,7 @@ rp_status kronos_forecaster_create_with(rp_model *model, const rp_forecaster_con
     RP_TRY(allocate(f, &sizes));
     RP_TRY(kronos_build(f, &sizes));
     RP_TRY(kronos_write_tables(f));
+    RP_TRY(clear_result(f));
     RP_TRY(record(f));
     *out = &f->base;
     f = NULL;

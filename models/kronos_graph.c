@@ -319,7 +319,7 @@ static rp_status lay_state(kronos_forecaster *f, path_state *s, uint64_t *bytes)
     lay_keys(&r, a, "decoder keys and values", RP_SHAPE(RP_F32, B, N, c->tokenizer.width), c->tokenizer.decoder_layers, &f->k_bars, &f->v_bars);
     lay_keys(&r, a, "path keys and values", RP_SHAPE(RP_F32, B, S, f->rounds, D), c->model.layers + 1, &s->k, &s->v);
     s->tokens = rp_region_lay(&r, "tokens of each path", RP_SHAPE(RP_U32, B, S, H, 2));
-    s->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, RP_BAR_COLUMNS, H, sizes->max_paths));
+    f->result = s->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, RP_BAR_COLUMNS, H, sizes->max_paths));
     *bytes = r.used;
     return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;
 }

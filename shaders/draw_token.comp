@@ -84,7 +84,7 @@ void draw_keep(uint n, float top, uint top_k, float top_p) {
     }
     barrier();                                           // all is in place before it is sorted
     draw_sort(size);
-    float least = value_at(max(min(top_k, n), 1u) - 1);  // for top-k alone
+    float least = value_at(max(top_k, 1u) - 1);          // for top-k alone, whose k is below n
     float e[EACH];
     uint token[EACH];
     [[unroll]] for (uint c = 0; c < EACH; c++) {
@@ -138,10 +138,13 @@ void main() {
         top = max(top, z);
     }
     top = draw_max(top);                                 // and behind its barriers draw_value is there
-    if (top_k > 0 || top_p < 1.0) {
+    if ((top_k > 1 && top_k < n) || (top_k == 0 && top_p < 1.0)) {
         draw_keep(n, top, top_k, top_p);
-    } else {
-        for (uint j = i; j < n; j += RP_GROUP_DRAW) { draw_value[j] = floatBitsToUint(rp_exp(value_at(j) - top)); }
+    } else {                                             // all of them, or the largest: no need to sort
+        for (uint j = i; j < n; j += RP_GROUP_DRAW) {
+            float z = value_at(j);
+            draw_value[j] = floatBitsToUint(top_k != 1 || z == top ? rp_exp(z - top) : 0.0);
+        }
         barrier();                                       // every e is there before it is summed by number
     }
 
@@ -162,7 +165,8 @@ void main() {
         float e = value_at(j);
         sum = sum + e;
         precise float below = before + sum;
-        if (e > 0.0) { last = j; }
+        if (!(e > 0.0)) { continue; }                    // not kept: rounding may lift the sum from one invocation to the next
+        last = j;
         if (found == n && below > limit) { found = j; }
     }
     atomicMin(draw_other[FOUND], found);

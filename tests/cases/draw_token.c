@@ -6,6 +6,9 @@
 
 typedef enum pattern { SMOOTH, TIES, OUTLIERS, HOLES } pattern;
 
+// With this seed the first word of path 0 of series 0 at step 0 is 0xffffffb3, so that u is 1 in float32 and no sum exceeds it.
+#define HIGHEST 16390493
+
 static const struct {
     const char *name;
     struct rp_draw_token_params p;
@@ -13,30 +16,33 @@ static const struct {
     float temperature;
     uint32_t top_k;
     float top_p;
+    uint32_t seed;      // not 0: the seed of variation 0
 } cases[] = {
-    //                               B  S   n  which one H  C  series
-    { "one token", { 1, 1, 1, 0, 0, 1, 9, RP_DRAW_ALL }, SMOOTH, 1, 0, 1 },
-    { "one token, top-p", { 1, 2, 1, 1, 0, 2, 9, RP_DRAW_ALL }, SMOOTH, 1, 0, 0.5f },
-    { "two tokens", { 2, 33, 2, 1, 0, 3, 9, RP_DRAW_ALL }, SMOOTH, 1, 0, 1 },
-    { "all", { 2, 9, 1024, 0, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 0.7f, 0, 1 },
-    { "all, first draw", { 3, 5, 512, 0, 1, 5, 9, RP_DRAW_ALL }, HOLES, 1, 0, 1 },
-    { "all, equal", { 2, 7, 64, 1, 0, 5, 9, RP_DRAW_ALL }, TIES, 1.5f, 0, 1 },
-    { "top-k", { 2, 9, 1024, 1, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 1.3f, 5, 1 },
-    { "top-k, equal at the boundary", { 2, 9, 256, 0, 0, 5, 9, RP_DRAW_ALL }, TIES, 1, 9, 0.5f },
-    { "top-k of more than there are", { 2, 5, 128, 0, 0, 5, 9, RP_DRAW_ALL }, HOLES, 1, 3000, 0.1f },
-    { "top-k of all", { 1, 5, 64, 0, 1, 5, 9, RP_DRAW_ALL }, SMOOTH, 1, 64, 1 },
-    { "greedy", { 3, 5, 1024, 0, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 0.01f, 1, 0.9f },
-    { "greedy, equal", { 2, 17, 512, 0, 0, 5, 9, RP_DRAW_ALL }, TIES, 1, 1, 1 },
-    { "top-p", { 2, 17, 1024, 0, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 1, 0, 0.9f },
-    { "top-p, first draw", { 2, 9, 1024, 1, 1, 5, 9, RP_DRAW_ALL }, HOLES, 1.1f, 0, 0.99f },
-    { "top-p, equal at the boundary", { 2, 17, 128, 0, 0, 5, 9, RP_DRAW_ALL }, TIES, 1, 0, 0.4f },
-    { "top-p that keeps one", { 2, 7, 32, 0, 0, 5, 9, RP_DRAW_ALL }, TIES, 1, 0, 0 },
-    { "top-p, 2048 tokens", { 1, 7, 2048, 1, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 2.5f, 0, 0.95f },
-    { "all, 2048 tokens, outliers", { 1, 5, 2048, 0, 0, 5, 9, RP_DRAW_ALL }, OUTLIERS, 1, 0, 1 },
-    { "top-p, outliers", { 2, 5, 256, 0, 0, 5, 9, RP_DRAW_ALL }, OUTLIERS, 1, 0, 0.9f },
-    { "top-k, outliers", { 2, 5, 512, 0, 0, 5, 9, RP_DRAW_ALL }, OUTLIERS, 1, 7, 1 },
-    { "growing series", { 5, 3, 64, 0, 0, 5, 9, RP_DRAW_GROWING }, SMOOTH, 1, 0, 0.9f },
-    { "sliding series", { 5, 3, 64, 1, 0, 5, 9, RP_DRAW_SLIDING }, SMOOTH, 1, 3, 1 },
+    //                B  S  n  which, one_row; H  C  series                  temperature, top_k, top_p, seed
+    { "one token", { 1, 1, 1, 0, 0, 1, 9, RP_DRAW_ALL }, SMOOTH, 1, 0, 1, 0 },
+    { "one token, top-p", { 1, 2, 1, 1, 0, 2, 9, RP_DRAW_ALL }, SMOOTH, 1, 0, 0.5f, 0 },
+    { "two tokens", { 2, 33, 2, 1, 0, 3, 9, RP_DRAW_ALL }, SMOOTH, 1, 0, 1, 0 },
+    { "all", { 2, 9, 1024, 0, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 0.7f, 0, 1, 0 },
+    { "all, first draw", { 3, 5, 512, 0, 1, 5, 9, RP_DRAW_ALL }, HOLES, 1, 0, 1, 0 },
+    { "all, u rounded to 1", { 1, 3, 32, 0, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 1, 0, 1, HIGHEST },
+    { "top-k, u rounded to 1", { 1, 3, 32, 0, 1, 5, 9, RP_DRAW_ALL }, SMOOTH, 1, 4, 1, HIGHEST },
+    { "all, equal", { 2, 7, 64, 1, 0, 5, 9, RP_DRAW_ALL }, TIES, 1.5f, 0, 1, 0 },
+    { "top-k", { 2, 9, 1024, 1, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 1.3f, 5, 1, 0 },
+    { "top-k, equal at the boundary", { 2, 9, 256, 0, 0, 5, 9, RP_DRAW_ALL }, TIES, 1, 9, 0.5f, 0 },
+    { "top-k of more than there are", { 2, 5, 128, 0, 0, 5, 9, RP_DRAW_ALL }, HOLES, 1, 3000, 0.1f, 0 },
+    { "top-k of all", { 1, 5, 64, 0, 1, 5, 9, RP_DRAW_ALL }, SMOOTH, 1, 64, 1, 0 },
+    { "greedy", { 3, 5, 1024, 0, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 0.01f, 1, 0.9f, 0 },
+    { "greedy, equal", { 2, 17, 512, 0, 0, 5, 9, RP_DRAW_ALL }, TIES, 1, 1, 1, 0 },
+    { "top-p", { 2, 17, 1024, 0, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 1, 0, 0.9f, 0 },
+    { "top-p, first draw", { 2, 9, 1024, 1, 1, 5, 9, RP_DRAW_ALL }, HOLES, 1.1f, 0, 0.99f, 0 },
+    { "top-p, equal at the boundary", { 2, 17, 128, 0, 0, 5, 9, RP_DRAW_ALL }, TIES, 1, 0, 0.4f, 0 },
+    { "top-p that keeps one", { 2, 7, 32, 0, 0, 5, 9, RP_DRAW_ALL }, TIES, 1, 0, 0, 0 },
+    { "top-p, 2048 tokens", { 1, 7, 2048, 1, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 2.5f, 0, 0.95f, 0 },
+    { "all, 2048 tokens, outliers", { 1, 5, 2048, 0, 0, 5, 9, RP_DRAW_ALL }, OUTLIERS, 1, 0, 1, 0 },
+    { "top-p, outliers", { 2, 5, 256, 0, 0, 5, 9, RP_DRAW_ALL }, OUTLIERS, 1, 0, 0.9f, 0 },
+    { "top-k, outliers", { 2, 5, 512, 0, 0, 5, 9, RP_DRAW_ALL }, OUTLIERS, 1, 7, 1, 0 },
+    { "growing series", { 5, 3, 64, 0, 0, 5, 9, RP_DRAW_GROWING }, SMOOTH, 1, 0, 0.9f, 0 },
+    { "sliding series", { 5, 3, 64, 1, 0, 5, 9, RP_DRAW_SLIDING }, SMOOTH, 1, 3, 1, 0 },
 };
 
 enum { LOGITS, SETTINGS, BARS, IDS, STEP };
@@ -137,6 +143,7 @@ bool test_case_draw_token(test_case *c, uint32_t index) {
         n_bars[b] = b == 0 ? p->window - step % p->window : b == 1 ? p->window + 1 - step % p->window : 1 + test_below(c, 2 * p->window);
         ids[b] = b == 0 ? 0 : test_below(c, ~0u);
     }
+    const bool given = v == 0 && cases[index].seed != 0;
     test_step(c, STEP, (struct rp_step){
         .batch = v == 2 ? p->batch - 1 : p->batch,       // a draw heeds neither this nor the number of paths
         .paths = p->paths,
@@ -144,8 +151,8 @@ bool test_case_draw_token(test_case *c, uint32_t index) {
         .chunk = v + 1,
         .step = step,
         .horizon = p->tokens_cap,
-        .seed_lo = test_below(c, ~0u),
-        .seed_hi = test_below(c, ~0u),
+        .seed_lo = given ? cases[index].seed : test_below(c, ~0u),
+        .seed_hi = given ? 0 : test_below(c, ~0u),
     });
     bars_words(c, 5, (uint64_t)p->batch * p->paths * p->tokens_cap * 2);
     c->tolerance = tolerance;
