@@ -10,8 +10,8 @@
 #include "platform.h"
 
 #define COLUMNS RP_BAR_COLUMNS
-#define THEIR_PATHS 2048u   // of demo-kronos' goldens, at temperature 1
-#define THEIR_TOP_P 0.9f
+#define THEIR_TOP_P 0.9f    // of demo-kronos' goldens, at temperature 1
+#define BOOTSTRAPS 100u
 
 typedef struct kronos_golden {
     golden base;
@@ -184,35 +184,74 @@ static bool run_greedy(kronos_golden *g, message *error) {
     return status == RP_OK || golden_failed(error, g->base.device, status);
 }
 
-// Our quantiles of `samples` paths against the original's. The standard error of ours follows from theirs and the counts.
+// The level's quantile of S numbers that stand `counts` times each in ascending order; linear between order statistics.
+static double counted_quantile(const float *sorted, const uint32_t *counts, uint32_t S, double level) {
+    const double at = level * (S - 1);
+    const uint32_t below = (uint32_t)at, above = below + 1 < S ? below + 1 : below;
+    uint32_t seen = 0, i = 0, j;
+    while (seen + counts[i] <= below) { seen += counts[i++]; }
+    for (j = i; seen + counts[j] <= above; j++) { seen += counts[j]; }
+    return sorted[i] + (at - below) * ((double)sorted[j] - sorted[i]);
+}
+
+static int ascending(const void *a, const void *b) {
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+// Standard errors of the quantiles of S numbers, by bootstrap: tokens make them clump, so no formula will do. Sorts the numbers.
+static void bootstrap(float *numbers, uint32_t S, const float *levels, uint32_t n_levels, uint64_t *random, double *se) {
+    double sum[16] = { 0 }, square[16] = { 0 };
+    uint32_t *counts = take(S, sizeof *counts);
+    qsort(numbers, S, sizeof *numbers, ascending);
+    for (uint32_t round = 0; round < BOOTSTRAPS; round++) {
+        memset(counts, 0, S * sizeof *counts);
+        for (uint32_t i = 0; i < S; i++) {
+            *random = *random * 6364136223846793005u + 1442695040888963407u;   // Knuth's linear congruence, its upper bits
+            counts[(*random >> 33) % S]++;
+        }
+        for (uint32_t q = 0; q < n_levels; q++) {
+            const double value = counted_quantile(numbers, counts, S, levels[q]) - numbers[S / 2];
+            sum[q] += value, square[q] += value * value;
+        }
+    }
+    for (uint32_t q = 0; q < n_levels; q++) { se[q] = sqrt(fmax(0, square[q] / BOOTSTRAPS - pow(sum[q] / BOOTSTRAPS, 2))); }
+    free(counts);
+}
+
+// Our quantiles of `samples` paths against the original's, in combined standard errors: theirs from the file, ours by bootstrap.
 static bool run_quantiles(kronos_golden *g, const golden_options *options, message *error) {
     uint64_t n_levels;
     double *levels = golden_numbers(&g->base, "quantile_levels", &n_levels), *want = golden_numbers(&g->base, "expect.quantiles", NULL);
-    double *se = golden_numbers(&g->base, "expect.quantiles_se", NULL);
-    const size_t n = (size_t)COLUMNS * g->H;
-    float *got = take(n_levels * n, sizeof *got), *level = take(n_levels, sizeof *level);
+    double *se = golden_numbers(&g->base, "expect.quantiles_se", NULL), own[16];
+    const uint32_t S = options->samples, rows = COLUMNS * g->H;
+    float *samples = take((size_t)rows * S, sizeof *samples), *got = take(n_levels * rows, sizeof *got), level[16];
+    if (n_levels > 16) { return message_set(error, "quantile_levels has more than 16 levels"); }
     for (uint64_t i = 0; i < n_levels; i++) { level[i] = (float)levels[i]; }
     rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
     rp_forecast_result result = RP_FORECAST_RESULT_INIT;
-    config.horizon = g->H, config.paths = options->samples, config.seed = options->seed, config.top_p = THEIR_TOP_P;
+    config.horizon = g->H, config.paths = S, config.seed = options->seed, config.top_p = THEIR_TOP_P;
     config.quantile_levels = level, config.n_quantiles = (uint32_t)n_levels;
-    result.quantiles = got;
-    rp_status status = create_forecaster(g, options->samples, false, error)
-                           ? rp_forecast_bars(g->base.forecaster, g->bars, 1, &config, &result) : RP_INTERNAL;
-    if (status == RP_OK) {
-        const double factor = sqrt(1 + (double)THEIR_PATHS / options->samples);
-        double sum = 0, worst = 0;
-        for (size_t i = 0; i < n_levels * n; i++) {          // theirs [levels, H, 6], ours [levels, 6, H]
-            const size_t q = i / n, t = i % n / COLUMNS, c = i % COLUMNS;
-            const double z = fabs(got[q * n + c * g->H + t] - want[i]) / (se[i] * factor);
+    result.quantiles = got, result.samples = samples;
+    const bool made = create_forecaster(g, S, false, error);
+    rp_status status = made ? rp_forecast_bars(g->base.forecaster, g->bars, 1, &config, &result) : RP_INTERNAL;
+    double sum = 0, worst = 0;
+    uint64_t random = options->seed;
+    for (uint32_t row = 0; status == RP_OK && row < rows; row++) {   // theirs [levels, H, 6], ours [levels, 6, H]
+        bootstrap(samples + (size_t)row * S, S, level, (uint32_t)n_levels, &random, own);
+        for (uint32_t q = 0; q < n_levels; q++) {
+            const size_t theirs = (size_t)q * rows + row % g->H * COLUMNS + row / g->H;
+            const double away = fabs(got[(size_t)q * rows + row] - want[theirs]), z = away == 0 ? 0 : away / hypot(se[theirs], own[q]);
             sum += z * z;
             worst = golden_worse(worst, z);
         }
-        golden_report(&g->base, "expect.quantiles, rms", sqrt(sum / (double)(n_levels * n)), QUANTILES_RMS, "std. errors");
+    }
+    if (status == RP_OK) {
+        golden_report(&g->base, "expect.quantiles, rms", sqrt(sum / (double)(n_levels * rows)), QUANTILES_RMS, "std. errors");
         golden_report(&g->base, "expect.quantiles, worst", worst, QUANTILES_WORST, "std. errors");
     }
-    free(levels), free(want), free(se), free(got), free(level);
-    return status == RP_OK || (error->text[0] != '\0' ? false : golden_failed(error, g->base.device, status));
+    free(levels), free(want), free(se), free(got), free(samples);
+    return status == RP_OK || (made && golden_failed(error, g->base.device, status));
 }
 
 static bool open_model(kronos_golden *g, const char *folder, rp_precision precision, message *error) {
