@@ -61,16 +61,10 @@ static float *run(rp_device *device, rp_forecaster *f, const rp_bars *bars, uint
     return out;
 }
 
-static rp_device *device_of(void **state) {
-    const test_device *d = *state;
-    test_need(d);
-    return d->device;
-}
-
 // Series of different lengths together give the bits of each alone: one whose window never slides, one whose window begins to,
 // one that is longer than the window from the start, and one that is very short.
 static void any_batch(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     const uint32_t contexts[] = { 15, 20, 40, 3 }, S = 5;
     rp_bars bars[4];
     for (uint32_t i = 0; i < 4; i++) { bars[i] = make_bars(i, contexts[i]); }
@@ -92,7 +86,7 @@ static void any_batch(void **state) {
 
 // A budget that splits the paths into chunks changes no number, and more paths only add to fewer. The window slides.
 static void any_chunks(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     const uint32_t S = 21, few = 10;
     rp_bars bars = make_bars(2, 20);
     fixture whole = open_with(device, 20, 1, S, 0);
@@ -117,7 +111,7 @@ static void any_chunks(void **state) {
 
 // While the window grows, a shorter horizon is the start of a longer one.
 static void any_horizon(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     const uint32_t S = 4, H = 5;
     rp_bars bars = make_bars(3, 12);
     fixture x = open_with(device, 12, 1, S, 0);
@@ -130,7 +124,7 @@ static void any_horizon(void **state) {
 
 // Node by node without recordings: the same bits.
 static void direct_is_replayed(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     rp_bars bars = make_bars(4, 20);
     fixture x = open_with(device, 20, 1, 3, 0);
     float *replayed = run(device, x.forecaster, &bars, 1, 3, HORIZON);
@@ -145,7 +139,7 @@ static void direct_is_replayed(void **state) {
 
 // Sampled paths follow the reference's. A draw near a boundary may go the other way, and then its path does.
 static void same_paths_as_reference(void **state) {
-    rp_device *device = device_of(state), *ref = test_ref();
+    rp_device *device = test_device_of(state), *ref = test_ref();
     const uint32_t S = 50;
     rp_bars bars = make_bars(5, 20);
     fixture a = open_with(device, 20, 1, S, 0), b = open_with(ref, 20, 1, S, 0);
@@ -168,7 +162,7 @@ static void same_paths_as_reference(void **state) {
 
 // top_k = 1 is greedy whatever the seed, and so is mean mode; stamps say what times say; an amount is what it is taken to be.
 static void the_same_in_other_words(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     rp_bars bars = make_bars(1, 20), other = bars;
     fixture x = open_with(device, 20, 1, 2, 0);
     uint8_t stamps[(20 + HORIZON) * 5];
@@ -211,7 +205,7 @@ static void calendar(void **state) {
 
 // Toto and Kronos in one process on one device, in turn: memory flat, results those of each alone. Weights away and back: too.
 static void side_by_side(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     rp_bars bars = make_bars(6, 15);
     fixture kronos = open_with(device, 15, 1, 2, 0);
     float *alone = run(device, kronos.forecaster, &bars, 1, 2, 2), values[32], want[16], got[16];
@@ -268,7 +262,7 @@ static void side_by_side(void **state) {
 
 // A wrong argument is named, and the forecaster can be used afterwards.
 static void refused(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     rp_bars good = make_bars(1, 20), bad;
     fixture x = open_with(device, 20, 1, 2, 0);
     float out[COLUMNS * HORIZON], values[20];
@@ -322,7 +316,7 @@ static void refused(void **state) {
 
 // The two folders may lie apart, and must belong together.
 static void tokenizers(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     rp_model_config config = RP_MODEL_CONFIG_INIT;
     rp_model *model = NULL;
     test_ok(device, rp_model_load(device, KRONOS "/model", NULL, &model), "the tokenizer beside the model");
@@ -339,22 +333,11 @@ static void tokenizers(void **state) {
 }
 
 int main(void) {
-    static const struct { const char *name; test_function f; } all[] = {
+    static const test_named all[] = {
         { "any batch", any_batch }, { "any chunks", any_chunks }, { "any horizon", any_horizon },
         { "direct is replayed", direct_is_replayed }, { "same paths as the reference", same_paths_as_reference },
         { "the same in other words", the_same_in_other_words }, { "calendar", calendar }, { "side by side", side_by_side },
         { "refused", refused }, { "tokenizers", tokenizers },
     };
-    static struct CMUnitTest tests[TEST_MAX_DEVICES * TEST_COUNT(all)];
-    static char names[TEST_MAX_DEVICES * TEST_COUNT(all)][80];
-    test_device *devices;
-    const uint32_t n = test_devices(&devices);
-    size_t count = 0;
-    for (uint32_t d = 0; d < n; d++) {
-        for (size_t i = 0; i < TEST_COUNT(all); i++, count++) {
-            snprintf(names[count], sizeof names[count], "%s: %s", devices[d].spec, all[i].name);
-            tests[count] = (struct CMUnitTest){ .name = names[count], .test_func = all[i].f, .initial_state = &devices[d] };
-        }
-    }
-    return test_group("forecast of bars", tests, count);
+    return test_on_each_device("forecast of bars", all, TEST_COUNT(all));
 }

@@ -66,6 +66,7 @@ static void describe(const request *r, outcome *o) {
     o->temperature = r->temperature > 0 ? (float)r->temperature : 1;
     o->top_p = r->top_p > 0 && r->top_k == 0 ? (float)r->top_p : 1;
     o->top_k = r->top_k;
+    o->overview = r->quantiles.count == 0;
     if (r->top_k && r->top_p > 0) { note("--top-p is not used where --top-k is given"); }
     int n = snprintf(o->sampling, sizeof o->sampling, "temperature %g", (double)o->temperature);
     if (o->top_k && n > 0) { snprintf(o->sampling + n, sizeof o->sampling - (size_t)n, ", top-k %u", (unsigned)o->top_k); }

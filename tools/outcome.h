@@ -32,6 +32,7 @@ typedef struct outcome {
     float temperature, top_p;   // of bars, as the two below
     uint32_t top_k;
     const char *calendar;       // what said when the forecast's bars are; NULL: they are no bars
+    bool overview;              // print one table of all variates, then the first drawn alone, rather than each
     size_t drawn[2], n_drawn;   // variates that a picture shows, the second lower; none: all alike
 
     float *levels;              // [n_levels], rising; in mean mode there are none

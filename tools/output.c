@@ -66,37 +66,69 @@ static void print_number(double value, int decimals) {
     }
 }
 
-void output_table(const outcome *o) {
+static int label_width(const outcome *o) {
     int width = (int)strlen(o->time->name);
     for (size_t step = 0; step < o->horizon; step++) {
         char label[64];
         timeline_label(o->time, o->end + step, label, sizeof label);
         if ((int)strlen(label) > width) { width = (int)strlen(label); }
     }
-    for (size_t variate = 0; variate < o->n_variates; variate++) {
-        int decimals = decimals_for(largest_of(o, variate));
-        bool known = false;
-        for (size_t step = 0; step < o->horizon; step++) { known = known || !isnan(outcome_actual(o, variate, step)); }
-        printf("\n%s\n%-*s", o->names[variate], width, o->time->name);
-        if (o->paths == 0) { printf("%14s", o->mean_label ? o->mean_label : "mean"); }
-        for (size_t i = 0; i < o->n_asked; i++) {
-            char name[32];
-            level_name(o->levels[o->asked[i]], name, sizeof name);
-            printf("%14s", name);
+    return width;
+}
+
+static void print_label(const outcome *o, size_t step, int width) {
+    char label[64];
+    timeline_label(o->time, o->end + step, label, sizeof label);
+    printf("%-*s", width, label);
+}
+
+static const char *mean_label(const outcome *o) { return o->mean_label ? o->mean_label : "mean"; }
+
+// One line for each step: the point forecasts of all variates.
+static void print_overview(const outcome *o, int width) {
+    printf("\n%s\n%-*s", o->paths ? "medians" : mean_label(o), width, o->time->name);
+    for (size_t v = 0; v < o->n_variates; v++) { printf("%14s", o->names[v]); }
+    printf("\n");
+    for (size_t step = 0; step < o->horizon; step++) {
+        print_label(o, step, width);
+        for (size_t v = 0; v < o->n_variates; v++) {
+            print_number((double)outcome_point(o, v, step), decimals_for(largest_of(o, v)));
         }
-        printf("%s\n", known ? "        actual" : "");
-        for (size_t step = 0; step < o->horizon; step++) {
-            char label[64];
-            timeline_label(o->time, o->end + step, label, sizeof label);
-            printf("%-*s", width, label);
-            if (o->paths == 0) { print_number((double)outcome_mean(o, variate, step), decimals); }
-            for (size_t i = 0; i < o->n_asked; i++) {
-                print_number((double)outcome_quantile(o, o->asked[i], variate, step), decimals);
-            }
-            if (known) { print_number(outcome_actual(o, variate, step), decimals); }
-            printf("\n");
-        }
+        printf("\n");
     }
+}
+
+static void print_variate(const outcome *o, size_t variate, int width) {
+    int decimals = decimals_for(largest_of(o, variate));
+    bool known = false;
+    for (size_t step = 0; step < o->horizon; step++) { known = known || !isnan(outcome_actual(o, variate, step)); }
+    printf("\n%s\n%-*s", o->names[variate], width, o->time->name);
+    if (o->paths == 0) { printf("%14s", mean_label(o)); }
+    for (size_t i = 0; i < o->n_asked; i++) {
+        char name[32];
+        level_name(o->levels[o->asked[i]], name, sizeof name);
+        printf("%14s", name);
+    }
+    printf("%s\n", known ? "        actual" : "");
+    for (size_t step = 0; step < o->horizon; step++) {
+        print_label(o, step, width);
+        if (o->paths == 0) { print_number((double)outcome_mean(o, variate, step), decimals); }
+        for (size_t i = 0; i < o->n_asked; i++) {
+            print_number((double)outcome_quantile(o, o->asked[i], variate, step), decimals);
+        }
+        if (known) { print_number(outcome_actual(o, variate, step), decimals); }
+        printf("\n");
+    }
+}
+
+void output_table(const outcome *o) {
+    int width = label_width(o);
+    if (o->overview) {
+        print_overview(o, width);
+        if (o->paths || outcome_n_known(o) > 0) { print_variate(o, o->drawn[0], width); }
+        return;
+    }
+    for (size_t variate = 0; variate < o->n_variates; variate++) { print_variate(o, variate, width); }
 }
 
 static void print_percent(double value) {

@@ -115,7 +115,8 @@ static double tolerance(const test_case *c, uint32_t output, uint64_t index, dou
     const uint32_t *step = c->tensor[STEP].data, slot = (uint32_t)(index / 2 % p->tokens_cap);
     const uint32_t row = (uint32_t)(index / 2 / p->tokens_cap), b = row / p->paths;
     const bool slides = ((const uint32_t *)c->tensor[BARS].data)[b] + step[4] > p->window;
-    if (index % 2 != p->which || slot != step[4] || (p->series != RP_DRAW_ALL && slides != (p->series == RP_DRAW_SLIDING))) { return 0; }
+    const bool meant = p->series == RP_DRAW_ALL || slides == (p->series == RP_DRAW_SLIDING);
+    if (index % 2 != p->which || slot != step[4] || !meant) { return 0; }
     return on_boundary(c, b, row % p->paths) ? INFINITY : 0;
 }
 

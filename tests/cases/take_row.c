@@ -17,7 +17,8 @@ bool test_case_take_row(test_case *c, uint32_t index) {
         tokens[2 * i] = i % 9 == 4 ? ~0u - test_below(c, 3) : i % 9 == 5 ? p->table_rows : test_below(c, p->table_rows);
         tokens[2 * i + 1] = test_below(c, ~0u);                          // nobody's business
     }
-    test_step(c, 2, (struct rp_step){ .batch = 1, .paths = p->rows, .step = c->variation < 3 ? c->variation % p->tokens_cap : p->tokens_cap });
+    const uint32_t step = c->variation < 3 ? c->variation % p->tokens_cap : p->tokens_cap;
+    test_step(c, 2, (struct rp_step){ .batch = 1, .paths = p->rows, .step = step });
     test_output(c, 3, (uint64_t)p->rows * p->width);
     return true;
 }
