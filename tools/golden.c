@@ -81,6 +81,14 @@ bool golden_run(rp_device *device, const char *path, const golden_options *optio
     golden g = { .device = device, .count = count };
     rp_error text;
     const bool is_folder = rp_path_is_folder(path);
+    const size_t length = strlen(path);
+    if (length > 4 && strcmp(path + length - 4, ".csv") == 0) {
+        printf("%s\n", path);
+        bool done = golden_run_real(&g, path, options, error);
+        rp_forecaster_destroy(g.forecaster);
+        rp_model_destroy(g.model);
+        return done;
+    }
     char *file = is_folder ? rp_path_join(path, "golden.safetensors") : take_text(path);
     bool ok = rp_weights_open_file(file, &g.file, &text) == RP_OK;
     printf("%s\n", path);

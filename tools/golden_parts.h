@@ -40,6 +40,7 @@ double golden_limit(rp_device *device, const char *folder);
 double golden_limit_of(rp_device *device, double own);
 
 bool golden_run_toto(golden *g, const char *path, bool is_folder, const golden_options *options, message *error);
+bool golden_run_real(golden *g, const char *path, const golden_options *options, message *error);
 bool golden_run_kronos(golden *g, const char *path, bool is_folder, const golden_options *options, message *error);
 
 #endif
