@@ -8,6 +8,7 @@
 #define RP_KRONOS_H
 
 #include "family.h"
+#include "replays.h"
 #include "safetensors.h"
 
 #define KRONOS_HEAD_HEADS 4u            // heads of the cross-attention, whatever the model's
@@ -58,9 +59,6 @@ rp_status kronos_weights_load(kronos_model *model, rp_weights *file, rp_weights 
 
 // ---- forecasters ----
 
-// A recording and what it was made from.
-typedef struct kronos_run { rp_plan *plan; rp_recording *recording; } kronos_run;
-
 // What verify reads after a replay; the last of each that ran.
 typedef struct kronos_taps { rp_tensor *s1, *s2; } kronos_taps;
 
@@ -68,11 +66,11 @@ typedef struct kronos_taps { rp_tensor *s1, *s2; } kronos_taps;
 typedef struct kronos_decode {
     uint32_t paths;                     // S
     uint32_t paths_cap;                 // of the result
-    kronos_run start;                   // the first bar, from the prompt
-    kronos_run step;                    // one more bar where the window grows; moves the step on
-    kronos_run slide;                   // one more bar where it slides: the whole window anew. Empty: it never slides
-    kronos_run next;                    // only moves the step on
-    kronos_run finish;                  // tokens to bars
+    rp_run start;                   // the first bar, from the prompt
+    rp_run step;                    // one more bar where the window grows; moves the step on
+    rp_run slide;                   // one more bar where it slides: the whole window anew. Empty: it never slides
+    rp_run next;                    // only moves the step on
+    rp_run finish;                  // tokens to bars
     kronos_taps start_taps, step_taps, slide_taps;
     rp_tensor *tokens;                  // [B, S, H, 2]
     rp_tensor *normalised;              // [B, S, H, 6], in finish; kept for verify
@@ -114,13 +112,11 @@ typedef struct kronos_forecaster {
     rp_tensor *result;                  // [B, 6, H, S]
     rp_tensor *normalised_input;        // [B, L, 6], in the prompt; kept for verify
 
-    kronos_run prompt, collect;
+    rp_run prompt, collect;
     kronos_decode sample, single;       // single: one path, without chance; empty where max_paths is 1: sample does it
 
     void *scratch;                      // host: one padded input at a time, or the results
-    const kronos_run **queue;           // host: the replays of one forecast
-    rp_recording **recordings;          // host: the same, as a backend takes them
-    struct rp_step mirror;              // the host's own step block
+    rp_replays queue;                   // host: the replays of one forecast
 } kronos_forecaster;
 
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
@@ -139,14 +135,12 @@ void kronos_forecaster_destroy(rp_forecaster *forecaster);
 rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
                           const rp_forecast_result *result);
 
-// The same, one replay at a time: `after` is called when a replay has ended and may read tensors; f->mirror is as the device
+// The same, one replay at a time: `after` is called when a replay has ended and may read tensors; f->queue.mirror is as the device
 // has it by then. results [B, 6, H, S] as float64.
-typedef rp_status (*kronos_after_fn)(void *user, kronos_forecaster *f, const kronos_decode *d, const kronos_run *run);
+typedef rp_status (*kronos_after_fn)(void *user, kronos_forecaster *f, const kronos_decode *d, const rp_run *run);
 rp_status kronos_forecast_traced(kronos_forecaster *f, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
                                  kronos_after_fn after, void *user, double *samples);
 
-// Compares the host's step block with the device's. Errors: INTERNAL.
-rp_status kronos_check_mirror(kronos_forecaster *f);
 
 // ---- calendar ----
 

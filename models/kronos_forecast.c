@@ -5,7 +5,6 @@
 #include "kronos.h"
 #include "results.h"
 
-#define PROGRESS_REPLAYS 4u   // replays between two reports: enough to keep a device busy, few enough to stop soon
 #define LARGEST 1e17f         // whose square, summed over any context, is still a float32
 
 // ---- checks ----
@@ -156,9 +155,10 @@ static uint32_t bits_of(float x) {
 static rp_status put_inputs(kronos_forecaster *f, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config) {
     const uint32_t settings[3] = { bits_of(config->temperature > 0 ? config->temperature : 1), config->paths ? config->top_k : 1,
                                    bits_of(config->top_p > 0 ? config->top_p : 1) };
-    f->mirror = (struct rp_step){ .batch = n_series, .paths = config->paths ? config->paths : 1, .horizon = config->horizon,
+    const struct rp_step step = { .batch = n_series, .paths = config->paths ? config->paths : 1, .horizon = config->horizon,
                                   .seed_lo = (uint32_t)config->seed, .seed_hi = (uint32_t)(config->seed >> 32) };
-    RP_RETURN(put(f, f->staged.step, 0, RP_U32, &f->mirror, RP_STEP_WORDS));
+    rp_replays_begin(&f->queue, step);
+    RP_RETURN(put(f, f->staged.step, 0, RP_U32, &step, RP_STEP_WORDS));
     RP_RETURN(put(f, f->staged.settings, 0, RP_U32, settings, 3));
     for (uint32_t b = 0; b < f->base.config.max_batch; b++) {   // places without a series repeat the last: finite, and dropped
         RP_RETURN(put_series(f, &bars[b < n_series ? b : n_series - 1], b, config->horizon));
@@ -173,65 +173,24 @@ static const kronos_decode *decode_of(const kronos_forecaster *f, const rp_forec
 }
 
 // The replays of one forecast, in order.
-static uint32_t make_queue(kronos_forecaster *f, const kronos_decode *d, const rp_bars *bars, uint32_t n_series,
-                           const rp_forecast_config *config) {
+static void fill_queue(kronos_forecaster *f, const kronos_decode *d, const rp_bars *bars, uint32_t n_series,
+                       const rp_forecast_config *config) {
     const uint32_t paths = config->paths ? config->paths : 1;
-    uint32_t n = 0;
-    f->queue[n++] = &f->prompt;
+    rp_replays_add(&f->queue, &f->prompt);
     for (uint32_t first = 0; first < paths; first += d->paths) {
-        f->queue[n++] = &d->start;
+        rp_replays_add(&f->queue, &d->start);
         for (uint32_t step = 1; step < config->horizon; step++) {
             bool grows = false, slides = false;
             for (uint32_t b = 0; b < n_series; b++) {
                 const bool full = bars[b].context + step > f->window;
                 slides = slides || full, grows = grows || !full;
             }
-            if (slides) { f->queue[n++] = &d->slide; }
-            f->queue[n++] = grows ? &d->step : &d->next;
+            if (slides) { rp_replays_add(&f->queue, &d->slide); }
+            rp_replays_add(&f->queue, grows ? &d->step : &d->next);
         }
-        f->queue[n++] = &d->finish;
+        rp_replays_add(&f->queue, &d->finish);
     }
-    f->queue[n++] = &f->collect;
-    for (uint32_t i = 0; i < n; i++) { f->recordings[i] = f->queue[i]->recording; }
-    return n;
-}
-
-// What the op `advance` does to the device's step block, done to the host's.
-static void mirror_replay(kronos_forecaster *f, const kronos_decode *d, const kronos_run *replayed) {
-    if (replayed == &d->start) {
-        f->mirror.path0 = f->mirror.chunk * d->paths;
-        f->mirror.chunk++;
-        f->mirror.step = 1;
-    } else if (replayed == &d->step || replayed == &d->next) {
-        f->mirror.step++;
-    }
-}
-
-// Replays queue[first .. first + n), node by node where the device is meant to run directly.
-static rp_status replay(kronos_forecaster *f, const kronos_decode *d, uint32_t first, uint32_t n) {
-    rp_device *device = f->base.model->device;
-    if (!device->config.direct) {
-        RP_RETURN(device->backend->replay(device, f->recordings + first, n));
-    } else {
-        for (uint32_t i = first; i < first + n; i++) { RP_RETURN(device->backend->run(device, f->queue[i]->plan)); }
-    }
-    for (uint32_t i = first; i < first + n; i++) { mirror_replay(f, d, f->queue[i]); }
-    return RP_OK;
-}
-
-// All at once, or with a report in between.
-static rp_status run(kronos_forecaster *f, const kronos_decode *d, uint32_t n, const rp_forecast_config *config) {
-    rp_device *device = f->base.model->device;
-    const uint32_t stride = config->progress ? PROGRESS_REPLAYS : n;
-    for (uint32_t first = 0; first < n; first += stride) {
-        const uint32_t count = n - first < stride ? n - first : stride;
-        RP_RETURN(replay(f, d, first, count));
-        RP_RETURN(device->backend->wait(device));
-        if (config->progress && config->progress(config->progress_user, first + count, n) != 0) {
-            return rp_fail(device, RP_CANCELLED, "The progress callback stopped the forecast after %u of %u replays.", first + count, n);
-        }
-    }
-    return RP_OK;
+    rp_replays_add(&f->queue, &f->collect);
 }
 
 rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
@@ -241,21 +200,13 @@ rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32
     const kronos_decode *d = decode_of(f, config);
     RP_RETURN(check(f, bars, n_series, config));
     RP_RETURN(put_inputs(f, bars, n_series, config));
-    RP_RETURN(run(f, d, make_queue(f, d, bars, n_series, config), config));
+    fill_queue(f, d, bars, n_series, config);
+    RP_RETURN(rp_replays_finish(&f->queue, config));
     RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
     const rp_results r = { .values = f->scratch, .rows = n_series * RP_BAR_COLUMNS, .horizon_cap = f->base.config.max_horizon,
                            .paths_cap = d->paths_cap, .horizon = config->horizon, .paths = config->paths ? config->paths : 1 };
     rp_results_fill(&r, config, result);
     return RP_OK;
-}
-
-rp_status kronos_check_mirror(kronos_forecaster *f) {
-    rp_device *device = f->base.model->device;
-    struct rp_step step;
-    RP_RETURN(device->backend->read(f->in.step->buffer, f->in.step->offset, RP_U32, &step, RP_U32, RP_STEP_WORDS));
-    if (memcmp(&step, &f->mirror, sizeof step) == 0) { return RP_OK; }
-    return rp_fail(device, RP_INTERNAL, "The host counts chunk %u, path %u, step %u; the device chunk %u, path %u, step %u.",
-                   f->mirror.chunk, f->mirror.path0, f->mirror.step, step.chunk, step.path0, step.step);
 }
 
 rp_status kronos_forecast_traced(kronos_forecaster *f, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
@@ -264,13 +215,14 @@ rp_status kronos_forecast_traced(kronos_forecaster *f, const rp_bars *bars, uint
     const kronos_decode *d = decode_of(f, config);
     RP_RETURN(check(f, bars, n_series, config));
     RP_RETURN(put_inputs(f, bars, n_series, config));
-    const uint32_t n = make_queue(f, d, bars, n_series, config), paths = config->paths ? config->paths : 1;
-    for (uint32_t i = 0; i < n; i++) {
-        RP_RETURN(replay(f, d, i, 1));
+    const uint32_t paths = config->paths ? config->paths : 1;
+    fill_queue(f, d, bars, n_series, config);
+    for (uint32_t i = 0; i < f->queue.n; i++) {
+        RP_RETURN(rp_replays_send(&f->queue, i, 1));
         RP_RETURN(device->backend->wait(device));
-        if (after != NULL) { RP_RETURN(after(user, f, d, f->queue[i])); }
+        if (after != NULL) { RP_RETURN(after(user, f, d, f->queue.runs[i])); }
     }
-    RP_RETURN(kronos_check_mirror(f));
+    RP_RETURN(rp_replays_check(&f->queue, f->in.step));
     for (uint32_t row = 0; row < n_series * RP_BAR_COLUMNS; row++) {   // [H, paths_cap] -> [horizon, paths]
         for (uint32_t t = 0; t < config->horizon; t++) {
             const uint64_t from = ((uint64_t)row * f->base.config.max_horizon + t) * d->paths_cap;

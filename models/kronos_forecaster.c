@@ -115,14 +115,10 @@ static rp_status allocate(kronos_forecaster *f, const kronos_sizes *sizes) {
     RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
     RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
     RP_RETURN(backend->buffer_create(device, sizes->activations ? sizes->activations : 256, RP_MEMORY_DEVICE, &f->activations));
-    const size_t replays = 2 + (size_t)f->base.info.chunks * (2 + 2 * (size_t)f->rounds);   // a bar takes two at most
+    const uint32_t replays = 2 + f->base.info.chunks * (2 + 2 * f->rounds);   // a bar takes two at most
     f->scratch = malloc(sizes->in > sizes->out ? sizes->in : sizes->out);
-    f->queue = malloc(replays * sizeof *f->queue);
-    f->recordings = malloc(replays * sizeof *f->recordings);
-    if (f->scratch == NULL || f->queue == NULL || f->recordings == NULL) {
-        return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster.");
-    }
-    return RP_OK;
+    if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
+    return rp_replays_create(&f->queue, device, replays);
 }
 
 // A forecast of fewer paths or bars than there is room for leaves the rest of the result as it is; it is copied all the same.
@@ -131,22 +127,18 @@ static rp_status clear_result(kronos_forecaster *f) {
     return f->base.model->device->backend->write(f->result->buffer, f->result->offset, RP_F32, f->scratch, RP_F32, f->out_words);
 }
 
-static rp_status record_run(rp_device *device, kronos_run *run) {
-    return run->plan != NULL ? device->backend->record(device, run->plan, &run->recording) : RP_OK;
-}
-
 static rp_status record_decode(rp_device *device, kronos_decode *d) {
-    RP_RETURN(record_run(device, &d->start));
-    RP_RETURN(record_run(device, &d->step));
-    RP_RETURN(record_run(device, &d->slide));
-    RP_RETURN(record_run(device, &d->next));
-    return record_run(device, &d->finish);
+    RP_RETURN(rp_run_record(device, &d->start));
+    RP_RETURN(rp_run_record(device, &d->step));
+    RP_RETURN(rp_run_record(device, &d->slide));
+    RP_RETURN(rp_run_record(device, &d->next));
+    return rp_run_record(device, &d->finish);
 }
 
 static rp_status record(kronos_forecaster *f) {
     rp_device *device = f->base.model->device;
-    RP_RETURN(record_run(device, &f->prompt));
-    RP_RETURN(record_run(device, &f->collect));
+    RP_RETURN(rp_run_record(device, &f->prompt));
+    RP_RETURN(rp_run_record(device, &f->collect));
     RP_RETURN(record_decode(device, &f->sample));
     return record_decode(device, &f->single);
 }
@@ -204,23 +196,22 @@ rp_status kronos_forecaster_create(rp_model *model, const rp_forecaster_config *
     return kronos_forecaster_create_with(model, config, false, out);
 }
 
-static void forget_decode(const rp_backend *backend, kronos_decode *d) {
-    rp_recording *const all[] = { d->start.recording, d->step.recording, d->slide.recording, d->next.recording, d->finish.recording };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) { backend->recording_destroy(all[i]); }
+static void forget_decode(rp_device *device, kronos_decode *d) {
+    rp_run *const all[] = { &d->start, &d->step, &d->slide, &d->next, &d->finish };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) { rp_run_destroy(device, all[i]); }
 }
 
 void kronos_forecaster_destroy(rp_forecaster *forecaster) {
     kronos_forecaster *f = (kronos_forecaster *)forecaster;
-    const rp_backend *backend = f->base.model->device->backend;
+    rp_device *device = f->base.model->device;
     rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
-    backend->recording_destroy(f->prompt.recording);
-    backend->recording_destroy(f->collect.recording);
-    forget_decode(backend, &f->sample);
-    forget_decode(backend, &f->single);
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { backend->buffer_destroy(buffers[i]); }
+    rp_run_destroy(device, &f->prompt);
+    rp_run_destroy(device, &f->collect);
+    forget_decode(device, &f->sample);
+    forget_decode(device, &f->single);
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { device->backend->buffer_destroy(buffers[i]); }
     rp_arena_destroy(&f->arena);
     free(f->scratch);
-    free(f->queue);
-    free(f->recordings);
+    rp_replays_destroy(&f->queue);
     free(f);
 }

@@ -221,7 +221,7 @@ static rp_graph *build_finish(kronos_builder b, kronos_decode *d, const path_sta
 
 // ---- plans and places ----
 
-static rp_status plan(kronos_forecaster *f, rp_graph *g, kronos_run *run, uint64_t *most) {
+static rp_status plan(kronos_forecaster *f, rp_graph *g, rp_run *run, uint64_t *most) {
     if (g == NULL) { return rp_fail(f->base.model->device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     RP_RETURN(rp_plan_create(g, &run->plan));
     rp_plan_bind(g, run->plan, f->activations);

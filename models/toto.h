@@ -4,6 +4,7 @@
 #define RP_TOTO_H
 
 #include "family.h"
+#include "replays.h"
 #include "safetensors.h"
 
 typedef struct toto_config {
@@ -55,8 +56,7 @@ typedef struct toto_decode {
     uint32_t paths;                   // C: side by side
     uint32_t paths_cap;               // of the result
     uint32_t mode;                    // RP_DRAW_*
-    rp_plan *start_plan, *step_plan;  // first patch, from the prompt; each later one. step_plan NULL: one patch is all
-    rp_recording *start, *step;
+    rp_run start, step;               // first patch, from the prompt; each later one. Empty: one patch is all
     rp_tensor *start_affine, *step_affine, *start_dist, *step_dist;   // what verify reads
 } toto_decode;
 
@@ -90,15 +90,13 @@ typedef struct toto_forecaster {
     rp_tensor *result;                // [B, V, R P, S]
     rp_tensor *scale_state, *scale_global, *affine, *dist;   // of the prompt's last patch: [B, V, 4], [B, V, 2], [B, V, P, 2], [B, V, P, 4, k]
 
-    rp_plan *prompt_plan, *collect_plan;
-    rp_recording *prompt, *collect;
+    rp_run prompt, collect;
     toto_decode sample, mean;
     toto_tap taps[TOTO_MAX_TAPS];
     uint32_t n_taps;
 
     float *scratch;                   // host: one padded input at a time, or the results
-    rp_recording **queue;             // host: the replays of one forecast
-    struct rp_step mirror;            // the host's own step block
+    rp_replays queue;                 // host: the replays of one forecast
 } toto_forecaster;
 
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
@@ -124,8 +122,5 @@ rp_status toto_forecast(rp_forecaster *forecaster, const rp_series *series, uint
 typedef rp_status (*toto_after_fn)(void *user, toto_forecaster *f, uint32_t replay);
 rp_status toto_forecast_traced(toto_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
                                const double *forced, toto_after_fn after, void *user, double *samples);
-
-// Compares the host's step block with the device's. Errors: INTERNAL.
-rp_status toto_check_mirror(toto_forecaster *f);
 
 #endif

@@ -64,8 +64,8 @@ static rp_status load(rp_device *device, const char *folder, const rp_config *co
 
 static uint32_t plans(const rp_forecaster *forecaster, const rp_plan **out, uint32_t cap) {
     const toto_forecaster *f = (const toto_forecaster *)forecaster;
-    const rp_plan *const all[] = { f->prompt_plan, f->sample.start_plan, f->sample.step_plan, f->mean.start_plan,
-                                   f->mean.step_plan, f->collect_plan };
+    const rp_plan *const all[] = { f->prompt.plan, f->sample.start.plan, f->sample.step.plan, f->mean.start.plan,
+                                   f->mean.step.plan, f->collect.plan };
     uint32_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i] != NULL && n < cap) { out[n++] = all[i]; }   // a horizon of one patch has no steps

@@ -5,8 +5,6 @@
 #include "results.h"
 #include "toto.h"
 
-#define PROGRESS_REPLAYS 4u   // replays between two reports: enough to keep a device busy, few enough to stop soon
-
 static rp_status bad(const toto_forecaster *f, const char *what, uint32_t asked, uint32_t created, const char *field) {
     return rp_fail(f->base.model->device, RP_INVALID_ARGUMENT,
                    "%s is %u, but the forecaster was created for %u. Create one with rp_forecaster_config.%s = %u or more.", what,
@@ -96,10 +94,11 @@ static rp_status put_series(toto_forecaster *f, const rp_series *s, uint32_t b, 
 }
 
 static rp_status put_inputs(toto_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config) {
-    f->mirror = (struct rp_step){ .batch = n_series, .paths = config->paths ? config->paths : 1, .horizon = config->horizon,
+    const struct rp_step step = { .batch = n_series, .paths = config->paths ? config->paths : 1, .horizon = config->horizon,
                                   .exogenous = config->exogenous, .seed_lo = (uint32_t)config->seed,
                                   .seed_hi = (uint32_t)(config->seed >> 32) };
-    RP_RETURN(put(f, f->staged.step, 0, RP_U32, &f->mirror, RP_U32, RP_STEP_WORDS));
+    rp_replays_begin(&f->queue, step);
+    RP_RETURN(put(f, f->staged.step, 0, RP_U32, &step, RP_U32, RP_STEP_WORDS));
     for (uint32_t b = 0; b < f->base.config.max_batch; b++) {   // places without a series repeat the last: finite, and dropped
         RP_RETURN(put_series(f, &series[b < n_series ? b : n_series - 1], b, config));
     }
@@ -107,60 +106,15 @@ static rp_status put_inputs(toto_forecaster *f, const rp_series *series, uint32_
 }
 
 // The replays of one forecast, in order.
-static uint32_t make_queue(toto_forecaster *f, const toto_decode *d, const rp_forecast_config *config) {
+static void fill_queue(toto_forecaster *f, const toto_decode *d, const rp_forecast_config *config) {
     const uint32_t P = ((toto_model *)f->base.model)->config.patch, rounds = (config->horizon + P - 1) / P;
     const uint32_t paths = config->paths ? config->paths : 1;
-    uint32_t n = 0;
-    f->queue[n++] = f->prompt;
+    rp_replays_add(&f->queue, &f->prompt);
     for (uint32_t first = 0; first < paths; first += d->paths) {
-        f->queue[n++] = d->start;
-        for (uint32_t i = 1; i < rounds; i++) { f->queue[n++] = d->step; }
+        rp_replays_add(&f->queue, &d->start);
+        for (uint32_t i = 1; i < rounds; i++) { rp_replays_add(&f->queue, &d->step); }
     }
-    f->queue[n++] = f->collect;
-    return n;
-}
-
-// What the op `advance` does to the device's step block, done to the host's.
-static void mirror_replay(toto_forecaster *f, const toto_decode *d, const rp_recording *replayed) {
-    if (replayed == d->start) {
-        f->mirror.path0 = f->mirror.chunk * d->paths;
-        f->mirror.chunk++;
-        f->mirror.step = 1;
-    } else if (replayed == d->step) {
-        f->mirror.step++;
-    }
-}
-
-static const rp_plan *plan_of(const toto_forecaster *f, const toto_decode *d, const rp_recording *recording) {
-    return recording == f->prompt ? f->prompt_plan : recording == f->collect ? f->collect_plan
-         : recording == d->start ? d->start_plan : d->step_plan;
-}
-
-// Replays queue[first .. first + n), node by node where the device is meant to run directly.
-static rp_status replay(toto_forecaster *f, const toto_decode *d, uint32_t first, uint32_t n) {
-    rp_device *device = f->base.model->device;
-    if (!device->config.direct) {
-        RP_RETURN(device->backend->replay(device, f->queue + first, n));
-    } else {
-        for (uint32_t i = first; i < first + n; i++) { RP_RETURN(device->backend->run(device, plan_of(f, d, f->queue[i]))); }
-    }
-    for (uint32_t i = first; i < first + n; i++) { mirror_replay(f, d, f->queue[i]); }
-    return RP_OK;
-}
-
-// All at once, or with a report in between.
-static rp_status run(toto_forecaster *f, const toto_decode *d, uint32_t n, const rp_forecast_config *config) {
-    rp_device *device = f->base.model->device;
-    const uint32_t stride = config->progress ? PROGRESS_REPLAYS : n;
-    for (uint32_t first = 0; first < n; first += stride) {
-        const uint32_t count = n - first < stride ? n - first : stride;
-        RP_RETURN(replay(f, d, first, count));
-        RP_RETURN(device->backend->wait(device));
-        if (config->progress && config->progress(config->progress_user, first + count, n) != 0) {
-            return rp_fail(device, RP_CANCELLED, "The progress callback stopped the forecast after %u of %u replays.", first + count, n);
-        }
-    }
-    return RP_OK;
+    rp_replays_add(&f->queue, &f->collect);
 }
 
 rp_status toto_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
@@ -170,22 +124,14 @@ rp_status toto_forecast(rp_forecaster *forecaster, const rp_series *series, uint
     const toto_decode *d = config->paths ? &f->sample : &f->mean;
     RP_RETURN(check(f, series, n_series, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
-    RP_RETURN(run(f, d, make_queue(f, d, config), config));
+    fill_queue(f, d, config);
+    RP_RETURN(rp_replays_finish(&f->queue, config));
     RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
     const rp_results r = { .values = f->scratch, .rows = n_series * f->base.config.variates,
                            .horizon_cap = f->rounds * ((toto_model *)f->base.model)->config.patch, .paths_cap = d->paths_cap,
                            .horizon = config->horizon, .paths = config->paths ? config->paths : 1 };
     rp_results_fill(&r, config, result);
     return RP_OK;
-}
-
-rp_status toto_check_mirror(toto_forecaster *f) {
-    rp_device *device = f->base.model->device;
-    struct rp_step step;
-    RP_RETURN(device->backend->read(f->in.step->buffer, f->in.step->offset, RP_U32, &step, RP_U32, RP_STEP_WORDS));
-    if (memcmp(&step, &f->mirror, sizeof step) == 0) { return RP_OK; }
-    return rp_fail(device, RP_INTERNAL, "The host counts chunk %u, path %u, step %u; the device chunk %u, path %u, step %u.",
-                   f->mirror.chunk, f->mirror.path0, f->mirror.step, step.chunk, step.path0, step.step);
 }
 
 rp_status toto_forecast_traced(toto_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
@@ -195,13 +141,14 @@ rp_status toto_forecast_traced(toto_forecaster *f, const rp_series *series, uint
     RP_RETURN(check(f, series, n_series, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
     if (forced != NULL && f->forced != NULL) { RP_RETURN(put(f, f->forced, 0, RP_F32, forced, RP_F64, rp_tensor_count(f->forced))); }
-    const uint32_t n = make_queue(f, d, config), paths = config->paths ? config->paths : 1;
-    for (uint32_t i = 0; i < n; i++) {
-        RP_RETURN(replay(f, d, i, 1));
+    const uint32_t paths = config->paths ? config->paths : 1;
+    fill_queue(f, d, config);
+    for (uint32_t i = 0; i < f->queue.n; i++) {
+        RP_RETURN(rp_replays_send(&f->queue, i, 1));
         RP_RETURN(device->backend->wait(device));
         if (after != NULL) { RP_RETURN(after(user, f, i)); }
     }
-    RP_RETURN(toto_check_mirror(f));
+    RP_RETURN(rp_replays_check(&f->queue, f->in.step));
     const uint32_t H = f->rounds * ((toto_model *)f->base.model)->config.patch;
     for (uint32_t row = 0; row < n_series * f->base.config.variates; row++) {   // [H, paths_cap] -> [horizon, paths]
         for (uint32_t t = 0; t < config->horizon; t++) {

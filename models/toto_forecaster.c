@@ -112,11 +112,8 @@ static rp_status allocate(toto_forecaster *f, const toto_sizes *sizes) {
     RP_RETURN(backend->buffer_create(device, sizes->activations ? sizes->activations : 256, RP_MEMORY_DEVICE, &f->activations));
     const uint64_t scratch = sizes->in > sizes->out ? sizes->in : sizes->out;
     f->scratch = malloc(scratch);
-    f->queue = malloc((2 + (size_t)f->base.info.chunks * f->rounds) * sizeof *f->queue);
-    if (f->scratch == NULL || f->queue == NULL) {
-        return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster.");
-    }
-    return RP_OK;
+    if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
+    return rp_replays_create(&f->queue, device, 2 + f->base.info.chunks * f->rounds);
 }
 
 // A forecast of fewer paths or steps than there is room for leaves the rest of the result as it is; it is copied all the same.
@@ -125,17 +122,10 @@ static rp_status clear_result(toto_forecaster *f) {
     return f->base.model->device->backend->write(f->result->buffer, f->result->offset, RP_F32, f->scratch, RP_F32, f->out_words);
 }
 
-static rp_status record_decode(rp_device *device, toto_decode *d) {
-    RP_RETURN(device->backend->record(device, d->start_plan, &d->start));
-    return d->step_plan ? device->backend->record(device, d->step_plan, &d->step) : RP_OK;
-}
-
 static rp_status record(toto_forecaster *f) {
-    rp_device *device = f->base.model->device;
-    RP_RETURN(device->backend->record(device, f->prompt_plan, &f->prompt));
-    RP_RETURN(device->backend->record(device, f->collect_plan, &f->collect));
-    RP_RETURN(record_decode(device, &f->sample));
-    return record_decode(device, &f->mean);
+    rp_run *const runs[] = { &f->prompt, &f->collect, &f->sample.start, &f->sample.step, &f->mean.start, &f->mean.step };
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) { RP_RETURN(rp_run_record(f->base.model->device, runs[i])); }
+    return RP_OK;
 }
 
 rp_status toto_forecaster_create_with(rp_model *model, const rp_forecaster_config *config, bool taps, bool forced,
@@ -169,12 +159,12 @@ rp_status toto_forecaster_create(rp_model *model, const rp_forecaster_config *co
 void toto_forecaster_destroy(rp_forecaster *forecaster) {
     toto_forecaster *f = (toto_forecaster *)forecaster;
     const rp_backend *backend = f->base.model->device->backend;
-    rp_recording *const recordings[] = { f->prompt, f->collect, f->sample.start, f->sample.step, f->mean.start, f->mean.step };
+    rp_run *const runs[] = { &f->prompt, &f->collect, &f->sample.start, &f->sample.step, &f->mean.start, &f->mean.step };
     rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
-    for (size_t i = 0; i < sizeof recordings / sizeof *recordings; i++) { backend->recording_destroy(recordings[i]); }
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) { rp_run_destroy(f->base.model->device, runs[i]); }
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { backend->buffer_destroy(buffers[i]); }
     rp_arena_destroy(&f->arena);
     free(f->scratch);
-    free(f->queue);
+    rp_replays_destroy(&f->queue);
     free(f);
 }

@@ -231,10 +231,10 @@ static rp_status build_decode(toto_forecaster *f, toto_decode *d, const path_sta
     }
     builder b = { .f = f, .m = m, .c = c, .B = B, .S = C, .V = V, .n = 1, .decode = true, .k_suffix = s.k, .v_suffix = s.v };
     d->start_dist = f->dist, d->start_affine = f->affine;
-    RP_RETURN(plan(build_start(b, d, &s), m->base.device, f->activations, &d->start_plan, most));
-    d->step_plan = NULL;
+    RP_RETURN(plan(build_start(b, d, &s), m->base.device, f->activations, &d->start.plan, most));
+    d->step.plan = NULL;
     if (R == 0) { return RP_OK; }
-    return plan(build_step(b, d, &s), m->base.device, f->activations, &d->step_plan, most);
+    return plan(build_step(b, d, &s), m->base.device, f->activations, &d->step.plan, most);
 }
 
 // The device's state in one buffer, in this order.
@@ -289,7 +289,7 @@ rp_status toto_build(toto_forecaster *f, toto_sizes *out) {
     f->out_words = out->out / 4;
     if (staged.failed) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster."); }
 
-    RP_RETURN(plan(build_prompt(f, m), device, f->activations, &f->prompt_plan, &out->activations));
+    RP_RETURN(plan(build_prompt(f, m), device, f->activations, &f->prompt.plan, &out->activations));
     f->sample = (toto_decode){ .paths = f->chunk_paths, .paths_cap = f->base.config.max_paths,
                                .mode = f->forced_wanted ? RP_DRAW_FORCED : RP_DRAW_SAMPLE };
     RP_RETURN(build_decode(f, &f->sample, &s, &out->activations));
@@ -300,7 +300,7 @@ rp_status toto_build(toto_forecaster *f, toto_sizes *out) {
     if (collect == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
     copy(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to, f->out_words);
-    return plan(collect, device, f->activations, &f->collect_plan, &out->activations);
+    return plan(collect, device, f->activations, &f->collect.plan, &out->activations);
 }
 
 // ---- tables: float64 from the spec's float32 constants, rounded once to what the device keeps ----

@@ -20,6 +20,11 @@ static fixture open_with(rp_device *device, uint32_t context, uint32_t batch, ui
     return x;
 }
 
+static rp_status check_mirror(rp_forecaster *forecaster) {
+    const toto_forecaster *f = (const toto_forecaster *)forecaster;
+    return rp_replays_check(&f->queue, f->in.step);
+}
+
 static void close_it(fixture *x) {
     rp_forecaster_destroy(x->forecaster);
     rp_model_destroy(x->model);
@@ -99,7 +104,7 @@ static void any_chunks(void **state) {
     for (uint32_t row = 0; row < VARIATES * HORIZON; row++) {
         assert_memory_equal(c + (size_t)row * few, a + (size_t)row * S, few * sizeof *a);
     }
-    assert_true(toto_check_mirror((toto_forecaster *)split.forecaster) == RP_OK);
+    assert_true(check_mirror(split.forecaster) == RP_OK);
     free(a), free(b), free(c);
     close_it(&whole), close_it(&split);
     free_series(&series);
@@ -134,7 +139,7 @@ static void steady(void **state) {
     assert_true(device->counters.buffers == before.buffers && device->counters.buffer_bytes == before.buffer_bytes);
     assert_true(device->counters.recordings == before.recordings);
     assert_true(device->counters.reads - before.reads == forecasts);
-    assert_true(toto_check_mirror((toto_forecaster *)x.forecaster) == RP_OK);
+    assert_true(check_mirror(x.forecaster) == RP_OK);
     free(first);
     close_it(&x);
     free_series(&series);

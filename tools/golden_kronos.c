@@ -135,12 +135,12 @@ static void compare_bars(kronos_golden *g, const char *name, const double *got, 
     free(want), free(theirs);
 }
 
-static rp_status after_replay(void *user, kronos_forecaster *f, const kronos_decode *d, const kronos_run *run) {
+static rp_status after_replay(void *user, kronos_forecaster *f, const kronos_decode *d, const rp_run *run) {
     kronos_golden *g = user;
     if (run == &f->prompt) { compare_input(g, f); }
     const kronos_taps *taps = run == &d->start ? &d->start_taps : run == &d->step ? &d->step_taps : run == &d->slide ? &d->slide_taps : NULL;
     if (taps != NULL) {
-        const uint32_t step = run == &d->slide ? f->mirror.step : f->mirror.step - 1;   // `slide` leaves the moving on to others
+        const uint32_t step = run == &d->slide ? f->queue.mirror.step : f->queue.mirror.step - 1;   // `slide` leaves the moving on to others
         compare_logits(g, f, step, "s1", taps->s1, &g->s1_worst, &g->s1_steps);
         compare_logits(g, f, step, "s2", taps->s2, &g->s2_worst, &g->s2_steps);
     }

@@ -1,0 +1,95 @@
+#include "replays.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRESS_REPLAYS 4u   // between two reports: enough to keep a device busy, few enough to stop soon
+
+rp_status rp_run_record(rp_device *device, rp_run *run) {
+    if (run->plan == NULL) { return RP_OK; }
+    run->n_advances = 0;
+    for (uint32_t i = 0; i < run->plan->n_launches; i++) {
+        const rp_launch *launch = &run->plan->launches[i];
+        if (launch->op != RP_OP_ADVANCE) { continue; }
+        assert(run->n_advances < RP_MAX_ADVANCES);
+        memcpy(&run->advances[run->n_advances++], launch->params, sizeof *run->advances);
+    }
+    return device->backend->record(device, run->plan, &run->recording);
+}
+
+void rp_run_destroy(rp_device *device, rp_run *run) {
+    device->backend->recording_destroy(run->recording);
+    run->recording = NULL;
+}
+
+rp_status rp_replays_create(rp_replays *queue, rp_device *device, uint32_t cap) {
+    *queue = (rp_replays){ .device = device, .cap = cap };
+    queue->runs = malloc(cap * sizeof *queue->runs);
+    queue->recordings = malloc(cap * sizeof *queue->recordings);
+    if (queue->runs != NULL && queue->recordings != NULL) { return RP_OK; }
+    return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster.");
+}
+
+void rp_replays_destroy(rp_replays *queue) {
+    free(queue->runs);
+    free(queue->recordings);
+}
+
+void rp_replays_begin(rp_replays *queue, struct rp_step step) {
+    queue->n = 0;
+    queue->mirror = step;
+}
+
+void rp_replays_add(rp_replays *queue, const rp_run *run) {
+    assert(queue->n < queue->cap);
+    queue->recordings[queue->n] = run->recording;
+    queue->runs[queue->n++] = run;
+}
+
+// What the op `advance` does, done to the host's step block.
+static void advance(struct rp_step *step, const struct rp_advance_params *p) {
+    if (p->what == RP_ADVANCE_CHUNK) {
+        step->path0 = step->chunk * p->chunk_paths;
+        step->chunk++;
+        step->step = 0;
+    } else {
+        step->step++;
+    }
+}
+
+rp_status rp_replays_send(rp_replays *queue, uint32_t first, uint32_t n) {
+    rp_device *device = queue->device;
+    if (!device->config.direct) {
+        RP_RETURN(device->backend->replay(device, queue->recordings + first, n));
+    } else {
+        for (uint32_t i = first; i < first + n; i++) { RP_RETURN(device->backend->run(device, queue->runs[i]->plan)); }
+    }
+    for (uint32_t i = first; i < first + n; i++) {
+        for (uint32_t j = 0; j < queue->runs[i]->n_advances; j++) { advance(&queue->mirror, &queue->runs[i]->advances[j]); }
+    }
+    return RP_OK;
+}
+
+rp_status rp_replays_finish(rp_replays *queue, const rp_forecast_config *config) {
+    rp_device *device = queue->device;
+    const uint32_t n = queue->n, stride = config->progress ? PROGRESS_REPLAYS : n;
+    for (uint32_t first = 0; first < n; first += stride) {
+        const uint32_t count = n - first < stride ? n - first : stride;
+        RP_RETURN(rp_replays_send(queue, first, count));
+        RP_RETURN(device->backend->wait(device));
+        if (config->progress && config->progress(config->progress_user, first + count, n) != 0) {
+            return rp_fail(device, RP_CANCELLED, "The progress callback stopped the forecast after %u of %u replays.", first + count, n);
+        }
+    }
+    return RP_OK;
+}
+
+rp_status rp_replays_check(const rp_replays *queue, const rp_tensor *step) {
+    const struct rp_step *mirror = &queue->mirror;
+    struct rp_step own;
+    RP_RETURN(queue->device->backend->read(step->buffer, step->offset, RP_U32, &own, RP_U32, RP_STEP_WORDS));
+    if (memcmp(&own, mirror, sizeof own) == 0) { return RP_OK; }
+    return rp_fail(queue->device, RP_INTERNAL, "The host counts chunk %u, path %u, step %u; the device chunk %u, path %u, step %u.",
+                   mirror->chunk, mirror->path0, mirror->step, own.chunk, own.path0, own.step);
+}
