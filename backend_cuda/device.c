@@ -55,7 +55,7 @@ static rp_status describe(rp_error *error, const rp_cuda_driver *driver, int ver
     info->available = 1;
     info->kind = RP_DEVICE_GPU;
     info->memory_bytes = bytes;
-    info->mixed = 0;
+    info->mixed = major >= 8;   // mma.sync on float16, cp.async
     return RP_OK;
 }
 

@@ -37,7 +37,6 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
     const float *v_suffix = rp_at<const float>(args, 4) + suffix;
     const uint32_t n_tokens = rp_at<const uint32_t>(args, 5)[b] + p.extra;
     const rp_step *step = rp_at<const rp_step>(args, 6);
-    float *y = rp_at<float>(args, 7) + at;                            // [d] of [B, S, V, n, h, d]
 
     const bool decode = p.suffix_cap > 0;
     const bool wide = d % 4 == 0 && rp_aligned16(k_prefix) && (!decode || rp_aligned16(k_suffix));
@@ -48,5 +47,5 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
         n = n_prefix + min(step->step, p.suffix_cap);
     }
     const rp_time_keys keys = { k_prefix, v_prefix, k_suffix, v_suffix, n_prefix, width, wide };
-    rp_attend(memory, keys, n, q, d, p.scale, y);
+    rp_attend(memory, keys, n, q, d, p.scale, rp_at<void>(args, 7), at, p.y_f16);   // y [B, S, V, n, h, d]
 }

@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) rmsnorm_f32(const rp_
     if (row >= p.rows) { return; }
     const float *x = rp_at<const float>(args, 0) + (uint64_t)row * p.width;   // [width]
     const float *scale = rp_at<const float>(args, 1);                         // [width]
-    float *y = rp_at<float>(args, 2) + (uint64_t)row * p.width;               // [width]
+    void *y = rp_at<void>(args, 2);                                           // [rows, width], float32 or float16
     float sum = 0;
     for (uint32_t i = local; i < p.width; i += RP_GROUP_ROW) { sum = __fmaf_rn(x[i], x[i], sum); }
     part[local] = sum;
@@ -29,6 +29,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) rmsnorm_f32(const rp_
     const rp_inverse_root inverse = rp_inverse_root_of(whole / (float)p.width + p.eps);
     for (uint32_t i = local; i < p.width; i += RP_GROUP_ROW) {
         const float product = x[i] * scale[i], lost = __fmaf_rn(x[i], scale[i], -product);
-        y[i] = __fmaf_rn(product, inverse.high, __fmaf_rn(product, inverse.low, lost * inverse.high));
+        const float value = __fmaf_rn(product, inverse.high, __fmaf_rn(product, inverse.low, lost * inverse.high));
+        rp_put(y, (uint64_t)row * p.width + i, value, p.y_f16);
     }
 }

@@ -14,6 +14,14 @@
 #define LIMIT_REFERENCE 1e-6
 #define LIMIT_F32 1e-5
 #define F32_FACTOR 3.0
+// Precision mixed: what the original reaches with float16 autocast, worst error of the mean forecast (for toto-base of three
+// patches, measured on an H200 with PyTorch 2.11). Where that was not measured, the original's own float32
+// error on the case, scaled by the unit roundoffs of float16 and float32, 2^-11 / 2^-24. (On the four measured cases float16
+// autocast errs 1470 to 10000 times as much as float32; on the small seeded models ours errs 900 to 4300 times as much.)
+static const struct { const char *name; double limit; } f16_autocast[] = {
+    { "air.safetensors", 4e-3 }, { "btc.safetensors", 9e-4 }, { "aapl4.safetensors", 1.6e-3 }, { "toto-base", 2.8e-1 },
+};
+#define MIXED_FACTOR 8192.0
 // Quantiles of samples against those of the original's samples, in combined standard errors.
 #define QUANTILES_RMS 1.5
 #define QUANTILES_WORST 7.0
@@ -273,7 +281,14 @@ static bool read_sizes(golden *g, message *error) {
     return true;
 }
 
-static double read_limit(rp_device *device, const char *folder) {
+// The last part of a path.
+static const char *stem_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static double read_limit(rp_device *device, const char *path_of_case, bool is_folder, bool mixed) {
+    const char *folder = is_folder ? path_of_case : NULL;
     double own = 0;
     rp_error error;
     rp_config *config = NULL;
@@ -284,7 +299,10 @@ static double read_limit(rp_device *device, const char *folder) {
     }
     rp_config_close(config);
     free(path);
-    return fmax(LIMIT_F32, F32_FACTOR * own);
+    for (size_t i = 0; mixed && i < sizeof f16_autocast / sizeof *f16_autocast; i++) {
+        if (strcmp(stem_of(path_of_case), f16_autocast[i].name) == 0) { return f16_autocast[i].limit; }
+    }
+    return mixed ? MIXED_FACTOR * own : fmax(LIMIT_F32, F32_FACTOR * own);
 }
 
 static bool run(golden *g, const char *path, bool is_folder, const golden_options *options, message *error) {
@@ -299,7 +317,7 @@ static bool run(golden *g, const char *path, bool is_folder, const golden_option
     if (!is_folder && options->model == NULL) { return message_set(error, "a golden file needs --model DIR, the weights it was made with"); }
     if (!open_model(g, folder, options->precision, labels, error)) { return false; }
     g->P = ((toto_model *)g->model)->config.patch;
-    g->limit = read_limit(g->device, is_folder ? path : NULL);
+    g->limit = read_limit(g->device, path, is_folder, g->model->info.precision == RP_PRECISION_MIXED);
     read_inputs(g);
     const bool quantiles = rp_weights_find(g->file, "expect.quantiles") != NULL;
     if (!create_forecaster(g, g->S ? g->S : quantiles ? options->samples : 1, g->S > 0, error) || !run_mean(g, error)) { return false; }
