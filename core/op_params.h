@@ -25,11 +25,13 @@
 #define RP_LINEAR_SKINNY_N 32
 
 // linear with float16 weights, on matrix units: products of float16 numbers, sums in float32. Tiles: ascending over k in
-// sixteens, each sixteen in the unit's own order, from 0. Skinny: warp i of RP_LINEAR_MIXED_WARPS takes thirty-twos i,
-// i + RP_LINEAR_MIXED_WARPS, .. ascending; the warps' sums are added in order. Then bias, then residual or gate. So a number
+// sixteens, each sixteen in the unit's own order, from 0. Skinny: warp i of W = RP_LINEAR_MIXED_WARPS takes thirty-twos
+// i, i + W, .. ascending; the warps' sums are added in order. Then bias, then residual or gate. So a number
 // depends on which of the two kinds ran, which the number of rows decides, and on nothing else.
 #define RP_LINEAR_MIXED_STEP 8          // k is a multiple: whole 16-byte pieces of float16
 #define RP_LINEAR_MIXED_WARPS 8
+#define RP_LINEAR_MIXED_DEEP 2048      // from this k on, W is RP_LINEAR_MIXED_WARPS_DEEP
+#define RP_LINEAR_MIXED_WARPS_DEEP 16
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 
 // attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix), online softmax: tile maximum by any
@@ -37,6 +39,9 @@
 // added in ascending key order; at a new tile the old sum and values are multiplied by exp(old maximum - new maximum).
 #define RP_ATTN_TILE 64
 #define RP_ATTN_HEAD_MAX 256  // widest head
+// The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
+#define RP_ATTN_SHARED 16
+#define RP_ATTN_SHARED_HEAD 64
 
 #ifdef RP_GLSL
 #define RP_UINT uint

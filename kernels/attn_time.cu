@@ -1,5 +1,5 @@
 // attn_time: causal attention over the tokens of one variate. Keys of the prompt are stored once for all paths.
-// A group for each (b, s, v, token, head).
+// A group for each (b, s, v, token, head); of many paths, a group for several (attn_shared.cuh).
 #include "attention.cuh"
 
 // Keys 0 .. n_prefix - 1 of the prompt, then those of the path.
@@ -49,3 +49,5 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
     const rp_time_keys keys = { k_prefix, v_prefix, k_suffix, v_suffix, n_prefix, width, wide };
     rp_attend(memory, keys, n, q, d, p.scale, rp_at<void>(args, 7), at, p.y_f16);   // y [B, S, V, n, h, d]
 }
+
+#include "attn_shared.cuh"

@@ -1,10 +1,11 @@
 // linear with float16 weights, on the matrix units by mma.sync (sm_80 and later): products of float16 numbers, float32 sums in
 // the order of core/op_params.h. Included by linear.cu. Each has a twin _x32 that takes float32 x and rounds it on its way:
-//   linear_mixed          128 x 128 results a group of 256
+//   linear_mixed          128 x 128 results a group of 128
 //   linear_mixed_medium    64 x  64 a group of 128: where the large ones would leave multiprocessors idle
 //   linear_mixed_narrow    32 x  64 a group of 128: fewer still
 //   linear_mixed_skinny    all of at most 16 rows, 16 columns a group of 256; k is dealt to its warps
-// All but the skinny one give the same bits.
+//   linear_mixed_skinny_deep   the same with more warps, for long k
+// All but the skinny ones give the same bits.
 #ifndef RP_LINEAR_MIXED_CUH
 #define RP_LINEAR_MIXED_CUH
 
@@ -128,29 +129,35 @@ template <int BM, int BN, int WARPS_M, int WARPS_N, int BK, int STAGES> struct r
         float acc[fm][fn][4] = { { { 0 } } };
         float4 held[X32 ? xs : 1][2];                           // float32 x on its way to shared memory
 
+        // What this invocation copies of each tile: piece `piece` of row `first` and every `step`th further, of x and of w. Rows
+        // that are not there are read as the last one: they make results that nobody stores.
+        constexpr int step = threads / pieces;
+        const int piece = threadIdx.x % pieces, first = threadIdx.x / pieces, to = place(first, piece);
+        static_assert(threads % pieces == 0 && step % 8 == 0, "all these pieces turn alike");
+        uint64_t from_x[xs], from_w[ws];
+#pragma unroll
+        for (int i = 0; i < xs; i++) { from_x[i] = (uint64_t)min(row0 + first + i * step, p.m - 1) * p.k + piece * 8; }
+#pragma unroll
+        for (int i = 0; i < ws; i++) { from_w[i] = (uint64_t)min(column0 + first + i * step, p.n - 1) * p.k + piece * 8; }
+
         const auto load_w = [&](uint32_t stage, uint32_t tile) {
-            __half *w = memory + stage * stage_halves + BM * BK;
+            const bool live = tile * BK + piece * 8 < p.k;
 #pragma unroll
             for (int i = 0; i < ws; i++) {
-                const int piece = (threadIdx.x + i * threads) % pieces, r = (threadIdx.x + i * threads) / pieces;
-                const uint32_t at = tile * BK + piece * 8, row = column0 + r;
-                const bool live = at < p.k && row < p.n;
-                rp_copy16(w + place(r, piece), view.w + (live ? (uint64_t)row * p.k + at : 0), live);
+                rp_copy16(memory + stage * stage_halves + BM * BK + to + i * step * BK, view.w + (live ? from_w[i] + tile * BK : 0), live);
             }
         };
         const auto load_x = [&](uint32_t stage, uint32_t tile) {
+            const bool live = tile * BK + piece * 8 < p.k;
 #pragma unroll
             for (int i = 0; i < xs; i++) {
-                const int piece = (threadIdx.x + i * threads) % pieces, r = (threadIdx.x + i * threads) / pieces;
-                const uint32_t at = tile * BK + piece * 8, row = row0 + r;
-                const bool live = at < p.k && row < p.m;
-                const uint64_t from = live ? (uint64_t)row * p.k + at : 0;
+                const uint64_t from = live ? from_x[i] + tile * BK : 0;
                 if constexpr (X32) {
                     const float4 zero = make_float4(0, 0, 0, 0);
                     const float4 *x = reinterpret_cast<const float4 *>(view.x32 + from);
                     held[i][0] = live ? x[0] : zero, held[i][1] = live ? x[1] : zero;
                 } else {
-                    rp_copy16(memory + stage * stage_halves + place(r, piece), view.x16 + from, live);
+                    rp_copy16(memory + stage * stage_halves + to + i * step * BK, view.x16 + from, live);
                 }
             }
         };
@@ -158,8 +165,7 @@ template <int BM, int BN, int WARPS_M, int WARPS_N, int BK, int STAGES> struct r
             if constexpr (X32) {
 #pragma unroll
                 for (int i = 0; i < xs; i++) {
-                    const int piece = (threadIdx.x + i * threads) % pieces, r = (threadIdx.x + i * threads) / pieces;
-                    *reinterpret_cast<uint4 *>(memory + stage * stage_halves + place(r, piece)) = rp_round8(held[i][0], held[i][1]);
+                    *reinterpret_cast<uint4 *>(memory + stage * stage_halves + to + i * step * BK) = rp_round8(held[i][0], held[i][1]);
                 }
             }
         };
@@ -232,13 +238,12 @@ template <int BM, int BN, int WARPS_M, int WARPS_N, int BK, int STAGES> struct r
         __shared__ __align__(128) __half memory[49152 / 2 / tile::stage_halves * tile::stage_halves];                         \
         tile::run<true>(args, memory);                                                                                        \
     }
-RP_MIXED_TILE(linear_mixed, 2, 128, 128, 2, 4, 32, 3)
+RP_MIXED_TILE(linear_mixed, 2, 128, 128, 2, 2, 32, 3)
 RP_MIXED_TILE(linear_mixed_medium, 2, 64, 64, 2, 2, 64, 3)
 RP_MIXED_TILE(linear_mixed_narrow, 2, 32, 64, 1, 4, 64, 4)
 
 // ---- skinny: at most 16 rows, 16 columns a group, k in thirty-twos dealt to its warps ----
 
-#define SKINNY_WARPS RP_LINEAR_MIXED_WARPS
 #define SKINNY_PITCH 18                    // of a row of sums: the pairs that a warp writes at once lie in different banks
 
 // Eight numbers of row `row` of x from `at` on, as float16; zeros outside.
@@ -256,7 +261,7 @@ __device__ inline uint4 rp_mixed_x8(const rp_linear_params &p, const rp_mixed_vi
 
 // The unit multiplies in sixteens, but any order of k inside a thirty-two will do while x and w agree: lane l takes eight
 // neighbours of each row, in one 16-byte load, and calls them columns 2 (l % 4), + 1, + 8, + 9 of two sixteens.
-template <bool X32> __device__ inline void rp_mixed_skinny(const rp_kernel_args<rp_linear_params> &args, float *sums) {
+template <int WARPS_K, bool X32> __device__ inline void rp_mixed_skinny(const rp_kernel_args<rp_linear_params> &args, float *sums) {
     const rp_linear_params p = args.p;
     const rp_mixed_view view = rp_mixed_view_of(args);
     const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, column0 = rp_group() * 16;
@@ -266,7 +271,7 @@ template <bool X32> __device__ inline void rp_mixed_skinny(const rp_kernel_args<
     const bool low = column0 + r < p.n, high = column0 + 8 + r < p.n;
     const __half *w0 = view.w + (uint64_t)(low ? column0 + r : 0) * p.k, *w1 = view.w + (uint64_t)(high ? column0 + 8 + r : 0) * p.k;
 #pragma unroll 4
-    for (uint32_t unit = warp; unit < n_units; unit += SKINNY_WARPS) {
+    for (uint32_t unit = warp; unit < n_units; unit += WARPS_K) {
         const uint32_t at = unit * 32 + piece;
         const uint4 zero = make_uint4(0, 0, 0, 0);
         const uint4 b0 = low && at < p.k ? *reinterpret_cast<const uint4 *>(w0 + at) : zero;
@@ -291,7 +296,7 @@ template <bool X32> __device__ inline void rp_mixed_skinny(const rp_kernel_args<
     if (p.gated && column >= RP_LINEAR_GATE) { return; }
     float2 total[2] = { { 0, 0 }, { 0, 0 } };
 #pragma unroll
-    for (int i = 0; i < SKINNY_WARPS; i++) {
+    for (int i = 0; i < WARPS_K; i++) {
         const float *from = sums + (i * 16 + row) * SKINNY_PITCH + column;
         total[0].x += from[0], total[0].y += from[1];
         if (p.gated) { total[1].x += from[RP_LINEAR_GATE], total[1].y += from[RP_LINEAR_GATE + 1]; }
@@ -303,14 +308,14 @@ template <bool X32> __device__ inline void rp_mixed_skinny(const rp_kernel_args<
     }
 }
 
-extern "C" __global__ void __launch_bounds__(32 * SKINNY_WARPS) linear_mixed_skinny(const rp_kernel_args<rp_linear_params> args) {
-    __shared__ __align__(16) float sums[SKINNY_WARPS * 16 * SKINNY_PITCH];
-    rp_mixed_skinny<false>(args, sums);
-}
-
-extern "C" __global__ void __launch_bounds__(32 * SKINNY_WARPS) linear_mixed_skinny_x32(const rp_kernel_args<rp_linear_params> args) {
-    __shared__ __align__(16) float sums[SKINNY_WARPS * 16 * SKINNY_PITCH];
-    rp_mixed_skinny<true>(args, sums);
-}
+#define RP_MIXED_SKINNY(name, warps, x32)                                                                             \
+    extern "C" __global__ void __launch_bounds__(32 * warps) name(const rp_kernel_args<rp_linear_params> args) {      \
+        __shared__ __align__(16) float sums[warps * 16 * SKINNY_PITCH];                                               \
+        rp_mixed_skinny<warps, x32>(args, sums);                                                                      \
+    }
+RP_MIXED_SKINNY(linear_mixed_skinny, RP_LINEAR_MIXED_WARPS, false)
+RP_MIXED_SKINNY(linear_mixed_skinny_x32, RP_LINEAR_MIXED_WARPS, true)
+RP_MIXED_SKINNY(linear_mixed_skinny_deep, RP_LINEAR_MIXED_WARPS_DEEP, false)
+RP_MIXED_SKINNY(linear_mixed_skinny_deep_x32, RP_LINEAR_MIXED_WARPS_DEEP, true)
 
 #endif

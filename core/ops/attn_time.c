@@ -23,6 +23,11 @@ rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shap
 
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
+    if (out->fast && p->suffix_cap > 0 && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
+        p->head_width <= RP_ATTN_SHARED_HEAD) {
+        rp_launch_rows(out, "attn_time_f32_shared", p->batch * ceil_div(p->paths, RP_ATTN_SHARED) * p->variates * p->heads, 128);
+        return;
+    }
     rp_launch_rows(out, "attn_time_f32", (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);
 }
 

@@ -19,13 +19,15 @@ rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *
 // The largest tiles that keep most multiprocessors busy. All but the skinny kernel give the same bits.
 static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
     static const struct { const char *kernel[2]; uint32_t rows, columns, group; } tiles[] = {
-        { { "linear_mixed", "linear_mixed_x32" }, 128, 128, 256 },
+        { { "linear_mixed", "linear_mixed_x32" }, 128, 128, 128 },
         { { "linear_mixed_medium", "linear_mixed_medium_x32" }, 64, 64, 128 },
         { { "linear_mixed_narrow", "linear_mixed_narrow_x32" }, 32, 64, 128 },
     };
     if (p->m <= RP_LINEAR_SKINNY_M) {
-        out->kernel = p->x_f16 ? "linear_mixed_skinny" : "linear_mixed_skinny_x32";
-        out->group = 32 * RP_LINEAR_MIXED_WARPS;
+        const bool deep = p->k >= RP_LINEAR_MIXED_DEEP;
+        out->kernel = deep ? (p->x_f16 ? "linear_mixed_skinny_deep" : "linear_mixed_skinny_deep_x32")
+                           : (p->x_f16 ? "linear_mixed_skinny" : "linear_mixed_skinny_x32");
+        out->group = 32 * (deep ? RP_LINEAR_MIXED_WARPS_DEEP : RP_LINEAR_MIXED_WARPS);
         out->grid[0] = (uint32_t)ceil_div(p->n, 16);
         out->grid[1] = out->grid[2] = 1;
         return;

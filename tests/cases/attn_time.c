@@ -14,6 +14,10 @@ static const struct { const char *name; struct rp_attn_time_params p; bool steep
     { "decode, label, head 64", { 3, 2, 2, 1, 3, 64, 20, 6, 1, 0, 0, 0 }, false },
     { "decode, prefix of 64", { 1, 3, 1, 1, 2, 16, 64, 6, 0, 0, 0, 0 }, true },
     { "decode, prefix and suffix of many tiles", { 2, 2, 1, 1, 1, 10, 130, 80, 0, 0, 0, 0 }, true },
+    { "decode, many paths", { 2, 37, 3, 1, 2, 12, 70, 9, 0, 0, 0, 0 }, false },
+    { "decode, many paths, head 64, label", { 2, 16, 1, 1, 3, 64, 64, 6, 1, 0, 0, 0 }, true },
+    { "decode, many paths, many tiles", { 1, 33, 2, 1, 1, 64, 150, 80, 0, 0, 0, 0 }, true },
+    { "decode, many paths, to float16", { 2, 20, 2, 1, 2, 8, 9, 6, 0, 0, 0, 1 }, false },
     { "decode to float16", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0, 1 }, false },
     { "decode, head 128", { 1, 2, 1, 1, 2, 128, 61, 6, 0, 0, 0, 0 }, false },
 };

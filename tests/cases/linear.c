@@ -22,6 +22,8 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "mixed, skinny, m 8", { 8, 70, 768, 1, 0, 1, 1, 0, 0 }, false },
     { "mixed, skinny, m 16, k 40, float32 x", { 16, 65, 40, 1, 1, 1, 0, 0, 0 }, false },
     { "mixed, skinny, m 3, k 1000", { 3, 33, 1000, 1, 1, 1, 1, 1, 0 }, false },
+    { "mixed, skinny, m 11, k 2072", { 11, 40, 2072, 1, 1, 1, 1, 0, 0 }, false },
+    { "mixed, skinny, m 2, k 2048, float32 x", { 2, 16, 2048, 0, 0, 1, 0, 0, 0 }, false },
     { "mixed, skinny, gated", { 5, 96, 264, 1, 0, 1, 1, 1, 1 }, false },
     { "mixed, skinny, gated, float32", { 16, 16, 32, 0, 0, 1, 0, 0, 1 }, false },
     { "mixed, narrow, m 17, k 8", { 17, 65, 8, 1, 1, 1, 1, 0, 0 }, false },
