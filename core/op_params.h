@@ -32,6 +32,10 @@
 #define RP_LINEAR_MIXED_WARPS 8
 #define RP_LINEAR_MIXED_DEEP 2048      // from this k on, W is RP_LINEAR_MIXED_WARPS_DEEP
 #define RP_LINEAR_MIXED_WARPS_DEEP 16
+// Shared memory of the tile kernels, in bytes: within the 99 KiB that a group can have on every device with these units.
+#define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
+#define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64
+#define RP_LINEAR_NARROW_SHARED 73728   // 6 of (32 + 64) x 64
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 
 // attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix), online softmax: tile maximum by any

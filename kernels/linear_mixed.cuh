@@ -1,6 +1,6 @@
 // linear with float16 weights, on the matrix units by mma.sync (sm_80 and later): products of float16 numbers, float32 sums in
 // the order of core/op_params.h. Included by linear.cu. Each has a twin _x32 that takes float32 x and rounds it on its way:
-//   linear_mixed          128 x 128 results a group of 128
+//   linear_mixed          128 x 128 results a group of 256
 //   linear_mixed_medium    64 x  64 a group of 128: where the large ones would leave multiprocessors idle
 //   linear_mixed_narrow    32 x  64 a group of 128: fewer still
 //   linear_mixed_skinny    all of at most 16 rows, 16 columns a group of 256; k is dealt to its warps
@@ -110,7 +110,7 @@ template <int BM, int BN, int WARPS_M, int WARPS_N, int BK, int STAGES> struct r
     static constexpr int fm = BM / WARPS_M / 16, fn = BN / WARPS_N / 8;            // blocks of 16 x 8 a warp
     static constexpr int stage_halves = (BM + BN) * BK;
     static_assert(fn % 2 == 0 && BM * pieces % threads == 0 && BN * pieces % threads == 0 && (BK == 32 || BK == 64), "");
-    static_assert(STAGES * stage_halves * 2 <= 49152, "static shared memory of one group, on every device");
+    static constexpr int bytes_needed = STAGES * stage_halves * 2;
 
     // Where piece `piece` of row `row` lies: eight rows at one piece touch all 32 banks once.
     __device__ static int place(int row, int piece) {
@@ -225,22 +225,20 @@ template <int BM, int BN, int WARPS_M, int WARPS_N, int BK, int STAGES> struct r
     }
 };
 
-#define RP_MIXED_TILE(name, groups, ...)                                                                                      \
+#define RP_MIXED_KERNEL(name, x32, groups, bytes, ...)                                                                        \
     extern "C" __global__ void __launch_bounds__(rp_mixed_tile<__VA_ARGS__>::threads, groups)                                 \
         name(const rp_kernel_args<rp_linear_params> args) {                                                                   \
-        using tile = rp_mixed_tile<__VA_ARGS__>;                                                                              \
-        __shared__ __align__(128) __half memory[49152 / 2 / tile::stage_halves * tile::stage_halves];                         \
-        tile::run<false>(args, memory);                                                                                       \
-    }                                                                                                                         \
-    extern "C" __global__ void __launch_bounds__(rp_mixed_tile<__VA_ARGS__>::threads, groups)                                 \
-        name##_x32(const rp_kernel_args<rp_linear_params> args) {                                                             \
-        using tile = rp_mixed_tile<__VA_ARGS__>;                                                                              \
-        __shared__ __align__(128) __half memory[49152 / 2 / tile::stage_halves * tile::stage_halves];                         \
-        tile::run<true>(args, memory);                                                                                        \
+        extern __shared__ __align__(128) __half memory[];                                                                     \
+        static_assert(rp_mixed_tile<__VA_ARGS__>::bytes_needed == bytes, "as the launch rule says");                          \
+        rp_mixed_tile<__VA_ARGS__>::run<x32>(args, memory);                                                                   \
     }
-RP_MIXED_TILE(linear_mixed, 2, 128, 128, 2, 2, 32, 3)
-RP_MIXED_TILE(linear_mixed_medium, 2, 64, 64, 2, 2, 64, 3)
-RP_MIXED_TILE(linear_mixed_narrow, 2, 32, 64, 1, 4, 64, 4)
+#define RP_MIXED_TILE(name, ...)                                                                                              \
+    RP_MIXED_KERNEL(name, false, __VA_ARGS__)                                                                                 \
+    RP_MIXED_KERNEL(name##_x32, true, __VA_ARGS__)
+RP_MIXED_KERNEL(linear_mixed, false, 2, RP_LINEAR_LARGE_SHARED, 128, 128, 2, 4, 64, 3)
+RP_MIXED_KERNEL(linear_mixed_x32, true, 1, RP_LINEAR_LARGE_SHARED, 128, 128, 2, 4, 64, 3)   // what it holds of x takes registers
+RP_MIXED_TILE(linear_mixed_medium, 3, RP_LINEAR_MEDIUM_SHARED, 64, 64, 2, 2, 64, 4)
+RP_MIXED_TILE(linear_mixed_narrow, 3, RP_LINEAR_NARROW_SHARED, 32, 64, 1, 4, 64, 6)
 
 // ---- skinny: at most 16 rows, 16 columns a group, k in thirty-twos dealt to its warps ----
 

@@ -18,10 +18,10 @@ rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *
 
 // The largest tiles that keep most multiprocessors busy. All but the skinny kernel give the same bits.
 static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
-    static const struct { const char *kernel[2]; uint32_t rows, columns, group; } tiles[] = {
-        { { "linear_mixed", "linear_mixed_x32" }, 128, 128, 128 },
-        { { "linear_mixed_medium", "linear_mixed_medium_x32" }, 64, 64, 128 },
-        { { "linear_mixed_narrow", "linear_mixed_narrow_x32" }, 32, 64, 128 },
+    static const struct { const char *kernel[2]; uint32_t rows, columns, group, bytes; } tiles[] = {
+        { { "linear_mixed", "linear_mixed_x32" }, 128, 128, 256, RP_LINEAR_LARGE_SHARED },
+        { { "linear_mixed_medium", "linear_mixed_medium_x32" }, 64, 64, 128, RP_LINEAR_MEDIUM_SHARED },
+        { { "linear_mixed_narrow", "linear_mixed_narrow_x32" }, 32, 64, 128, RP_LINEAR_NARROW_SHARED },
     };
     if (p->m <= RP_LINEAR_SKINNY_M) {
         const bool deep = p->k >= RP_LINEAR_MIXED_DEEP;
@@ -33,10 +33,11 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
         return;
     }
     uint32_t i = 0;
-    while (i < 2 && 4 * ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns) < 3ull * out->processors) { i++; }
+    while (i < 2 && 3 * ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns) < 2ull * out->processors) { i++; }
     const uint64_t rows = ceil_div(p->m, tiles[i].rows);
     out->kernel = tiles[i].kernel[p->x_f16 ? 0 : 1];
     out->group = tiles[i].group;
+    out->shared_bytes = tiles[i].bytes;
     out->grid[0] = (uint32_t)ceil_div(p->n, tiles[i].columns);
     out->grid[1] = (uint32_t)(rows < 65535 ? rows : 65535);
     out->grid[2] = (uint32_t)ceil_div(rows, 65535);

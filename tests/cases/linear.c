@@ -34,6 +34,8 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "mixed, medium, float32 x", { 333, 1234, 40, 0, 1, 1, 0, 0, 0 }, false },
     { "mixed, large", { 1300, 1250, 72, 1, 1, 1, 1, 0, 0 }, false },
     { "mixed, large, float32 x", { 1300, 1251, 40, 1, 0, 1, 0, 1, 0 }, false },
+    { "mixed, large, m 2600", { 2600, 1250, 40, 1, 1, 1, 1, 0, 0 }, false },
+    { "mixed, large, m 2561, float32 x", { 2561, 1240, 40, 1, 0, 1, 0, 1, 0 }, false },
     { "mixed, large, gated", { 1281, 1296, 136, 1, 0, 1, 1, 1, 1 }, false },
 };
 
