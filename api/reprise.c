@@ -10,20 +10,29 @@ uint32_t rp_version(void) { return RP_VERSION_MAJOR << 16 | RP_VERSION_MINOR << 
 
 static rp_status bad_struct(rp_device *device, const char *name) { return rp_fail(device, RP_INVALID_ARGUMENT, RP_STRUCT_MESSAGE, name); }
 
-// Opens config.json and finds the family that reads it.
-static rp_status open_config(rp_device *device, const char *path, rp_config **config, const rp_family **family) {
-    rp_error error;
-    if (!rp_path_is_folder(path)) {
-        return rp_fail(device, RP_NOT_FOUND, "%s is not a folder. A model is a folder with config.json and model.safetensors.", path);
+// The folder that holds config.json: `path`, or the folder `model` in it. The caller frees it; NULL when memory ran out.
+static char *find_folder(const char *path) {
+    char *config = rp_path_join(path, "config.json"), *inner = rp_path_join(path, "model"), *folder = NULL;
+    if (config != NULL && inner != NULL) {
+        folder = rp_path_join(!rp_path_exists(config) && rp_path_is_folder(inner) ? inner : path, "");
     }
-    char *name = rp_path_join(path, "config.json");
-    if (name == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while opening %s.", path); }
+    free(config), free(inner);
+    return folder;
+}
+
+// Opens config.json and finds the family that reads it.
+static rp_status open_config(rp_device *device, const char *folder, rp_config **config, const rp_family **family) {
+    rp_error error;
+    char *name = rp_path_join(folder, "config.json");
+    if (name == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while opening %s.", folder); }
     rp_status status = rp_config_open(name, config, &error);
     free(name);
     if (status != RP_OK) { return rp_fail(device, status, "%s", error.text); }
     *family = rp_family_find(*config);
     if (*family == NULL) {
-        return rp_fail(device, RP_UNSUPPORTED, "%s/config.json is of no model family that this version runs (Toto 1.0).", path);
+        return rp_fail(device, RP_UNSUPPORTED,
+                       "%sconfig.json is of no model family that this version runs (Toto 1.0, Kronos). Of Kronos name the model's "
+                       "folder; its tokenizer is found beside it.", folder);
     }
     return RP_OK;
 }
@@ -32,6 +41,7 @@ rp_status rp_model_load(rp_device *device, const char *path, const rp_model_conf
     rp_status status = RP_OK;
     rp_model_config own = RP_MODEL_CONFIG_INIT;
     rp_config *file = NULL;
+    char *folder = NULL;
     const rp_family *family;
     if (out == NULL) { return RP_INVALID_ARGUMENT; }
     *out = NULL;
@@ -40,10 +50,16 @@ rp_status rp_model_load(rp_device *device, const char *path, const rp_model_conf
     if (path == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "rp_model_load: path is NULL."); }
     if (config != NULL && !rp_struct_in(&own, sizeof own, config)) { return bad_struct(device, "rp_model_config"); }
     if (own.precision > RP_PRECISION_MIXED) { return rp_fail(device, RP_INVALID_ARGUMENT, "rp_model_config.precision is %d.", (int)own.precision); }
-    RP_TRY(open_config(device, path, &file, &family));
-    RP_TRY(family->load(device, path, file, own.precision, out));
+    if (!rp_path_is_folder(path)) {
+        return rp_fail(device, RP_NOT_FOUND, "%s is not a folder. A model is a folder with config.json and model.safetensors.", path);
+    }
+    folder = find_folder(path);
+    if (folder == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while opening %s.", path); }
+    RP_TRY(open_config(device, folder, &file, &family));
+    RP_TRY(family->load(device, folder, file, &own, out));
 cleanup:
     rp_config_close(file);
+    free(folder);
     return status;
 }
 
@@ -55,6 +71,10 @@ rp_status rp_model_copy_info(const rp_model *model, rp_model_info *info) {
     if (model == NULL) { return RP_INVALID_ARGUMENT; }
     return rp_struct_out(info, &model->info, sizeof *info) ? RP_OK : bad_struct(model->device, "rp_model_info");
 }
+
+rp_status rp_model_offload(rp_model *model) { return model != NULL ? rp_weights_offload(model) : RP_INVALID_ARGUMENT; }
+
+rp_status rp_model_restore(rp_model *model) { return model != NULL ? rp_weights_restore(model) : RP_INVALID_ARGUMENT; }
 
 // The caller's config with defaults filled in.
 static rp_status complete(rp_model *model, const rp_forecaster_config *config, rp_forecaster_config *own) {
@@ -85,11 +105,19 @@ rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *conf
     *out = NULL;
     if (model == NULL) { return RP_INVALID_ARGUMENT; }
     RP_RETURN(complete(model, config, &own));
-    return model->family->forecaster_create(model, &own, out);
+    if (model->offloaded != NULL) {
+        return rp_fail(model->device, RP_INVALID_ARGUMENT, "The model's weights are offloaded. Call rp_model_restore first.");
+    }
+    RP_RETURN(model->family->forecaster_create(model, &own, out));
+    (*out)->counted = true;
+    model->forecasters++;
+    return RP_OK;
 }
 
 void rp_forecaster_destroy(rp_forecaster *forecaster) {
-    if (forecaster != NULL) { forecaster->model->family->forecaster_destroy(forecaster); }
+    if (forecaster == NULL) { return; }
+    if (forecaster->counted) { forecaster->model->forecasters--; }
+    forecaster->model->family->forecaster_destroy(forecaster);
 }
 
 rp_status rp_forecaster_copy_info(const rp_forecaster *forecaster, rp_forecaster_info *info) {
@@ -112,19 +140,45 @@ static rp_status check_config(rp_device *device, const rp_forecast_config *confi
     return RP_OK;
 }
 
+// What both calls do first: the caller's structs as ours.
+static rp_status take_config(rp_device *device, const char *call, const rp_forecast_config *config, const rp_forecast_result *result,
+                             rp_forecast_config *own, rp_forecast_result *arrays) {
+    if (config == NULL || result == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "%s needs a config and a result.", call); }
+    if (!rp_struct_in(own, sizeof *own, config)) { return bad_struct(device, "rp_forecast_config"); }
+    if (!rp_struct_in(arrays, sizeof *arrays, result)) { return bad_struct(device, "rp_forecast_result"); }
+    return check_config(device, own, arrays);
+}
+
 rp_status rp_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
                       rp_forecast_result *result) {
     if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
     rp_device *device = forecaster->model->device;
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     rp_forecast_result arrays = RP_FORECAST_RESULT_INIT;
-    if (config == NULL || result == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "rp_forecast needs a config and a result."); }
-    if (!rp_struct_in(&own, sizeof own, config)) { return bad_struct(device, "rp_forecast_config"); }
-    if (!rp_struct_in(&arrays, sizeof arrays, result)) { return bad_struct(device, "rp_forecast_result"); }
+    if (forecaster->model->family->forecast == NULL) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "This model, of family %s, forecasts bars: call rp_forecast_bars.", forecaster->model->info.family);
+    }
     for (uint32_t i = 0; series != NULL && i < n_series; i++) {
         // An array's stride is the library's own size, so here, unlike elsewhere, sizes must agree.
         if (series[i].struct_size != sizeof(rp_series)) { return bad_struct(device, "rp_series"); }
     }
-    RP_RETURN(check_config(device, &own, &arrays));
+    RP_RETURN(take_config(device, "rp_forecast", config, result, &own, &arrays));
     return forecaster->model->family->forecast(forecaster, series, n_series, &own, &arrays);
+}
+
+rp_status rp_forecast_bars(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
+                           rp_forecast_result *result) {
+    if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
+    rp_device *device = forecaster->model->device;
+    rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
+    rp_forecast_result arrays = RP_FORECAST_RESULT_INIT;
+    if (forecaster->model->family->forecast_bars == NULL) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "This model, of family %s, forecasts series of variates, not bars: call rp_forecast.",
+                       forecaster->model->info.family);
+    }
+    for (uint32_t i = 0; bars != NULL && i < n_series; i++) {
+        if (bars[i].struct_size != sizeof(rp_bars)) { return bad_struct(device, "rp_bars"); }
+    }
+    RP_RETURN(take_config(device, "rp_forecast_bars", config, result, &own, &arrays));
+    return forecaster->model->family->forecast_bars(forecaster, bars, n_series, &own, &arrays);
 }

@@ -131,25 +131,28 @@ typedef enum rp_precision {
 typedef struct rp_model_config {
     size_t struct_size;
     rp_precision precision;
+    const char *tokenizer;    // Kronos: the folder of its tokenizer; NULL = the folder `tokenizer` inside the model's
 } rp_model_config;
 #define RP_MODEL_CONFIG_INIT { .struct_size = sizeof(rp_model_config) }
 
 typedef struct rp_model_info {
     size_t struct_size;
-    char family[16];          // "toto"
+    char family[16];          // "toto", "kronos"
     rp_precision precision;   // F32 or MIXED, never AUTO
     uint64_t parameters;      // numbers in the files
     uint64_t file_bytes;
     uint64_t device_bytes;    // weights on the device
-    uint32_t patch;           // time steps of one patch
+    uint32_t patch;           // time steps of one patch; Kronos: 1
     uint32_t width, layers, heads, mlp_width, components;
     uint32_t has_labels;      // 1: a fine-tuned file with variate labels
+    uint32_t window;          // Kronos: bars that it sees at once, context and forecast together; 0: no such limit
 } rp_model_info;
 #define RP_MODEL_INFO_INIT { .struct_size = sizeof(rp_model_info) }
 
 // Loads a published checkpoint: a folder with config.json and model.safetensors (or its sharded form).
 //   device   borrowed, must outlive *out
-//   path     the folder
+//   path     the folder. Kronos is two: a folder that holds them as `model` and `tokenizer`, or the model's own where
+//            config->tokenizer names the other
 //   config   read during the call only; NULL = defaults
 //   out      owned by the caller; NULL on failure
 // Errors:    NOT_FOUND, BAD_FILE (the tensor or key is named), UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST
@@ -160,17 +163,27 @@ RP_API void rp_model_destroy(rp_model *model);
 // Fills *info, whose struct_size the caller has set.
 RP_API RP_CHECKED rp_status rp_model_copy_info(const rp_model *model, rp_model_info *info);
 
+// Moves the weights from the device to host memory, which frees info.device_bytes on the device, and back. Not a bit of them
+// changes. While they are away the model can only be restored, described and destroyed. Either call does nothing where the
+// weights are already there. A model's forecasters must be destroyed before it is offloaded: their recordings hold addresses.
+// Errors:    INVALID_ARGUMENT (it has forecasters), OUT_OF_MEMORY (the sentence says how much is needed and what the device
+//            already holds; the weights stay where they are), DEVICE_LOST
+RP_API RP_CHECKED rp_status rp_model_offload(rp_model *model);
+RP_API RP_CHECKED rp_status rp_model_restore(rp_model *model);
+
 // ---- forecasters ----
 
 typedef struct rp_forecaster_config {
     size_t struct_size;
     uint32_t max_context;     // T: time steps of the longest context; required
     uint32_t max_horizon;     // H: required
-    uint32_t variates;        // V of every series, exogenous ones included; 0 = 1
+    uint32_t variates;        // V of every series, exogenous ones included; 0 = 1. Kronos: 0 or 6
     uint32_t max_batch;       // B: series forecast together; 0 = 1
     uint32_t max_paths;       // S of one forecast; 0 = 1
     uint64_t memory_bytes;    // device bytes that the forecaster may take; paths are split into chunks to fit, which
                               // changes no number; 0 = no limit
+    uint32_t window;          // Kronos: bars seen at once, context and forecast together (the original's max_context);
+                              // 0 = the model's own. max_horizon may not exceed it
 } rp_forecaster_config;
 #define RP_FORECASTER_CONFIG_INIT { .struct_size = sizeof(rp_forecaster_config) }
 
@@ -213,13 +226,17 @@ typedef int (*rp_progress_fn)(void *user, uint32_t done, uint32_t total);
 typedef struct rp_forecast_config {
     size_t struct_size;
     uint32_t horizon;         // H: 1 to max_horizon
-    uint32_t paths;           // S: 1 to max_paths sample paths; 0 = mean mode: each step appends its distribution's mean
+    uint32_t paths;           // S: 1 to max_paths sample paths; 0 = mean mode: one path without chance. Toto appends its
+                              // distribution's mean at each step, Kronos draws greedily
     uint32_t exogenous;       // the last so many variates have known futures
     uint64_t seed;
     const float *quantile_levels; // [n_quantiles], each in [0, 1]; borrowed
     uint32_t n_quantiles;
     rp_progress_fn progress;  // NULL = none; with it the host waits between replays to report them
     void *progress_user;
+    float temperature;        // Kronos, as the two below: logits are divided by it; 0 = 1
+    float top_p;              // draw among the likeliest tokens that together exceed it; 0 = 1, all
+    uint32_t top_k;           // draw among so many, and forget top_p; 1: greedy; 0 = all
 } rp_forecast_config;
 #define RP_FORECAST_CONFIG_INIT { .struct_size = sizeof(rp_forecast_config) }
 
@@ -239,6 +256,29 @@ typedef struct rp_forecast_result {
 //            DEVICE_LOST. After CANCELLED and INVALID_ARGUMENT the forecaster can be used again.
 RP_API RP_CHECKED rp_status rp_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series,
                                         const rp_forecast_config *config, rp_forecast_result *result);
+
+// ---- bars: Kronos ----
+
+// One series of price bars. A bar is open, high, low, close, volume, amount: V = 6 variates, in this order, of a forecast's result.
+typedef struct rp_bars {
+    size_t struct_size;
+    const float *open, *high, *low, *close; // [T]
+    const float *volume;      // [T]; NULL = 0, and so is the amount
+    const float *amount;      // [T], money traded; NULL = volume x the mean of the four prices
+    const int64_t *times;     // [T], ascending: seconds since 1970-01-01 00:00 as the exchange's own clock shows them
+    const int64_t *future_times; // [H]; NULL = continued at the last spacing
+    const uint8_t *stamps;    // [T + H, 5]: minute, hour, weekday (Monday 0), day of month, month. Instead of times; or NULL
+    uint32_t context;         // T of this series, 1 to max_context; 2 at least where future times are to be continued
+    uint32_t id;              // names the series in the random stream: the same id and seed give the same paths in any batch
+} rp_bars;
+#define RP_BARS_INIT { .struct_size = sizeof(rp_bars) }
+
+// rp_forecast for a model of bars: every number of the bars must be finite and below 1e17. Results have V = 6.
+//   bars     [n_series], n_series <= max_batch
+//   result   its arrays are owned by the caller and written only on success
+// Errors:    as rp_forecast, and INVALID_ARGUMENT for times that do not ascend or stamps out of range
+RP_API RP_CHECKED rp_status rp_forecast_bars(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series,
+                                             const rp_forecast_config *config, rp_forecast_result *result);
 
 #ifdef __cplusplus
 }

@@ -238,6 +238,80 @@ RP_FN rp_words rp_philox(RP_UINT key_lo, RP_UINT key_hi, RP_UINT c0, RP_UINT c1,
     return w;
 }
 
+// a / b rounded once to nearest, by long division of the mantissas: Vulkan's own may be 2.5 ulp off. Where an argument or the
+// result is zero, subnormal, infinite or NaN: the device's own.
+RP_FN float rp_div_bits(float a, float b) {
+    RP_UINT x = RP_FLOAT_BITS(a), y = RP_FLOAT_BITS(b);
+    RP_UINT sign = (x ^ y) & 0x80000000u;
+    x = x & 0x7fffffffu;
+    y = y & 0x7fffffffu;
+    RP_INT e = RP_TO_INT(x >> 23) - RP_TO_INT(y >> 23) + 127;
+    RP_UINT r = (x & 0x007fffffu) | 0x00800000u, d = (y & 0x007fffffu) | 0x00800000u;
+    if (r < d) {                  // the quotient of the mantissas goes to [1, 2)
+        r = r << 1;
+        e = e - 1;
+    }
+    if (x - 0x00800000u >= 0x7f000000u || y - 0x00800000u >= 0x7f000000u || e < 1 || e > 253) { return a / b; }
+    RP_UINT q = 0u;
+    for (RP_INT i = 0; i < 25; i++) {   // 24 bits and the one that rounds
+        q = q << 1;
+        if (r >= d) {
+            r = r - d;
+            q = q | 1u;
+        }
+        r = r << 1;
+    }
+    RP_UINT up = (q & 1u) != 0u && (r != 0u || (q & 2u) != 0u) ? 1u : 0u;
+    return RP_BITS_FLOAT(sign | ((RP_TO_UINT(e - 1) << 23) + (q >> 1) + up));
+}
+
+// sqrt(x) rounded once to nearest, digit by digit. Where x is not normal and positive: the device's own.
+RP_FN float rp_sqrt_bits(float x) {
+    RP_UINT bits = RP_FLOAT_BITS(x);
+    if (bits - 0x00800000u >= 0x7f000000u) { return RP_SQRT(x); }
+    RP_UINT m = (bits & 0x007fffffu) | 0x00800000u;
+    RP_INT e = RP_TO_INT(bits >> 23) + 127;            // twice the exponent of the root, plus 254
+    if ((e & 1) != 0) {
+        m = m << 1;
+        e = e - 1;
+    }
+    RP_UINT q = 0u, r = 0u;
+    for (RP_INT i = 24; i >= 0; i--) {                 // bits 2 i + 1 and 2 i of m 2^25, whose root has 25 bits
+        RP_INT at = 2 * i - 25;
+        RP_UINT two = at >= 0 ? (m >> at) & 3u : at == -1 ? (m & 1u) << 1 : 0u;
+        r = (r << 2) | two;
+        RP_UINT t = (q << 2) | 1u;
+        q = q << 1;
+        if (r >= t) {
+            r = r - t;
+            q = q | 1u;
+        }
+    }
+    RP_UINT up = (q & 1u) != 0u && (r != 0u || (q & 2u) != 0u) ? 1u : 0u;
+    return RP_BITS_FLOAT((RP_TO_UINT(e / 2 - 1) << 23) + (q >> 1) + up);
+}
+
+// Both, by the shortest way that a backend has.
+RP_FN float rp_div_rn(float a, float b) {
+#if defined(RP_GLSL)
+    return rp_div_bits(a, b);
+#elif defined(__CUDACC__)
+    return __fdiv_rn(a, b);
+#else
+    return a / b;
+#endif
+}
+RP_FN float rp_sqrt_rn(float x) {
+#ifdef RP_GLSL
+    return rp_sqrt_bits(x);
+#else
+    return RP_SQRT(x);
+#endif
+}
+
+// (word + 1/2) 2^-32, rounded to float32: in (0, 1], 1 for the largest 128 words.
+RP_FN float rp_unit(RP_UINT word) { return (RP_TO_FLOAT(word) + 0.5f) * 2.3283064365386963e-10f; }
+
 // ((word >> 9) + 1/2) 2^-23: exact, in [2^-24, 1 - 2^-24].
 RP_FN float rp_uniform(RP_UINT word) { return (RP_TO_FLOAT(word >> 9) + 0.5f) * 1.1920928955078125e-7f; }
 

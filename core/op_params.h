@@ -69,6 +69,11 @@ struct rp_step {
 };
 #define RP_STEP_WORDS 9
 
+// Which bars of a series the rows of a call stand for (Kronos; see the op `slide` for first and n_tokens).
+#define RP_ROWS_PROMPT 0      // row i is bar first[b] + i at position i; live while i < n_tokens[b]. One path
+#define RP_ROWS_STEP 1        // one row: bar first[b] + n_tokens[b] + step - 1 at position n_tokens[b] + step - 1, slot step - 1
+#define RP_ROWS_OWN 2         // row i is bar first[b] + n_tokens[b] + i at position n_tokens[b] + i, slot i; live while i < step
+
 // Scaler kinds of Toto 1.0, spec section 1.
 #define RP_SCALER_CAUSAL_PATCH 0
 #define RP_SCALER_CAUSAL 1
@@ -150,7 +155,8 @@ struct rp_rope_kv_params {    // qkv [B, S, V, n, 3, h, d] -> q [B, S, V, n, h, 
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head). Prompt (suffix_cap 0): query i sees keys 0..i; dead tokens write 0.
-// Decode: all n_patches[b] + extra prefix keys, then suffix slots 0..step-1. y [B, S, V, n, h, d]
+// Decode: all n_patches[b] + extra prefix keys, then suffix slots 0..step-1. Own (own = 1): the queries are the suffix; query i
+// < step sees all prefix keys, then suffix slots 0..i; dead ones (i >= step) write 0. y [B, S, V, n, h, d]
 struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a shared prefix, then a suffix of each path
     RP_UINT batch, paths, variates;
     RP_UINT tokens;           // n queries for each (series, path, variate)
@@ -159,6 +165,7 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     RP_UINT suffix_cap;       // R, slots of the suffix cache [B, S, V, R, h, d]; 0: none, the queries are the prefix (prompt)
     RP_UINT extra;
     float scale, scale_rest;  // of the scores, 1/sqrt(d); the rest is what float32 leaves of it, which float64 adds
+    RP_UINT own;              // 1: n = R queries of each path, causal over its suffix; only with suffix_cap > 0
     RP_UINT y_f16;            // 1: y is float16
 };
 
@@ -223,6 +230,130 @@ struct rp_fold_head_params {  // w[p, j, i] = sum_e proj[j, e] unembed[p, e, i];
     RP_UINT width;            // D
     RP_UINT outputs;          // parts * k
     RP_UINT w_f16;            // 1: w is float16, rounded once from float64; b stays float32
+};
+
+// ---- Kronos. Letters: B series, S paths, L bars of context (capacity), N tokens of the window's shared part (capacity, <= C),
+// C bars of the whole window, H horizon (capacity), R suffix capacity. A bar has 6 numbers. Numbers of tokens are U32. ----
+
+#define RP_BAR_COLUMNS 6
+#define RP_BAR_STAMPS 5       // minute, hour, weekday (Monday 0), day of month, month
+// First row of each in the stacked time tables, 60 + 24 + 7 + 32 + 13 rows.
+#define RP_STAMP_HOUR 60
+#define RP_STAMP_WEEKDAY 84
+#define RP_STAMP_DAY 91
+#define RP_STAMP_MONTH 123
+#define RP_STAMP_ROWS 136
+
+// A group of RP_GROUP_ROW for each (b, column). Float32 throughout, each operation rounded once to nearest (so bit for bit the
+// same everywhere, and in the reference; shaders: rp_div_rn and rp_sqrt_rn of op_math.h). n = n_bars[b];
+//   mean = sum(v) / n; std = sqrt(sum((v - mean) (v - mean)) / n), product rounded before it is added;
+//   x = clip((v - mean) / (std + 1e-5), -5, 5).
+// Sums pairwise as numpy's: n < 8: ascending from the first; n <= 128: eight sums r_j of elements j, j + 8, .. ascending, joined
+// ((r0+r1)+(r2+r3))+((r4+r5)+(r6+r7)), then the last n mod 8 elements added ascending; else the sum of the two such sums of
+// the first m and the other n - m elements, m = n/2 rounded down to a multiple of 8. Any split of work gives the same bits.
+//   bars [B, L, 6], n_bars [B] -> x [B, L, 6], 0 past n; affine [B, 6, 2]: mean, std
+struct rp_bars_scale_params {
+    RP_UINT batch;
+    RP_UINT bars;             // L
+};
+
+// One invocation for each b, RP_GROUP_ROW in a group. The window holds the last C bars: with `at` bars that each path has of its
+// own, the last n_tokens = min(n_bars, C - at) of the context, from bar first = n_bars - n_tokens on.
+struct rp_slide_params {      // n_bars [B], step -> n_tokens, first, own [B]; own = at
+    RP_UINT batch;
+    RP_UINT window;           // C
+    RP_UINT at_end;           // 0: at = step.step; 1: at = step.horizon
+};
+
+// point over (row, part): token = sum of 2^j over the part's values above 0, lowest bit first
+struct rp_pack_bits_params {  // y [rows, s1_bits + s2_bits] -> tokens [rows, 2]
+    RP_UINT rows;
+    RP_UINT s1_bits, s2_bits;
+};
+
+// point over the output; a dead row is 0. Where tokens stand: PROMPT: tokens [B, tokens_cap, 2] at the row's bar; STEP and OWN:
+// [B, S, tokens_cap, 2] at the row's slot.
+struct rp_unpack_bits_params { // tokens, n_tokens [B], first [B], step -> y [B, S, n, bits]: scale for a 1, -scale for a 0
+    RP_UINT batch, paths;
+    RP_UINT tokens;           // n
+    RP_UINT tokens_cap;
+    RP_UINT rows;             // RP_ROWS_*
+    RP_UINT s1_bits, s2_bits;
+    float scale, scale_rest;  // 1/sqrt(s1_bits + s2_bits); the rest is what float32 leaves of it, which float64 adds
+};
+
+// point over the output; a dead row is 0. Tokens stand as in unpack_bits; stamps [B, stamps_cap, 5] by bar; table [2^s1_bits +
+// 2^s2_bits, D]: s1's rows, then s2's; times [RP_STAMP_ROWS, D]. Sum: s1 + s2, then + minute, hour, weekday, day, month.
+struct rp_embed_bars_params { // tokens, stamps, table, times, n_tokens [B], first [B], step -> x [B, S, n, D]
+    RP_UINT batch, paths;
+    RP_UINT tokens;           // n
+    RP_UINT tokens_cap;
+    RP_UINT stamps_cap;       // L + H
+    RP_UINT rows;             // RP_ROWS_*
+    RP_UINT s2_row;           // first row of s2 in table: 2^s1_bits
+    RP_UINT table_rows;
+    RP_UINT width;            // D
+};
+
+// point over pairs (b, s, token, head, i): element i < d/2 of a head turns with element i + d/2 by the angle whose (cos, sin) is
+// rope[position, i]: a cos - b sin, b cos + a sin. k and v go to the row's slot (PROMPT: slot = position). Dead rows are skipped.
+struct rp_rope_half_params {  // qkv [B, S, n, 3, h, d], rope [positions, d/2, 2], n_tokens [B], step -> q [B, S, n, h, d], k, v [B, S, cap, h, d]
+    RP_UINT batch, paths;
+    RP_UINT tokens;           // n
+    RP_UINT heads, head_width;
+    RP_UINT cap;              // slots of the caches
+    RP_UINT positions;        // rows of rope
+    RP_UINT rows;             // RP_ROWS_*
+};
+
+// point over (row, element of D); slot step - 1
+struct rp_cache_kv_params {   // kv [rows, 2, D], step -> k, v [rows, cap, D]
+    RP_UINT rows;             // B S
+    RP_UINT cap;
+    RP_UINT width;            // D
+};
+
+// Which series a draw is for; the others' tokens stay as they are.
+#define RP_DRAW_ALL 0
+#define RP_DRAW_GROWING 1     // n_bars[b] + step <= C
+#define RP_DRAW_SLIDING 2     // n_bars[b] + step > C
+
+// A group of RP_GROUP_DRAW for each (b, s). settings [3] U32: the bits of temperature (float, > 0), top_k, the bits of top_p.
+//   z = logit / temperature, m = the largest z, e = exp(z - m); kept: all;
+//   if top_k > 0: those with z >= the min(top_k, n)-th largest, equal ones counted each (so top_k = 1 is greedy);
+//   else if top_p < 1: in falling order of z, the lower number first among equals, the first, and those before which the sum of
+//   e is <= top_p times the sum of all e (in that order).
+//   u = rp_unit of word 0 of Philox(key = seed, counter = (series id, path0 + s, step, which)); the token is the first, in
+//   order of number, at which the sum of e of the kept exceeds u times the sum over all kept; else the last kept.
+// Running sums (both orders): with q = n / RP_GROUP_DRAW rounded up, invocation i sums elements i q .. i q + q - 1 ascending;
+// then the inclusive scan of those sums by doubling: for stride 1, 2, 4, .. 128: x_i = x_{i - stride} + x_i; the running sum at an
+// element is x_{i-1} (0 for i = 0) + the ascending sum inside the invocation; the whole is x_255. What is not kept counts as 0.
+#define RP_GROUP_DRAW 256
+#define RP_DRAW_MAX 2048      // the largest n: two arrays of it in shared memory are 16 KiB
+struct rp_draw_token_params { // logits [B, S or 1, n], settings, n_bars [B], series_ids [B], step -> tokens [B, S, tokens_cap, 2]
+    RP_UINT batch, paths;
+    RP_UINT n;                // 2^bits
+    RP_UINT which;            // 0: s1, 1: s2; written at tokens[b, s, step, which]
+    RP_UINT one_row;          // 1: logits have no path axis
+    RP_UINT tokens_cap;       // H
+    RP_UINT window;           // C
+    RP_UINT series;           // RP_DRAW_ALL, GROWING or SLIDING
+};
+
+// point over the output: the row of table whose number is tokens[row, step, 0]; a number past the end (never drawn) takes the last
+struct rp_take_row_params {   // table [table_rows, D], tokens [rows, tokens_cap, 2], step -> y [rows, D]
+    RP_UINT rows;             // B S
+    RP_UINT table_rows;
+    RP_UINT tokens_cap;       // H
+    RP_UINT width;            // D
+};
+
+// point over (b, column, t, s), s fastest: y (std + 1e-5) + mean. Only live ones: b < step.batch, path0 + s < step.paths,
+// t < step.horizon.
+struct rp_bars_result_params { // y [B, S, H, 6], affine [B, 6, 2], step -> result [B, 6, H, paths_cap] at path0 + s
+    RP_UINT batch, paths;
+    RP_UINT horizon_cap;      // H
+    RP_UINT paths_cap;
 };
 
 #endif

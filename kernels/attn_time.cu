@@ -43,8 +43,11 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
     uint32_t n_prefix = token < n_tokens ? token + 1 : 0;             // a dead token sees nothing and writes 0
     uint32_t n = n_prefix;
     if (decode) {
+        uint32_t n_suffix = min(step->step, p.suffix_cap);
+        const bool dead = p.own && token >= n_suffix;
+        if (p.own) { n_suffix = token + 1; }
         n_prefix = min(n_tokens, p.prefix_cap);
-        n = n_prefix + min(step->step, p.suffix_cap);
+        n = dead ? 0 : n_prefix + n_suffix;
     }
     const rp_time_keys keys = { k_prefix, v_prefix, k_suffix, v_suffix, n_prefix, width, wide };
     rp_attend(memory, keys, n, q, d, p.scale, rp_at<void>(args, 7), at, p.y_f16);   // y [B, S, V, n, h, d]

@@ -33,7 +33,6 @@ typedef struct toto_model {
     toto_config config;
     bool mixed;                       // precision mixed
     rp_arena arena;                   // the tensors below
-    rp_buffer *weights;
     toto_layer *layers;
     rp_tensor *embed_w, *embed_b;     // [D, P], [D]
     rp_tensor *head_w, *head_b;       // folded: [P, parts k, D], [P, parts k]
@@ -54,8 +53,8 @@ rp_status toto_load(rp_device *device, const char *folder, const rp_config *conf
 
 // ---- forecasters ----
 
-// A tensor that verify reads: `name` as the goldens call it. In the prompt: "prefill.*"; of a decode step: "df" and so on.
-typedef struct toto_tap { const char *name; rp_tensor *tensor; uint32_t part; } toto_tap;
+// A tensor of the prompt that verify reads: `name` as the goldens call it, "prefill.embed".
+typedef struct toto_tap { const char *name; rp_tensor *tensor; } toto_tap;
 #define TOTO_MAX_TAPS 64
 
 // One way to decode: paths side by side, how they draw, and its two graphs.

@@ -9,7 +9,8 @@ static bool recognises(const rp_config *config) {
 
 static void model_destroy(rp_model *model) {
     toto_model *m = (toto_model *)model;
-    if (m->weights != NULL) { m->base.device->backend->buffer_destroy(m->weights); }
+    if (m->base.weights != NULL) { m->base.device->backend->buffer_destroy(m->base.weights); }
+    free(m->base.offloaded);
     rp_arena_destroy(&m->arena);
     free(m);
 }
@@ -66,8 +67,8 @@ cleanup:
     return again_in_f32 ? toto_load(device, folder, config, RP_PRECISION_F32, extra, out) : status;
 }
 
-static rp_status load(rp_device *device, const char *folder, const rp_config *config, rp_precision precision, rp_model **out) {
-    return toto_load(device, folder, config, precision, NULL, out);
+static rp_status load(rp_device *device, const char *folder, const rp_config *config, const rp_model_config *options, rp_model **out) {
+    return toto_load(device, folder, config, options->precision, NULL, out);
 }
 
 static uint32_t plans(const rp_forecaster *forecaster, const rp_plan **out, uint32_t cap) {

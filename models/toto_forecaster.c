@@ -82,7 +82,6 @@ static rp_status choose_chunk(toto_forecaster *f, toto_sizes *out) {
         } else {
             high = middle - 1;
         }
-        if (low == 1 && high == 1) { break; }
     }
     const uint32_t chunks = ceil_div(config->max_paths, low);
     f->base.info.chunks = chunks;
@@ -107,7 +106,6 @@ rp_status toto_query(rp_model *model, const rp_forecaster_config *config, rp_for
 static rp_status allocate(toto_forecaster *f, const toto_sizes *sizes) {
     rp_device *device = f->base.model->device;
     const rp_backend *backend = device->backend;
-    const rp_forecaster_config *config = &f->base.config;
     RP_RETURN(backend->buffer_create(device, sizes->in, RP_MEMORY_HOST, &f->host_in));
     RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
     RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
@@ -115,7 +113,7 @@ static rp_status allocate(toto_forecaster *f, const toto_sizes *sizes) {
     const uint64_t scratch = sizes->in > sizes->out ? sizes->in : sizes->out;
     f->scratch = malloc(scratch);
     f->queue = malloc((2 + (size_t)f->base.info.chunks * f->rounds) * sizeof *f->queue);
-    if (f->scratch == NULL || f->queue == NULL || config->max_paths == 0) {
+    if (f->scratch == NULL || f->queue == NULL) {
         return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster.");
     }
     return RP_OK;

@@ -3,39 +3,21 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "region.h"
 #include "toto.h"
 
-#define ALIGNMENT ((uint64_t)256)
 #define XPOS_BASE 512.0        // exponents count in 1/512, spec section 3
 
-// A region of one buffer that is being laid out.
-typedef struct region { rp_arena *arena; rp_buffer *buffer; uint64_t used; bool failed; } region;
-
-static rp_tensor *lay(region *r, const char *name, rp_shape shape) {
-    rp_tensor *tensor = rp_tensor_bind(r->arena, name, shape, r->buffer, r->used);
-    if (tensor == NULL) {
-        r->failed = true;
-        return NULL;
-    }
-    r->used = (r->used + rp_tensor_bytes(tensor) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return tensor;
-}
-
-// The same memory under a smaller shape.
-static rp_tensor *view(toto_forecaster *f, const rp_tensor *of, rp_shape shape) {
-    return of ? rp_tensor_bind(&f->arena, of->name, shape, of->buffer, of->offset) : NULL;
-}
-
-static void lay_inputs(toto_forecaster *f, region *r, toto_inputs *in) {
+static void lay_inputs(toto_forecaster *f, rp_region *r, toto_inputs *in) {
     const uint32_t B = f->base.config.max_batch, V = f->base.config.variates;
     const toto_config *c = &((toto_model *)f->base.model)->config;
-    in->step = lay(r, "step block", RP_SHAPE(RP_U32, RP_STEP_WORDS));
-    in->n_patches = lay(r, "patches of each series", RP_SHAPE(RP_U32, B));
-    in->series_ids = lay(r, "series ids", RP_SHAPE(RP_U32, B));
-    in->group_ids = lay(r, "group ids", RP_SHAPE(RP_I32, B, V));
-    in->series = lay(r, "series", RP_SHAPE(RP_F32, B, V, f->patches * c->patch));
-    in->mask = lay(r, "mask", RP_SHAPE(RP_F32, B, V, f->patches * c->patch));
-    in->future = lay(r, "known future", RP_SHAPE(RP_F32, B, V, f->rounds * c->patch));
+    in->step = rp_region_lay(r, "step block", RP_SHAPE(RP_U32, RP_STEP_WORDS));
+    in->n_patches = rp_region_lay(r, "patches of each series", RP_SHAPE(RP_U32, B));
+    in->series_ids = rp_region_lay(r, "series ids", RP_SHAPE(RP_U32, B));
+    in->group_ids = rp_region_lay(r, "group ids", RP_SHAPE(RP_I32, B, V));
+    in->series = rp_region_lay(r, "series", RP_SHAPE(RP_F32, B, V, f->patches * c->patch));
+    in->mask = rp_region_lay(r, "mask", RP_SHAPE(RP_F32, B, V, f->patches * c->patch));
+    in->future = rp_region_lay(r, "known future", RP_SHAPE(RP_F32, B, V, f->rounds * c->patch));
 }
 
 // ---- building blocks ----
@@ -106,7 +88,7 @@ static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, 
     rp_tensor *rope_in[] = { qkv, f->rope, f->xpos, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
     rp_graph_add(b->g, RP_OP_ROPE_KV, label, &rope, sizeof rope, rope_in, rope_out);
     const struct rp_attn_time_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, f->tokens, b->decode ? R : 0, extra,
-                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), b->m->mixed };
+                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), 0, b->m->mixed };
     rp_tensor *in[] = { rope_out[0], f->k_prompt[layer], f->v_prompt[layer], b->decode ? k : NULL, b->decode ? v : NULL,
                         f->in.n_patches, f->in.step };
     rp_tensor *out[] = { NULL };
@@ -142,7 +124,7 @@ static rp_tensor *head(builder *b, rp_tensor *last, uint32_t rows, rp_tensor *di
 static void tap(toto_forecaster *f, const char *name, rp_tensor *tensor) {
     if (!f->taps_wanted || tensor == NULL || name == NULL || f->n_taps == TOTO_MAX_TAPS) { return; }
     tensor->keep = true;
-    f->taps[f->n_taps++] = (toto_tap){ name, tensor, 0 };
+    f->taps[f->n_taps++] = (toto_tap){ name, tensor };
 }
 
 static void advance(builder *b, uint32_t what, uint32_t chunk_paths) {
@@ -165,8 +147,8 @@ static rp_graph *build_prompt(toto_forecaster *f, const toto_model *m) {
     rp_graph *g = rp_graph_create(m->base.device, &f->arena, "prompt");
     if (g == NULL) { return NULL; }
     builder b = { .f = f, .m = m, .c = c, .g = g, .B = f->base.config.max_batch, .S = 1, .V = f->base.config.variates, .n = f->patches };
-    copy(g, "inputs", view(f, f->staged.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)),
-         view(f, f->in.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)), f->in_words);
+    copy(g, "inputs", rp_region_view(&f->arena, f->staged.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)),
+         rp_region_view(&f->arena, f->in.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)), f->in_words);
     const struct rp_scaler_params p = { b.B, b.V, f->patches, c->patch, c->scaler, c->clamp, c->factor };
     rp_tensor *in[] = { f->in.series, f->in.mask, f->in.n_patches };
     rp_tensor *out[] = { NULL, f->affine, NULL, f->scale_state, f->scale_global };
@@ -255,14 +237,14 @@ static rp_status build_decode(toto_forecaster *f, toto_decode *d, const path_sta
     const toto_config *c = &m->config;
     const uint32_t B = f->base.config.max_batch, V = f->base.config.variates, L = c->layers, R = f->rounds - 1, C = d->paths;
     rp_arena *a = &f->arena;
-    path_state s = { .scale = view(f, whole->scale, RP_SHAPE(RP_F64, B, C, V, 4)),
-                     .patch = view(f, whole->patch, RP_SHAPE(RP_F32, B, C, V, c->patch)),
-                     .result = view(f, whole->result, RP_SHAPE(RP_F32, B, V, f->rounds * c->patch, d->paths_cap)),
+    path_state s = { .scale = rp_region_view(&f->arena, whole->scale, RP_SHAPE(RP_F64, B, C, V, 4)),
+                     .patch = rp_region_view(&f->arena, whole->patch, RP_SHAPE(RP_F32, B, C, V, c->patch)),
+                     .result = rp_region_view(&f->arena, whole->result, RP_SHAPE(RP_F32, B, V, f->rounds * c->patch, d->paths_cap)),
                      .k = rp_arena_alloc(a, L * sizeof(rp_tensor *)), .v = rp_arena_alloc(a, L * sizeof(rp_tensor *)) };
     if (s.k == NULL || s.v == NULL) { return rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     for (uint32_t i = 0; i < L; i++) {
-        s.k[i] = view(f, whole->k[i], RP_SHAPE(RP_F32, B, C, V, R, c->width));
-        s.v[i] = view(f, whole->v[i], RP_SHAPE(RP_F32, B, C, V, R, c->width));
+        s.k[i] = rp_region_view(&f->arena, whole->k[i], RP_SHAPE(RP_F32, B, C, V, R, c->width));
+        s.v[i] = rp_region_view(&f->arena, whole->v[i], RP_SHAPE(RP_F32, B, C, V, R, c->width));
     }
     builder b = { .f = f, .m = m, .c = c, .B = B, .S = C, .V = V, .n = 1, .decode = true, .k_suffix = s.k, .v_suffix = s.v };
     d->start_dist = f->dist, d->start_affine = f->affine;
@@ -279,16 +261,16 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     const rp_forecaster_config *sizes = &f->base.config;
     const uint32_t B = sizes->max_batch, V = sizes->variates, C = f->chunk_paths, P = c->patch, D = c->width, n = f->tokens;
     const uint32_t R = f->rounds - 1, half = toto_head_width(c) / 2, positions = n + f->rounds, L = c->layers;
-    region r = { &f->arena, f->state, 0, false };
+    rp_region r = { &f->arena, f->state, 0, false };
     lay_inputs(f, &r, &f->in);
     f->in_words = r.used / 4;
-    f->rope = lay(&r, "rotary angles", RP_SHAPE(RP_F32, positions, half, 2));
+    f->rope = rp_region_lay(&r, "rotary angles", RP_SHAPE(RP_F32, positions, half, 2));
     f->xpos_zero = positions / 2 + 1;
-    f->xpos = lay(&r, "xpos powers", RP_SHAPE(RP_F32, 2 * f->xpos_zero + 1, half));
-    f->scale_state = lay(&r, "scaler state", RP_SHAPE(RP_F64, B, V, 4));
-    f->scale_global = lay(&r, "prompt statistics", RP_SHAPE(RP_F64, B, V, 2));
-    f->affine = lay(&r, "loc and scale", RP_SHAPE(RP_F32, B, V, P, 2));
-    f->dist = lay(&r, "first distribution", RP_SHAPE(RP_F32, B, V, P, 4, c->components));
+    f->xpos = rp_region_lay(&r, "xpos powers", RP_SHAPE(RP_F32, 2 * f->xpos_zero + 1, half));
+    f->scale_state = rp_region_lay(&r, "scaler state", RP_SHAPE(RP_F64, B, V, 4));
+    f->scale_global = rp_region_lay(&r, "prompt statistics", RP_SHAPE(RP_F64, B, V, 2));
+    f->affine = rp_region_lay(&r, "loc and scale", RP_SHAPE(RP_F32, B, V, P, 2));
+    f->dist = rp_region_lay(&r, "first distribution", RP_SHAPE(RP_F32, B, V, P, 4, c->components));
     f->k_prompt = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
     f->v_prompt = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
     s->k = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
@@ -296,16 +278,16 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     r.failed = r.failed || !f->k_prompt || !f->v_prompt || !s->k || !s->v;
     for (uint32_t i = 0; i < L && !r.failed; i++) {
         if (toto_layer_is_space(c, i)) { continue; }
-        f->k_prompt[i] = lay(&r, "prompt keys", RP_SHAPE(RP_F32, B, V, n, D));
-        f->v_prompt[i] = lay(&r, "prompt values", RP_SHAPE(RP_F32, B, V, n, D));
+        f->k_prompt[i] = rp_region_lay(&r, "prompt keys", RP_SHAPE(RP_F32, B, V, n, D));
+        f->v_prompt[i] = rp_region_lay(&r, "prompt values", RP_SHAPE(RP_F32, B, V, n, D));
         if (R == 0) { continue; }
-        s->k[i] = lay(&r, "path keys", RP_SHAPE(RP_F32, B, C, V, R, D));
-        s->v[i] = lay(&r, "path values", RP_SHAPE(RP_F32, B, C, V, R, D));
+        s->k[i] = rp_region_lay(&r, "path keys", RP_SHAPE(RP_F32, B, C, V, R, D));
+        s->v[i] = rp_region_lay(&r, "path values", RP_SHAPE(RP_F32, B, C, V, R, D));
     }
-    s->scale = lay(&r, "scaler state of each path", RP_SHAPE(RP_F64, B, C, V, 4));
-    s->patch = lay(&r, "last patch", RP_SHAPE(RP_F32, B, C, V, P));
-    f->result = s->result = lay(&r, "result", RP_SHAPE(RP_F32, B, V, f->rounds * P, sizes->max_paths));
-    f->forced = f->forced_wanted ? lay(&r, "prescribed draws", RP_SHAPE(RP_F32, f->rounds, sizes->max_paths, B, V, P)) : NULL;
+    s->scale = rp_region_lay(&r, "scaler state of each path", RP_SHAPE(RP_F64, B, C, V, 4));
+    s->patch = rp_region_lay(&r, "last patch", RP_SHAPE(RP_F32, B, C, V, P));
+    f->result = s->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, V, f->rounds * P, sizes->max_paths));
+    f->forced = f->forced_wanted ? rp_region_lay(&r, "prescribed draws", RP_SHAPE(RP_F32, f->rounds, sizes->max_paths, B, V, P)) : NULL;
     *bytes = r.used;
     return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;
 }
@@ -317,7 +299,7 @@ rp_status toto_build(toto_forecaster *f, toto_sizes *out) {
     *out = (toto_sizes){ 0 };
     f->n_taps = 0;
     RP_RETURN(lay_state(f, &s, &out->state));
-    region staged = { &f->arena, f->host_in, 0, false };
+    rp_region staged = { &f->arena, f->host_in, 0, false };
     lay_inputs(f, &staged, &f->staged);
     out->in = staged.used;
     out->out = rp_tensor_bytes(s.result);
@@ -334,7 +316,7 @@ rp_status toto_build(toto_forecaster *f, toto_sizes *out) {
     rp_graph *collect = rp_graph_create(device, &f->arena, "collect");
     if (collect == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
-    copy(collect, "results", view(f, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to, f->out_words);
+    copy(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to, f->out_words);
     return plan(collect, device, f->activations, &f->collect_plan, &out->activations);
 }
 

@@ -284,9 +284,9 @@ rp_status toto_weights_load(toto_model *model, rp_weights *const *files, uint32_
     RP_TRY(l.status);
     RP_TRY(match(&l, files, n_files));
     RP_TRY(place(&l, NULL, NULL, &weights_bytes, &fold_bytes));
-    RP_TRY(device->backend->buffer_create(device, weights_bytes, RP_MEMORY_DEVICE, &model->weights));
+    RP_TRY(device->backend->buffer_create(device, weights_bytes, RP_MEMORY_DEVICE, &model->base.weights));
     RP_TRY(device->backend->buffer_create(device, fold_bytes, RP_MEMORY_DEVICE, &l.fold));
-    RP_TRY(place(&l, model->weights, l.fold, &weights_bytes, &fold_bytes));
+    RP_TRY(place(&l, model->base.weights, l.fold, &weights_bytes, &fold_bytes));
     for (uint32_t i = 0; i < l.n; i++) {
         RP_TRY(upload(&l, &l.list[i]));
         model->base.info.parameters += l.list[i].weight->count;

@@ -25,13 +25,13 @@ void main() {
     uint d = p.head_width, D = p.heads * d;
     uint at = (row * p.tokens + token) * D + head * d;
     uint n_tokens = n_patches.v[b] + p.extra;
-    bool decode = p.suffix_cap > 0;
-    if (!decode && token >= n_tokens) {                  // a dead token; the whole group
+    bool decode = p.suffix_cap > 0, own = p.own != 0;
+    if (own ? token >= step.v.step : !decode && token >= n_tokens) {   // a dead token; the whole group
         for (uint j = i; j < d; j += RP_GROUP_ROW) { y.v[at + j] = 0.0; }
         return;
     }
     uint n_prefix = min(decode ? n_tokens : token + 1, p.prefix_cap);
-    uint n_suffix = decode ? min(step.v.step, p.suffix_cap) : 0;
+    uint n_suffix = decode ? min(own ? token + 1 : step.v.step, p.suffix_cap) : 0;
     uint prefix = (b * p.variates + v) * p.prefix_cap * D + head * d, suffix = row * p.suffix_cap * D + head * d;
 
     attn_begin(q, at, d);

@@ -40,6 +40,10 @@ void test_ok(rp_device *device, rp_status status, const char *what);
 // Runs `n` tests made at run time, one after the other; returns the number of failures.
 typedef void (*test_function)(void **state);
 int test_group(const char *name, struct CMUnitTest *tests, size_t n);
+// The same tests on every device; each gets its test_device as state, see test_device_of.
+typedef struct test_named { const char *name; test_function f; } test_named;
+int test_on_each_device(const char *group, const test_named *all, size_t n);
+rp_device *test_device_of(void **state);    // skips or fails the running test when it is absent
 
 // ---- cases: tests/cases/NAME.c, helped by tests/data.c ----
 

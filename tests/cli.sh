@@ -7,6 +7,8 @@ source=$2
 device=${3:-ref}
 model=$source/models/demo-toto
 air=$source/data/air_passengers.csv
+kronos=$source/models/demo-kronos
+sse=$source/data/sse600977_5min.csv
 here=$(mktemp -d) || exit 1
 trap 'rm -rf "$here"' EXIT INT TERM
 
@@ -168,5 +170,111 @@ grep -q '^2024-02-29,"Wert, kWh",' "$here/de.out.csv" || die "the last day shoul
 grep -q Feiertag "$here/de.out.csv" && die "a column with a known future should not be forecast"
 expect 1 forecast --device "$device" --model "$model" --input "$here/de.csv" --horizon 8 --end -7 --future-columns Feiertag
 err_has "the file ends before row 61"
+
+# ---- bars: the same command, the folder says that it is Kronos ----
+expect 0 inspect --device "$device" --model "$kronos"
+out_has "family      kronos"
+out_has "tokenizer   width 128, layers 3 + 3"
+out_has "context 384, horizon 128"
+expect 0 inspect --device "$device" --model "$kronos/model" --tokenizer "$kronos/tokenizer" --context 168 --horizon 24 --samples 16
+out_has "forecaster"
+expect 2 inspect --device "$device" --model "$kronos" --variates 6
+err_has "leave out --variates"
+expect 1 inspect --device "$device" --model "$model" --tokenizer "$kronos/tokenizer"
+err_has "has no tokenizer"
+cp -r "$kronos/model" "$here/alone"
+expect 1 forecast --device "$device" --model "$here/alone" --input "$sse" --horizon 4
+err_has "--tokenizer"
+
+# What a family does not have is refused: 2, and a sentence.
+for option in "--columns close" "--season 5" "--columns close --future-columns open --end -9"; do
+    expect 2 forecast --device "$device" --model "$kronos" --input "$sse" --horizon 4 $option
+    err_has "is a model of bars"
+done
+for option in "--future $sse" "--calendar sessions" "--temperature 2" "--top-k 5" "--top-p 0.5"; do
+    expect 2 forecast --device "$device" --model "$model" --input "$air" --horizon 4 $option
+    err_has "is for models of bars"
+done
+expect 2 forecast --device "$device" --model "$kronos" --input "$sse" --horizon 4 --top-p 1.5
+err_has "--top-p is 1.5"
+expect 2 forecast --device "$device" --model "$kronos" --input "$sse" --horizon 4 --temperature 0
+err_has "a number above 0"
+expect 2 forecast --device "$device" --model "$kronos" --input "$sse" --horizon 4 --mean --top-k 3
+err_has "--mean takes the likeliest tokens"
+expect 2 forecast --device "$device" --model "$kronos" --input "$sse" --horizon 4 --calendar lunar
+err_has "24x7|weekdays|sessions"
+
+# Files that hold no bars: 1, and the row where there is one.
+expect 1 forecast --device "$device" --model "$kronos" --input "$air" --horizon 4
+err_has "has no column 'open'"
+expect 1 forecast --device "$device" --model "$kronos" --input "$sse" --horizon 513
+err_has "the model sees 512 bars at once"
+expect 1 forecast --device "$device" --model "$kronos" --input "$sse" --horizon 4 --end 1
+err_has "row 1 is the only bar"
+expect 1 forecast --device "$device" --model "$kronos" --input "$sse" --horizon 4 --end -8 --future "$sse"
+err_has "have their own times"
+expect 1 forecast --device "$device" --model "$kronos" --input "$sse" --horizon 4 --future "$sse"
+err_has "is not later than the last bar"
+awk -F, -v OFS=, 'NR == 2400 { $5 = -1 } { print }' "$sse" >"$here/bad.csv"
+expect 1 forecast --device "$device" --model "$kronos" --input "$here/bad.csv" --horizon 4
+err_has "row 2399 (line 2400), column 'close': -1 is no price"
+awk 'NR == 2400 { kept = $0; next } { print } NR == 2401 { print kept }' "$sse" >"$here/bad.csv"
+expect 1 forecast --device "$device" --model "$kronos" --input "$here/bad.csv" --horizon 4
+err_has "row 2400 (line 2401), column 'timestamps'"
+
+# Held-out rows: their times, scores beside the last value, a picture.
+bars="--device $device --context 168 --samples 8 --seed 7 --top-p 0.9"
+expect 0 forecast $bars --model "$kronos" --input "$sse" --horizon 24 --end -24 --plot "$here/k.svg"
+out_has "2024-08-29 11:30:00 (times from the file)"
+out_has "paths     8, seed 7, temperature 1, top-p 0.9"
+out_has "last value"
+grep -q seasonal "$here/out" && die "bars should not be compared with a season"
+for column in open high low close volume amount; do
+    awk -v c=$column '$1 == c && NF > 8 { found = 1 } END { exit !found }' "$here/out" || die "column $column has no scores"
+done
+# The close is a random walk: an error far from that of the last value, 0.033, means that something is broken.
+awk '$1 == "close" && NF > 8 { if ($2 > 0.1 || $3 != 0.0333) exit 1 }' "$here/out" || die "the error of the close is not near 0.033"
+grep -q '</svg>' "$here/k.svg" || die "the picture is no SVG"
+
+# The file goes on: sessions are found, asked for, or not wanted; the times of a file are taken as they are.
+expect 0 forecast $bars --model "$kronos" --input "$sse" --horizon 3 --output "$here/k.csv"
+out_has "(calendar sessions)"
+[ "$(head -n 1 "$here/k.csv")" = "timestamps,variate,mean,q0.1,q0.5,q0.9" ] || die "another header: $(head -n 1 "$here/k.csv")"
+[ "$(wc -l <"$here/k.csv")" -eq 19 ] || die "six columns of three bars should be 19 lines"
+grep -q '^2024-08-29 13:05:00,open,' "$here/k.csv" || die "the bar after 11:30 should be at 13:05"
+expect 0 forecast $bars --model "$kronos" --input "$sse" --horizon 3 --calendar 24x7 --output "$here/k24.csv"
+grep -q '^2024-08-29 11:35:00,close,' "$here/k24.csv" || die "the bar after 11:30 should be at 11:35"
+cmp -s "$here/k.csv" "$here/k24.csv" && die "the calendar makes no difference"
+printf 'timestamps\n2024-08-29 13:05:00\n2024-08-29 13:10:00\n2024-08-29 13:15:00\n2024-08-30 09:35:00\n' >"$here/future.csv"
+expect 0 forecast $bars --model "$kronos" --input "$sse" --horizon 3 --future "$here/future.csv" --output "$here/kf.csv"
+cmp -s "$here/k.csv" "$here/kf.csv" || die "the same times gave another forecast"
+expect 1 forecast $bars --model "$kronos" --input "$sse" --horizon 5 --future "$here/future.csv"
+err_has "has 4 rows, but 5 bars are to be forecast"
+
+# Zones: the same clock on the wall gives the same numbers; without a volume four columns are left.
+awk -F, -v OFS=, 'NR > 1 { sub(" ", "T", $1); $1 = $1 "+08:00" } { print }' "$sse" >"$here/zone.csv"
+expect 0 forecast $bars --model "$kronos" --input "$here/zone.csv" --horizon 3 --output "$here/kz.csv"
+sed 's/T\(..:..:..\)+08:00/ \1/' "$here/kz.csv" | cmp -s - "$here/k.csv" || die "a time zone changed the numbers"
+{ echo time,Open,High,Low,Close; tail -n 300 "$sse" | cut -d, -f1-5; } >"$here/four.csv"
+expect 0 forecast $bars --model "$kronos" --input "$here/four.csv" --horizon 3 --plot "$here/four.png" --output "$here/four.out.csv"
+err_has "no column 'volume'"
+[ "$(wc -l <"$here/four.out.csv")" -eq 13 ] || die "four columns of three bars should be 13 lines"
+
+# Greedy, twice over; and a choice of one token is the same.
+expect 0 forecast --device "$device" --model "$kronos" --input "$sse" --context 64 --horizon 4 --mean --output "$here/greedy.csv"
+out_has "the likeliest tokens"
+expect 0 forecast --device "$device" --model "$kronos" --input "$sse" --context 64 --horizon 4 --top-k 1 --samples 2 --output "$here/one.csv"
+cut -d, -f1-3 "$here/one.csv" | cmp -s - "$here/greedy.csv" || die "--top-k 1 and --mean differ"
+expect 0 forecast $bars --model "$kronos" --input "$sse" --horizon 3 --end -3 --temperature 0.5 --output "$here/k.json"
+if command -v python3 >/dev/null 2>&1; then
+    python3 - "$here/k.json" <<'PYTHON' 2>"$here/err" || die "the JSON of bars is not as promised"
+import json, sys
+j = json.load(open(sys.argv[1]))
+assert j["family"] == "kronos" and j["temperature"] == 0.5 and j["top_p"] == 0.9 and j["calendar"] == "file", j
+assert [v["name"] for v in j["variates"]] == ["open", "high", "low", "close", "volume", "amount"], j
+s = j["variates"][3]["scores"]
+assert s["values"] == 3 and "mase" not in s and s["last_value_mae"] > 0, s
+PYTHON
+fi
 
 echo "cli: all is well"

@@ -243,6 +243,26 @@ static void test_bad_times(void **state) {
     }
 }
 
+// The clock on the wall, where the zone changes: 9:30 stays 9:30, and rows to come keep the last zone.
+static void test_wall_clock(void **state) {
+    (void)state;
+    char text[1024];
+    build("2024-03-08 09:30:00-05:00,2024-03-11 09:30:00-04:00,2024-03-12 09:30:00-04:00", text, sizeof text);
+    table t;
+    timeline time;
+    message error = { "" };
+    size_t column;
+    assert_true(table_parse("f.csv", text, strlen(text), &t, &error));
+    assert_true(timeline_read(&t, NULL, &time, &column, &error));
+    for (size_t row = 0; row < 5; row++) {
+        assert_int_equal(civil_from_ms(timeline_clock(&time, row)).ms_of_day, (9 * 60 + 30) * 60000);
+    }
+    assert_int_equal(timeline_ms(&time, 0) - timeline_clock(&time, 0), 5 * 3600000);   // labels are in Greenwich's
+    timeline_free(&time);
+    assert_int_equal(timeline_named(&t), 0);
+    table_free(&t);
+}
+
 // Every day of 800 years, there and back: the calendar's own period is 400.
 static void test_calendar(void **state) {
     (void)state;
@@ -264,7 +284,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_files), cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_bad_columns),
         cmocka_unit_test(test_find),       cmocka_unit_test(test_good_times), cmocka_unit_test(test_bad_times),
-        cmocka_unit_test(test_calendar),
+        cmocka_unit_test(test_calendar),   cmocka_unit_test(test_wall_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

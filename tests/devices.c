@@ -82,3 +82,25 @@ int test_group(const char *name, struct CMUnitTest *tests, size_t n) {
     test_devices_close();
     return failures;
 }
+
+rp_device *test_device_of(void **state) {
+    const test_device *d = *state;
+    test_need(d);
+    return d->device;
+}
+
+int test_on_each_device(const char *group, const test_named *all, size_t n) {
+    enum { MAX_TESTS = 256 };
+    static struct CMUnitTest tests[MAX_TESTS];
+    static char names[MAX_TESTS][128];
+    test_device *found;
+    size_t count = 0;
+    const uint32_t n_found = test_devices(&found);
+    for (uint32_t d = 0; d < n_found; d++) {
+        for (size_t i = 0; i < n && count < MAX_TESTS; i++, count++) {
+            snprintf(names[count], sizeof names[count], "%.31s: %.90s", found[d].spec, all[i].name);
+            tests[count] = (struct CMUnitTest){ .name = names[count], .test_func = all[i].f, .initial_state = &found[d] };
+        }
+    }
+    return test_group(group, tests, count);
+}

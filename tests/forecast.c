@@ -63,15 +63,9 @@ static float *run(rp_device *device, rp_forecaster *f, const rp_series *series, 
     return out;
 }
 
-static rp_device *device_of(void **state) {
-    const test_device *d = *state;
-    test_need(d);
-    return d->device;
-}
-
 // Series of different lengths together give the bits of each alone, whatever the forecaster's capacity.
 static void any_batch(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     const uint32_t contexts[] = { 96, 17, 50 }, S = 5;
     rp_series series[3];
     for (uint32_t i = 0; i < 3; i++) { series[i] = make_series(i, contexts[i]); }
@@ -93,7 +87,7 @@ static void any_batch(void **state) {
 
 // A budget that splits the paths into chunks changes no number, and more paths only add to fewer.
 static void any_chunks(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     const uint32_t S = 37, few = 10;
     rp_series series = make_series(2, 80);
     fixture whole = open_with(device, 80, 1, S, 0);
@@ -118,7 +112,7 @@ static void any_chunks(void **state) {
 
 // A shorter horizon is the start of a longer one.
 static void any_horizon(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     const uint32_t S = 4, H = 5;
     rp_series series = make_series(3, 33);
     fixture x = open_with(device, 33, 1, S, 0);
@@ -131,7 +125,7 @@ static void any_horizon(void **state) {
 
 // Forecasts after the first allocate no buffer, record nothing and read once, at the end; the host's step block is the device's.
 static void steady(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     rp_series series = make_series(1, 64);
     fixture x = open_with(device, 64, 1, 3, 0);
     float *first = run(device, x.forecaster, &series, 1, 3, HORIZON);
@@ -153,7 +147,7 @@ static void steady(void **state) {
 
 // Node by node without recordings: the same bits.
 static void direct_is_replayed(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     rp_series series = make_series(4, 48);
     fixture x = open_with(device, 48, 1, 6, 0);
     float *replayed = run(device, x.forecaster, &series, 1, 6, HORIZON);
@@ -168,7 +162,7 @@ static void direct_is_replayed(void **state) {
 
 // Sampled paths follow the reference's. A draw near a component boundary may go the other way, and then its path does.
 static void same_paths_as_reference(void **state) {
-    rp_device *device = device_of(state), *ref = test_ref();
+    rp_device *device = test_device_of(state), *ref = test_ref();
     const uint32_t S = 50;
     rp_series series = make_series(5, 70);
     fixture a = open_with(device, 70, 1, S, 0), b = open_with(ref, 70, 1, S, 0);
@@ -202,7 +196,7 @@ static int count_only(void *user, uint32_t done, uint32_t total) {
 }
 
 static void cancelled(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     rp_series series = make_series(1, 40);
     fixture x = open_with(device, 40, 1, 3, 0);
     rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
@@ -223,7 +217,7 @@ static void cancelled(void **state) {
 
 // Mean and quantiles are those of the samples.
 static void results_agree(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     const uint32_t S = 11;
     rp_series series = make_series(6, 40);
     fixture x = open_with(device, 40, 1, S, 0);
@@ -252,7 +246,7 @@ static void results_agree(void **state) {
 
 // What holds within one recording holds in precision mixed as well.
 static void in_mixed(void **state) {
-    rp_device *device = device_of(state);
+    rp_device *device = test_device_of(state);
     if (!device->info.mixed) {
         printf("  %s has no precision mixed\n", device->info.spec);
         skip();
@@ -271,21 +265,10 @@ static void in_mixed(void **state) {
 }
 
 int main(void) {
-    static const struct { const char *name; test_function f; } all[] = {
+    static const test_named all[] = {
         { "any batch", any_batch }, { "any chunks", any_chunks }, { "any horizon", any_horizon }, { "steady", steady },
         { "direct is replayed", direct_is_replayed }, { "same paths as the reference", same_paths_as_reference },
         { "cancelled", cancelled }, { "results agree", results_agree }, { "in precision mixed", in_mixed },
     };
-    static struct CMUnitTest tests[TEST_MAX_DEVICES * TEST_COUNT(all)];
-    static char names[TEST_MAX_DEVICES * TEST_COUNT(all)][80];
-    test_device *devices;
-    const uint32_t n = test_devices(&devices);
-    size_t count = 0;
-    for (uint32_t d = 0; d < n; d++) {
-        for (size_t i = 0; i < TEST_COUNT(all); i++, count++) {
-            snprintf(names[count], sizeof names[count], "%s: %s", devices[d].spec, all[i].name);
-            tests[count] = (struct CMUnitTest){ .name = names[count], .test_func = all[i].f, .initial_state = &devices[d] };
-        }
-    }
-    return test_group("forecast", tests, count);
+    return test_on_each_device("forecast", all, TEST_COUNT(all));
 }

@@ -83,7 +83,20 @@ static void test_mean(void **state) {
     free_outcome(&o);
 }
 
+// Bars are compared with the last value alone.
+static void test_no_season(void **state) {
+    (void)state;
+    outcome o = make_outcome();
+    scores s;
+    o.season = 0;
+    assert_true(scores_compute(&o, 0, &s));
+    assert_true(isnan(s.seasonal_mae) && isnan(s.mase));
+    near(s.last_mae, (9 + 12 + 4) / 3.0);
+    free_outcome(&o);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_levels), cmocka_unit_test(test_median), cmocka_unit_test(test_mean) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_levels), cmocka_unit_test(test_median), cmocka_unit_test(test_mean),
+                                        cmocka_unit_test(test_no_season) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,13 +9,18 @@
 #include "options.h"
 #include "session.h"
 
-// The rows of the speed table in the README; sizes of Toto-Open-Base-1.0.
-static const struct row { const char *name; uint32_t variates, context, horizon, paths; } rows[] = {
-    { "T1", 7, 4096, 336, 256 },
-    { "T2", 1, 512, 64, 256 },
-    { "T3", 1, 512, 256, 256 },
+// The rows of the speed table in the README. A row belongs to the model of its family and width.
+static const struct row { const char *name, *family; uint32_t width, variates, batch, context, horizon, paths; } rows[] = {
+    { "T1", "toto", 768, 7, 1, 4096, 336, 256 },
+    { "T2", "toto", 768, 1, 1, 512, 64, 256 },
+    { "T3", "toto", 768, 1, 1, 512, 256, 256 },
+    { "K1", "kronos", 512, 6, 1, 392, 120, 1 },
+    { "K2", "kronos", 832, 6, 1, 392, 120, 10 },
+    { "K3", "kronos", 832, 6, 1, 400, 120, 10 },
+    { "K4", "kronos", 832, 6, 5, 400, 120, 30 },
+    { "K5", "kronos", 256, 6, 1, 400, 120, 10 },
 };
-enum { N_ROWS = sizeof rows / sizeof *rows };
+enum { N_ROWS = sizeof rows / sizeof *rows, MAX_BATCH = 5 };
 
 static int ascending(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -101,28 +106,57 @@ static rp_status print_all_ops(rp_forecaster *forecaster) {
     return status;
 }
 
+// One forecast of a row; the inputs are made once, outside of what is timed.
+typedef struct job {
+    const struct row *row;
+    rp_forecaster *forecaster;
+    rp_series series[MAX_BATCH];
+    rp_bars bars[MAX_BATCH];
+    rp_forecast_config config;
+    rp_forecast_result result;
+    float *values;            // [batch, variates, context]
+    int64_t *times;           // [context]
+} job;
+
+static void prepare(job *j, const struct row *row) {
+    const size_t T = row->context, each = row->variates * T;
+    *j = (job){ .row = row, .config = RP_FORECAST_CONFIG_INIT, .result = RP_FORECAST_RESULT_INIT };
+    j->values = take(row->batch * each, sizeof *j->values);
+    j->times = take(T, sizeof *j->times);
+    j->result.samples = take(row->batch * row->variates * (size_t)row->horizon * row->paths, sizeof *j->result.samples);
+    j->config.horizon = row->horizon, j->config.paths = row->paths, j->config.seed = 1, j->config.top_p = 0.9f;
+    fill(j->values, row->batch * row->variates, row->context);
+    for (size_t t = 0; t < T; t++) { j->times[t] = 1718000000 + 300 * (int64_t)t; }
+    for (uint32_t b = 0; b < row->batch; b++) {
+        float *v = j->values + b * each;
+        j->series[b] = (rp_series){ .struct_size = sizeof(rp_series), .values = v, .context = row->context, .id = b };
+        j->bars[b] = (rp_bars){ .struct_size = sizeof(rp_bars), .open = v, .high = v + T, .low = v + 2 * T, .close = v + 3 * T,
+                                .volume = v + 4 * T, .amount = v + 5 * T, .times = j->times, .context = row->context, .id = b };
+    }
+}
+
+static rp_status forecast_once(job *j) {
+    if (strcmp(j->row->family, "kronos") == 0) {
+        return rp_forecast_bars(j->forecaster, j->bars, j->row->batch, &j->config, &j->result);
+    }
+    j->config.top_p = 0;
+    return rp_forecast(j->forecaster, j->series, j->row->batch, &j->config, &j->result);
+}
+
 static bool run_row(session *s, const struct row *row, uint32_t repeat, bool ops) {
     rp_forecaster_config sizes = RP_FORECASTER_CONFIG_INIT;
     rp_forecaster_info info = RP_FORECASTER_INFO_INIT;
-    rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
-    rp_forecast_result result = RP_FORECAST_RESULT_INIT;
-    rp_series series = RP_SERIES_INIT;
-    rp_forecaster *forecaster = NULL;
-    sizes.max_context = row->context, sizes.max_horizon = row->horizon, sizes.variates = row->variates, sizes.max_paths = row->paths;
-    config.horizon = row->horizon, config.paths = row->paths, config.seed = 1;
-    float *values = take((size_t)row->variates * row->context, sizeof *values);
-    result.samples = take((size_t)row->variates * row->horizon * row->paths, sizeof *result.samples);
-    double *ms = take(repeat, sizeof *ms);
-    fill(values, row->variates, row->context);
-    series.values = values, series.context = row->context;
-    double start = seconds_now();
-    rp_status status = rp_forecaster_create(s->model, &sizes, &forecaster);
+    job j;
+    prepare(&j, row);
+    sizes.max_context = row->context, sizes.max_horizon = row->horizon, sizes.variates = row->variates;
+    sizes.max_batch = row->batch, sizes.max_paths = row->paths;
+    double *ms = take(repeat, sizeof *ms), first_ms = 0, start = seconds_now();
+    rp_status status = rp_forecaster_create(s->model, &sizes, &j.forecaster);
     const double create_ms = (seconds_now() - start) * 1e3;
-    if (status == RP_OK) { status = rp_forecaster_copy_info(forecaster, &info); }
-    double first_ms = 0;
+    if (status == RP_OK) { status = rp_forecaster_copy_info(j.forecaster, &info); }
     for (uint32_t i = 0; i < repeat + 2 && status == RP_OK; i++) {   // two to warm up; the first is told apart
         start = seconds_now();
-        status = rp_forecast(forecaster, &series, 1, &config, &result);
+        status = forecast_once(&j);
         const double took = (seconds_now() - start) * 1e3;
         if (i == 0) { first_ms = took; }
         if (i >= 2) { ms[i - 2] = took; }
@@ -131,13 +165,13 @@ static bool run_row(session *s, const struct row *row, uint32_t repeat, bool ops
         qsort(ms, repeat, sizeof *ms, ascending);
         printf("%-4s median %9.3f ms  min %9.3f  max %9.3f  first %9.3f  create %8.1f  forecaster %7.1f MB\n", row->name,
                ms[repeat / 2], ms[0], ms[repeat - 1], first_ms, create_ms, (double)info.device_bytes * 1e-6);
-        print_cost(forecaster);
-        if (ops) { status = print_all_ops(forecaster); }
+        print_cost(j.forecaster);
+        if (ops) { status = print_all_ops(j.forecaster); }
         fflush(stdout);
     }
     if (status != RP_OK) { session_complain(s->device, status); }
-    rp_forecaster_destroy(forecaster);
-    free(values), free(result.samples), free(ms);
+    rp_forecaster_destroy(j.forecaster);
+    free(j.values), free(j.times), free(j.result.samples), free(ms);
     return status == RP_OK;
 }
 
@@ -147,8 +181,8 @@ int command_bench(int argc, char **argv) {
     uint32_t repeat = 20;
     bool ops = false;
     const option options[] = {
-        { "model", OPTION_TEXT, &folder, "DIR", "weights of toto-base's size, random ones do", NULL, true },
-        { "rows", OPTION_NAMES, &names, "A,B", "which of T1, T2, T3 (default all)", NULL, false },
+        { "model", OPTION_TEXT, &folder, "DIR", "weights of a published size, random ones do: its rows are run", NULL, true },
+        { "rows", OPTION_NAMES, &names, "A,B", "only these of the model's rows: toto-base T1, T2, T3; kronos-small K1,\nkronos-base K2, K3, K4, kronos-mini K5", NULL, false },
         { "device", OPTION_TEXT, &device, "D", "cuda[:N], vulkan[:N], ref or auto (default)", NULL, false },
         { "precision", OPTION_CHOICE, &precision, "P", "auto (default), f32 or mixed", PRECISION_CHOICES, false },
         { "repeat", OPTION_COUNT, &repeat, "N", "timed forecasts of each row (default 20)", NULL, false },
@@ -167,6 +201,7 @@ int command_bench(int argc, char **argv) {
            (seconds_now() - start) * 1e3);
     bool ok = true;
     for (size_t i = 0; i < N_ROWS && ok; i++) {
+        if (strcmp(rows[i].family, s.model_info.family) != 0 || rows[i].width != s.model_info.width) { continue; }
         bool wanted = names.count == 0;
         for (size_t j = 0; j < names.count; j++) { wanted = wanted || strcmp(names.names[j], rows[i].name) == 0; }
         if (wanted) { ok = run_row(&s, &rows[i], repeat, ops); }

@@ -40,7 +40,7 @@ void format_bytes(uint64_t bytes, char *buf, size_t cap);
 void format_count(uint64_t count, char *buf, size_t cap);
 
 // The shortest decimal that reads back as the same float.
-void format_float(float value, char *buf, size_t cap);
+void format_float(float value, char *buf, size_t cap) __attribute__((nonnull));
 
 // Digits after the point that show a quantity of this size with about four digits in all.
 int decimals_for(double largest);

@@ -16,9 +16,9 @@ typedef struct golden_options {
     uint64_t seed;
 } golden_options;
 
-typedef struct golden_count { uint32_t passed, failed; } golden_count;
+typedef struct golden_count { uint32_t passed, failed, skipped; } golden_count;
 
-// Compares every expected tensor of `path`, a folder with golden.safetensors or a single .safetensors file, and prints a line
+// Compares every expected tensor of `path`, a folder with golden.safetensors, a single .safetensors file or a .csv of real bars, and prints a line
 // for each. False with a sentence when it could not be run at all.
 bool golden_run(rp_device *device, const char *path, const golden_options *options, golden_count *count, message *error);
 

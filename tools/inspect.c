@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "kronos.h"
 #include "options.h"
 #include "session.h"
 
@@ -16,11 +17,19 @@ static void print_model(const char *folder, const session *s) {
     format_count(m->parameters, parameters, sizeof parameters);
     format_bytes(m->file_bytes, file, sizeof file);
     format_bytes(m->device_bytes, device, sizeof device);
-    printf("model       %s\nfamily      %s%s\n", folder, m->family,
+    printf("folder      %s\nfamily      %s%s\n", folder, m->family,
            m->has_labels ? ", fine-tuned with variate labels" : "");
     printf("parameters  %s (%llu), %s on disk\n", parameters, (unsigned long long)m->parameters, file);
-    printf("sizes       patch %u, width %u, layers %u, heads %u, mlp %u, mixture components %u\n", m->patch, m->width,
-           m->layers, m->heads, m->mlp_width, m->components);
+    if (session_is_bars(s)) {
+        const kronos_config *c = &((const kronos_model *)s->model)->config;
+        printf("model       width %u, layers %u, heads %u, mlp %u, tokens of %u + %u bits, a window of %u bars\n", m->width,
+               m->layers, m->heads, m->mlp_width, c->s1_bits, c->s2_bits, m->window);
+        printf("tokenizer   width %u, layers %u + %u, heads %u, mlp %u\n", c->tokenizer.width, c->tokenizer.layers,
+               c->tokenizer.decoder_layers, c->tokenizer.heads, c->tokenizer.mlp);
+    } else {
+        printf("sizes       patch %u, width %u, layers %u, heads %u, mlp %u, mixture components %u\n", m->patch, m->width,
+               m->layers, m->heads, m->mlp_width, m->components);
+    }
     printf("device      %s (%s), %s\n", s->device_info.spec, s->device_info.name, precision_name(m->precision));
     printf("weights     %s on the device\n", device);
 }
@@ -42,8 +51,9 @@ static bool print_memory(session *s, const sizes *size) {
     char bytes[32], total[32];
     format_bytes(info.device_bytes, bytes, sizeof bytes);
     format_bytes(info.device_bytes + s->model_info.device_bytes, total, sizeof total);
-    printf("forecaster  %s more, %s with the weights: context %u, horizon %u, variates %u, batch %u, paths %u\n", bytes,
-           total, size->context, size->horizon, size->variates, size->batch, size->samples);
+    printf("forecaster  %s more, %s with the weights: context %u, horizon %u, ", bytes, total, size->context, size->horizon);
+    if (size->variates) { printf("variates %u, ", size->variates); }
+    printf("batch %u, paths %u\n", size->batch, size->samples);
     if (info.chunks == 1) {
         printf("paths       all decoded together\n");
     } else {
@@ -52,17 +62,32 @@ static bool print_memory(session *s, const sizes *size) {
     return true;
 }
 
+// What was not asked for: what the family is usually asked.
+static void choose_sizes(const session *s, sizes *size) {
+    uint32_t window = s->model_info.window;
+    if (session_is_bars(s)) {
+        if (size->horizon == 0) { size->horizon = window / 4 > 0 ? window / 4 : 1; }
+        if (size->context == 0) { size->context = size->horizon < window ? window - size->horizon : window; }
+        return;
+    }
+    if (size->horizon == 0) { size->horizon = 336; }
+    if (size->context == 0) { size->context = 4096; }
+    if (size->variates == 0) { size->variates = 1; }
+}
+
 int command_inspect(int argc, char **argv) {
-    const char *model = NULL, *device = NULL, *precision = NULL;
-    sizes size = { .context = 4096, .horizon = 336, .variates = 1, .batch = 1, .samples = 256 };
+    const char *model = NULL, *tokenizer = NULL, *device = NULL, *precision = NULL;
+    sizes size = { .batch = 1, .samples = 256 };
     const option options[] = {
-        { "model", OPTION_TEXT, &model, "DIR", "folder with config.json and model.safetensors", NULL, true },
+        { "model", OPTION_TEXT, &model, "DIR", "folder with config.json and model.safetensors, or with such folders\n`model` and `tokenizer`", NULL, true },
+        { "tokenizer", OPTION_TEXT, &tokenizer, "DIR", "Kronos: the folder of its tokenizer, where it is not inside --model", NULL,
+          false },
         { "device", OPTION_TEXT, &device, "D", "whose memory is asked about; default auto, as forecast has it", NULL,
           false },
         { "precision", OPTION_CHOICE, &precision, "P", "f32, mixed or auto", PRECISION_CHOICES, false },
-        { "context", OPTION_COUNT, &size.context, "N", "rows given to the model; default 4096", NULL, false },
-        { "horizon", OPTION_COUNT, &size.horizon, "H", "rows to forecast; default 336", NULL, false },
-        { "variates", OPTION_COUNT, &size.variates, "V", "columns; default 1", NULL, false },
+        { "context", OPTION_COUNT, &size.context, "N", "rows given to the model; default 4096, Kronos: as the window allows", NULL, false },
+        { "horizon", OPTION_COUNT, &size.horizon, "H", "rows to forecast; default 336, Kronos: a quarter of its window", NULL, false },
+        { "variates", OPTION_COUNT, &size.variates, "V", "Toto: columns; default 1", NULL, false },
         { "batch", OPTION_COUNT, &size.batch, "B", "series forecast together; default 1", NULL, false },
         { "samples", OPTION_COUNT, &size.samples, "S", "sample paths of each; default 256", NULL, false },
         { "memory", OPTION_BYTES, &size.memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G",
@@ -73,14 +98,20 @@ int command_inspect(int argc, char **argv) {
         "--model DIR [options]",
         "Says what a model folder holds, and how much device memory a forecast of the given sizes\n"
         "takes. Nothing is allocated for the forecast itself.\n",
-        "  reprise inspect --model models/demo-toto --context 512 --horizon 64 --variates 7\n",
+        "  reprise inspect --model models/demo-toto --context 512 --horizon 64 --variates 7\n"
+        "  reprise inspect --model models/demo-kronos --context 168 --horizon 24\n",
         options,
         sizeof options / sizeof *options,
     };
     int result = options_parse(&set, argc, argv, NULL, 0, NULL);
     if (result >= 0) { return result; }
     session s;
-    if (!session_open(device, precision, model, &s)) { return EXIT_FAILED; }
+    if (!session_open_pair(device, precision, model, tokenizer, &s)) { return EXIT_FAILED; }
+    if (session_is_bars(&s) && size.variates) {
+        session_close(&s);
+        return options_misused("inspect", "%s is a model of bars, which have six variates; leave out --variates", model);
+    }
+    choose_sizes(&s, &size);
     print_model(model, &s);
     result = print_memory(&s, &size) ? EXIT_DONE : EXIT_FAILED;
     session_close(&s);

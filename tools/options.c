@@ -81,6 +81,12 @@ static bool read_bytes(const char *text, uint64_t *out) {
     return true;
 }
 
+static bool read_number(const char *text, double *out) {
+    char *end;
+    *out = strtod(text, &end);   // the program never calls setlocale, so this reads points
+    return end != text && *end == 0 && isfinite(*out) && *out > 0;
+}
+
 static bool read_numbers(const char *text, number_list *out) {
     number_list_free(out);
     for (;;) {
@@ -145,6 +151,9 @@ static bool store(const option *opt, const char *text, const char **wanted) {
     case OPTION_SEED:
         *wanted = "a whole number from 0 to 18446744073709551615";
         return read_unsigned(text, UINT64_MAX, opt->target, &rest) && *rest == 0;
+    case OPTION_NUMBER:
+        *wanted = "a number above 0";
+        return read_number(text, opt->target);
     case OPTION_BYTES:
         *wanted = "a whole number of bytes, K, M or G such as 2G";
         return read_bytes(text, opt->target);

@@ -21,6 +21,7 @@ typedef enum option_kind {
     OPTION_COUNT,     // uint32_t, 1 or more
     OPTION_ROW,       // int64_t, not 0; negative counts from the end
     OPTION_SEED,      // uint64_t
+    OPTION_NUMBER,    // double, above 0
     OPTION_BYTES,     // uint64_t, 1 or more; K, M, G for powers of 1024
     OPTION_NUMBERS,   // number_list, separated by commas
     OPTION_NAMES      // name_list, separated by commas

@@ -6,6 +6,7 @@
 
 typedef struct outcome {
     const char *model;          // the folder as it was given
+    char family[16];            // "toto", "kronos"
     const char *precision;      // "f32" or "mixed"
     char device[32];            // "cuda:0"
     char device_name[128];
@@ -19,11 +20,20 @@ typedef struct outcome {
     size_t end;                 // rows before the forecast; later ones are held out
     size_t context;             // of these, the last so many were given to the model
     size_t horizon;
-    uint32_t season;
+    uint32_t season;            // 0: seasons are not compared with
     size_t n_variates;          // those that were forecast
     size_t n_all;               // and those with known futures, which come last
     char **names;               // [n_all]
     double *values;             // [n_all, n_rows], NAN = missing
+
+    const char *unit;           // "bar"; NULL: "row"
+    const char *mean_label, *mean_text;   // of a forecast without sampling; NULL: "mean", and what Toto does
+    char sampling[64];          // how paths were drawn, where that can be chosen; ""
+    float temperature, top_p;   // of bars, as the two below
+    uint32_t top_k;
+    const char *calendar;       // what said when the forecast's bars are; NULL: they are no bars
+    bool overview;              // print one table of all variates, then the first drawn alone, rather than each
+    size_t drawn[2], n_drawn;   // variates that a picture shows, the second lower; none: all alike
 
     float *levels;              // [n_levels], rising; in mean mode there are none
     size_t n_levels;

@@ -28,17 +28,20 @@ void output_summary(const outcome *o) {
     timeline_label(o->time, o->end - 1, last, sizeof last);
     format_count(o->parameters, parameters, sizeof parameters);
     timeline_describe(o->time, rhythm, sizeof rhythm);
-    printf("history   %zu row%s%s%s, %s to %s\n", o->context, o->context == 1 ? "" : "s", rhythm[0] ? " " : "", rhythm,
+    const char *unit = o->unit ? o->unit : "row";
+    printf("history   %zu %s%s%s%s, %s to %s\n", o->context, unit, o->context == 1 ? "" : "s", rhythm[0] ? " " : "", rhythm,
            first, last);
     timeline_label(o->time, o->end, first, sizeof first);
     timeline_label(o->time, o->end + o->horizon - 1, last, sizeof last);
-    printf("forecast  %zu row%s, %s to %s\n", o->horizon, o->horizon == 1 ? "" : "s", first, last);
+    printf("forecast  %zu %s%s, %s to %s", o->horizon, unit, o->horizon == 1 ? "" : "s", first, last);
+    if (o->calendar) { printf(" (%s%s)", strcmp(o->calendar, "file") == 0 ? "times from the " : "calendar ", o->calendar); }
+    printf("\n");
     printf("model     %s, %s parameters, %s\n", o->model, parameters, o->precision);
     printf("device    %s (%s)\n", o->device, o->device_name);
     if (o->paths) {
-        printf("paths     %" PRIu32 ", seed %" PRIu64 "\n", o->paths, o->seed);
+        printf("paths     %" PRIu32 ", seed %" PRIu64 "%s%s\n", o->paths, o->seed, o->sampling[0] ? ", " : "", o->sampling);
     } else {
-        printf("paths     none: each step appends the mean of its distribution\n");
+        printf("paths     none: %s\n", o->mean_text ? o->mean_text : "each step appends the mean of its distribution");
     }
     printf("time      %.*f s\n", o->seconds < 1 ? 3 : 1, o->seconds);
 }
@@ -63,37 +66,69 @@ static void print_number(double value, int decimals) {
     }
 }
 
-void output_table(const outcome *o) {
+static int label_width(const outcome *o) {
     int width = (int)strlen(o->time->name);
     for (size_t step = 0; step < o->horizon; step++) {
         char label[64];
         timeline_label(o->time, o->end + step, label, sizeof label);
         if ((int)strlen(label) > width) { width = (int)strlen(label); }
     }
-    for (size_t variate = 0; variate < o->n_variates; variate++) {
-        int decimals = decimals_for(largest_of(o, variate));
-        bool known = false;
-        for (size_t step = 0; step < o->horizon; step++) { known = known || !isnan(outcome_actual(o, variate, step)); }
-        printf("\n%s\n%-*s", o->names[variate], width, o->time->name);
-        if (o->paths == 0) { printf("%14s", "mean"); }
-        for (size_t i = 0; i < o->n_asked; i++) {
-            char name[32];
-            level_name(o->levels[o->asked[i]], name, sizeof name);
-            printf("%14s", name);
+    return width;
+}
+
+static void print_label(const outcome *o, size_t step, int width) {
+    char label[64];
+    timeline_label(o->time, o->end + step, label, sizeof label);
+    printf("%-*s", width, label);
+}
+
+static const char *mean_label(const outcome *o) { return o->mean_label ? o->mean_label : "mean"; }
+
+// One line for each step: the point forecasts of all variates.
+static void print_overview(const outcome *o, int width) {
+    printf("\n%s\n%-*s", o->paths ? "medians" : mean_label(o), width, o->time->name);
+    for (size_t v = 0; v < o->n_variates; v++) { printf("%14s", o->names[v]); }
+    printf("\n");
+    for (size_t step = 0; step < o->horizon; step++) {
+        print_label(o, step, width);
+        for (size_t v = 0; v < o->n_variates; v++) {
+            print_number((double)outcome_point(o, v, step), decimals_for(largest_of(o, v)));
         }
-        printf("%s\n", known ? "        actual" : "");
-        for (size_t step = 0; step < o->horizon; step++) {
-            char label[64];
-            timeline_label(o->time, o->end + step, label, sizeof label);
-            printf("%-*s", width, label);
-            if (o->paths == 0) { print_number((double)outcome_mean(o, variate, step), decimals); }
-            for (size_t i = 0; i < o->n_asked; i++) {
-                print_number((double)outcome_quantile(o, o->asked[i], variate, step), decimals);
-            }
-            if (known) { print_number(outcome_actual(o, variate, step), decimals); }
-            printf("\n");
-        }
+        printf("\n");
     }
+}
+
+static void print_variate(const outcome *o, size_t variate, int width) {
+    int decimals = decimals_for(largest_of(o, variate));
+    bool known = false;
+    for (size_t step = 0; step < o->horizon; step++) { known = known || !isnan(outcome_actual(o, variate, step)); }
+    printf("\n%s\n%-*s", o->names[variate], width, o->time->name);
+    if (o->paths == 0) { printf("%14s", mean_label(o)); }
+    for (size_t i = 0; i < o->n_asked; i++) {
+        char name[32];
+        level_name(o->levels[o->asked[i]], name, sizeof name);
+        printf("%14s", name);
+    }
+    printf("%s\n", known ? "        actual" : "");
+    for (size_t step = 0; step < o->horizon; step++) {
+        print_label(o, step, width);
+        if (o->paths == 0) { print_number((double)outcome_mean(o, variate, step), decimals); }
+        for (size_t i = 0; i < o->n_asked; i++) {
+            print_number((double)outcome_quantile(o, o->asked[i], variate, step), decimals);
+        }
+        if (known) { print_number(outcome_actual(o, variate, step), decimals); }
+        printf("\n");
+    }
+}
+
+void output_table(const outcome *o) {
+    int width = label_width(o);
+    if (o->overview) {
+        print_overview(o, width);
+        if (o->paths || outcome_n_known(o) > 0) { print_variate(o, o->drawn[0], width); }
+        return;
+    }
+    for (size_t variate = 0; variate < o->n_variates; variate++) { print_variate(o, variate, width); }
 }
 
 static void print_percent(double value) {
@@ -116,7 +151,10 @@ void output_scores(const outcome *o) {
     if (!any) { return; }
     size_t n_known = outcome_n_known(o);
     printf("\nerror on the %zu row%s held out (MAE: mean absolute error)\n", n_known, n_known == 1 ? "" : "s");
-    printf("%-*s%14s%14s%14s%10s%8s", width, "", "MAE", "seasonal", "last value", "MAPE", "MASE");
+    printf("%-*s%14s", width, "", "MAE");
+    if (o->season) { printf("%14s", "seasonal"); }
+    printf("%14s%10s", "last value", "MAPE");
+    if (o->season) { printf("%8s", "MASE"); }
     for (int i = 0; i < N_INTERVALS && o->paths; i++) { printf("   in %2d %%", interval_percent[i]); }
     printf("\n");
     for (size_t v = 0; v < o->n_variates; v++) {
@@ -124,19 +162,23 @@ void output_scores(const outcome *o) {
         int decimals = decimals_for(s.mae) > 0 ? decimals_for(s.mae) - 1 : 0;   // three digits of an error are plenty
         printf("%-*s", width, o->names[v]);
         print_number(s.mae, decimals);
-        print_number(s.seasonal_mae, decimals);
+        if (o->season) { print_number(s.seasonal_mae, decimals); }
         print_number(s.last_mae, decimals);
         print_percent(s.mape);
-        if (isnan(s.mase)) { printf("%8s", "-"); }
-        else { printf("%8.2f", s.mase); }
+        if (o->season && isnan(s.mase)) { printf("%8s", "-"); }
+        else if (o->season) { printf("%8.2f", s.mase); }
         for (int i = 0; i < N_INTERVALS && o->paths; i++) { print_percent(s.inside[i]); }
         printf("\n");
         n_zero += s.n_zero;
         n_missing += n_known - s.n;
     }
-    printf("seasonal: the MAE of seasonal naive (season %" PRIu32
-           "), which repeats the last %s; last value: of repeating it\n",
-           o->season, o->season == 1 ? "row" : "season");
+    if (o->season) {
+        printf("seasonal: the MAE of seasonal naive (season %" PRIu32
+               "), which repeats the last %s; last value: of repeating it\n",
+               o->season, o->season == 1 ? "row" : "season");
+    } else {
+        printf("last value: the MAE of repeating it\n");
+    }
     if (n_zero) { printf("MAPE leaves out %zu value%s that are 0\n", n_zero, n_zero == 1 ? "" : "s"); }
     if (n_missing) { printf("%zu missing value%s not judged\n", n_missing, n_missing == 1 ? "" : "s"); }
 }
@@ -225,10 +267,11 @@ static bool add_scores(cJSON *object, const outcome *o, size_t variate) {
     if (!scores_compute(o, variate, &s)) { return true; }
     cJSON *json = cJSON_AddObjectToObject(object, "scores"), *inside = NULL;
     bool good = json && add(json, "values", json_double((double)s.n)) && add(json, "mae", json_double(s.mae)) &&
-                add(json, "mape_percent", json_double(s.mape)) && add(json, "mase", json_double(s.mase)) &&
-                add(json, "season", json_double(o->season)) &&
-                add(json, "seasonal_naive_mae", json_double(s.seasonal_mae)) &&
-                add(json, "last_value_mae", json_double(s.last_mae));
+                add(json, "mape_percent", json_double(s.mape)) && add(json, "last_value_mae", json_double(s.last_mae));
+    if (o->season) {
+        good = good && add(json, "mase", json_double(s.mase)) && add(json, "season", json_double(o->season)) &&
+               add(json, "seasonal_naive_mae", json_double(s.seasonal_mae));
+    }
     if (!good || o->paths == 0) { return good; }
     inside = cJSON_AddObjectToObject(json, "inside_interval_percent");
     for (int i = 0; i < N_INTERVALS && inside; i++) {
@@ -271,13 +314,18 @@ static bool fill_json(cJSON *json, const outcome *o) {
     uint32_t version = rp_version();
     snprintf(text, sizeof text, "%u.%u.%u", version >> 16, (version >> 8) & 255, version & 255);
     bool good = add(json, "reprise", cJSON_CreateString(text)) && add(json, "model", cJSON_CreateString(o->model)) &&
-                add(json, "device", cJSON_CreateString(o->device)) &&
+                add(json, "family", cJSON_CreateString(o->family)) && add(json, "device", cJSON_CreateString(o->device)) &&
                 add(json, "device_name", cJSON_CreateString(o->device_name)) &&
                 add(json, "precision", cJSON_CreateString(o->precision)) && add(json, "paths", json_double(o->paths));
     snprintf(text, sizeof text, "%" PRIu64, o->seed);   // as text: a JSON number loses digits beyond 2^53
     good = good && add(json, "seed", cJSON_CreateString(text)) && add(json, "context", json_double((double)o->context)) &&
            add(json, "horizon", json_double((double)o->horizon)) &&
            add(json, "seconds", json_double(round(o->seconds * 1e6) / 1e6));
+    if (o->calendar) { good = good && add(json, "calendar", cJSON_CreateString(o->calendar)); }
+    if (o->calendar && o->paths) {
+        good = good && add(json, "temperature", json_float(o->temperature)) && add(json, "top_k", json_double(o->top_k)) &&
+               add(json, "top_p", json_float(o->top_p));
+    }
     cJSON *times = good ? cJSON_AddArrayToObject(json, "times") : NULL;
     for (size_t step = 0; step < o->horizon && times && good; step++) {
         timeline_label(o->time, o->end + step, text, sizeof text);

@@ -7,7 +7,7 @@
 // What was forecast from what, by which model where; a few lines on stdout.
 void output_summary(const outcome *o);
 
-// Each variate's forecast, row by row, on stdout.
+// Each variate's forecast, row by row, on stdout; or an overview of all and one of them.
 void output_table(const outcome *o);
 
 // The scores of held-out rows on stdout; nothing if there are none.

@@ -20,6 +20,9 @@ enum {
     PANEL_ALONE = 540,
     PANEL = 300,           // of several
     PANEL_GAP = 64,        // the next panel's name, this one's time axis
+    PANEL_UPPER = 430,     // of two under one time axis
+    PANEL_LOWER = 170,
+    LOWER_GAP = 44,
     MAX_PANELS = 16,
     TICK_ROOM = 120        // for the text of one time
 };
@@ -41,6 +44,7 @@ typedef struct panel {
     size_t first, last;                  // rows shown
     double left, top, width, height;
     double low, high;
+    bool bare;                           // the panel below shows the times
 } panel;
 
 static void use(cairo_t *cr, colour c) { cairo_set_source_rgb(cr, c.red, c.green, c.blue); }
@@ -112,7 +116,7 @@ static void find_range(panel *p) {
 static void draw_axes(cairo_t *cr, const panel *p) {
     tick ticks[MAX_TICKS];
     double unit;
-    size_t n = ticks_for_values(p->low, p->high, p->height > 400 ? 7 : 5, ticks, &unit);
+    size_t n = ticks_for_values(p->low, p->high, p->height > 400 ? 7 : p->height > 200 ? 5 : 4, ticks, &unit);
     font(cr, 12, false);
     cairo_set_line_width(cr, 1);
     for (size_t i = 0; i < n; i++) {
@@ -143,10 +147,10 @@ static void draw_axes(cairo_t *cr, const panel *p) {
         double x = floor(x_of(p, ticks[i].at)) + 0.5;
         use(cr, grid);
         cairo_move_to(cr, x, p->top);
-        cairo_line_to(cr, x, p->top + p->height + 5);
+        cairo_line_to(cr, x, p->top + p->height + (p->bare ? 0 : 5));
         cairo_stroke(cr);
         use(cr, faint);
-        put_text(cr, x, p->top + p->height + 21, 0.5, ticks[i].text);
+        if (!p->bare) { put_text(cr, x, p->top + p->height + 21, 0.5, ticks[i].text); }
     }
     use(cr, faint);
     cairo_move_to(cr, p->left, floor(p->top + p->height) + 0.5);
@@ -275,7 +279,7 @@ static void draw_legend(cairo_t *cr, const outcome *o, double x, double y) {
     font(cr, 13, false);
     x = legend_line(cr, x, y, before, 1.8, "history");
     if (outcome_n_known(o) > 0) { x = legend_line(cr, x, y, happened, 1.8, "what happened"); }
-    x = legend_line(cr, x, y, forecast, 2.5, o->paths ? "median forecast" : "mean forecast");
+    x = legend_line(cr, x, y, forecast, 2.5, o->paths ? "median forecast" : o->mean_label ? "greedy forecast" : "mean forecast");
     if (o->paths == 0) { return; }
     for (size_t i = sizeof fans / sizeof *fans; i-- > 0;) {
         use(cr, fans[i]);
@@ -302,11 +306,13 @@ static void draw_head(cairo_t *cr, const outcome *o) {
     while (length > 1 && model[length - 1] == '/') { length--; }
     size_t begin = length;
     while (begin > 0 && model[begin - 1] != '/') { begin--; }
-    int n = snprintf(text, sizeof text, "%.*s, context of %zu rows, ", (int)(length - begin), model + begin, o->context);
+    int n = snprintf(text, sizeof text, "%.*s, context of %zu %ss, ", (int)(length - begin), model + begin, o->context,
+                     o->unit ? o->unit : "row");
     if (n > 0 && (size_t)n < sizeof text) {
         size_t left = sizeof text - (size_t)n;
         if (o->paths) {
-            snprintf(text + n, left, "%" PRIu32 " sampled paths, seed %" PRIu64 ", %s", o->paths, o->seed, o->precision);
+            snprintf(text + n, left, "%" PRIu32 " sampled paths, seed %" PRIu64 "%s%s, %s", o->paths, o->seed,
+                     o->sampling[0] ? ", " : "", o->sampling, o->precision);
         } else {
             snprintf(text + n, left, "no sampling, %s", o->precision);
         }
@@ -319,12 +325,33 @@ static void draw_head(cairo_t *cr, const outcome *o) {
 
 bool plot_is_known(const char *path) { return ends_with(path, ".svg") || ends_with(path, ".png"); }
 
+// Places the panels one below the other; returns how many there are. *height is that of the whole picture.
+static size_t place_panels(const outcome *o, panel *panels, int *height) {
+    bool pair = o->n_drawn == 2;
+    size_t n = o->n_drawn ? o->n_drawn : o->n_variates < MAX_PANELS ? o->n_variates : MAX_PANELS;
+    double top = HEAD + 16;
+    for (size_t i = 0; i < n; i++) {
+        panels[i] = (panel){ .o = o,
+                             .variate = o->n_drawn ? o->drawn[i] : i,
+                             .first = first_row(o),
+                             .last = o->end + o->horizon - 1,
+                             .left = LEFT,
+                             .top = top,
+                             .width = WIDTH - LEFT - RIGHT,
+                             .height = pair ? i == 0 ? PANEL_UPPER : PANEL_LOWER : n == 1 ? PANEL_ALONE : PANEL,
+                             .bare = pair && i == 0 };
+        *height = (int)(top + panels[i].height) + FOOT;
+        top += panels[i].height + (pair ? LOWER_GAP : PANEL_GAP);
+    }
+    return n;
+}
+
 bool plot_write(const outcome *o, const char *path, message *error) {
-    size_t n_panels = o->n_variates < MAX_PANELS ? o->n_variates : MAX_PANELS;
-    int panel_height = n_panels == 1 ? PANEL_ALONE : PANEL;
-    int height = HEAD + (int)n_panels * panel_height + ((int)n_panels - 1) * PANEL_GAP + FOOT + 16;
+    panel panels[MAX_PANELS];
+    int height = 0;
+    size_t n_panels = place_panels(o, panels, &height);
     bool svg = ends_with(path, ".svg");
-    if (n_panels < o->n_variates) { note("%s shows the first %zu of %zu variates", path, n_panels, o->n_variates); }
+    if (o->n_drawn == 0 && n_panels < o->n_variates) { note("%s shows the first %zu of %zu variates", path, n_panels, o->n_variates); }
     // PNG at twice the size, which screens and paper need today.
     cairo_surface_t *surface = svg ? cairo_svg_surface_create(path, WIDTH, height)
                                    : cairo_image_surface_create(CAIRO_FORMAT_RGB24, 2 * WIDTH, 2 * height);
@@ -333,17 +360,7 @@ bool plot_write(const outcome *o, const char *path, message *error) {
     cairo_set_source_rgb(cr, 1, 1, 1);
     cairo_paint(cr);
     draw_head(cr, o);
-    for (size_t i = 0; i < n_panels; i++) {
-        panel p = { .o = o,
-                    .variate = i,
-                    .first = first_row(o),
-                    .last = o->end + o->horizon - 1,
-                    .left = LEFT,
-                    .width = WIDTH - LEFT - RIGHT };
-        p.top = HEAD + 16 + (double)i * (panel_height + PANEL_GAP);
-        p.height = panel_height;
-        draw_panel(cr, &p);
-    }
+    for (size_t i = 0; i < n_panels; i++) { draw_panel(cr, &panels[i]); }
     cairo_status_t status = cairo_status(cr);
     cairo_destroy(cr);
     if (svg) { cairo_surface_finish(surface); }

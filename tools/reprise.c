@@ -11,7 +11,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
-    { "forecast", command_forecast, "forecast the columns of a CSV file" },
+    { "forecast", command_forecast, "forecast the rows that follow a CSV file" },
     { "inspect", command_inspect, "what is in a model folder, and the memory it takes" },
     { "devices", command_devices, "the devices of this machine, and why others are absent" },
     { "verify", command_verify, "compare a device with recorded results of the original code" },
@@ -31,7 +31,7 @@ static void print_help(void) {
     for (size_t i = 0; i < N_COMMANDS; i++) { printf("  %-12s%s\n", commands[i].name, commands[i].summary); }
     printf("\n  --version   the version of the library\n  --help      this page; after a command, that command's page\n"
            "\nexample:\n  reprise forecast --model models/demo-toto --input data/air_passengers.csv --horizon 24 --plot "
-           "air.png\n");
+           "air.png\n  reprise forecast --model models/demo-kronos --input data/sse600977_5min.csv --context 168 --horizon 24\n");
 }
 
 int main(int argc, char **argv) {

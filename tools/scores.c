@@ -46,7 +46,7 @@ bool scores_compute(const outcome *o, size_t variate, scores *out) {
         } else {
             out->n_zero++;
         }
-        seasonal += fabs(seasonal_value(history, o->end, o->season, step) - actual);
+        if (o->season) { seasonal += fabs(seasonal_value(history, o->end, o->season, step) - actual); }
         last += fabs(before - actual);
         for (size_t i = 0; i < N_INTERVALS && o->paths > 0; i++) {
             double tail = (100 - interval_percent[i]) / 200.0;
@@ -56,11 +56,11 @@ bool scores_compute(const outcome *o, size_t variate, scores *out) {
         }
     }
     if (out->n == 0) { return false; }
-    double n = (double)out->n, scale = seasonal_scale(history, o->end, o->season);
+    double n = (double)out->n, scale = o->season ? seasonal_scale(history, o->end, o->season) : NAN;
     out->mae = error / n;
     out->mape = out->n > out->n_zero ? 100 * relative / (double)(out->n - out->n_zero) : NAN;
     out->mase = scale > 0 ? out->mae / scale : NAN;
-    out->seasonal_mae = seasonal / n;
+    out->seasonal_mae = o->season ? seasonal / n : NAN;
     out->last_mae = last / n;
     for (size_t i = 0; i < N_INTERVALS; i++) { out->inside[i] = o->paths > 0 ? 100 * (double)inside[i] / n : NAN; }
     return true;

@@ -13,7 +13,7 @@ typedef struct scores {
     double mape;                     // percent, over values that are not 0; NAN if there are none
     size_t n_zero;                   // values left out of it
     double mase;                     // mae / mean |y[t] - y[t - season]| before the forecast; NAN if that is 0 or unknown
-    double seasonal_mae, last_mae;   // of repeating the last season, and the last value
+    double seasonal_mae, last_mae;   // of repeating the last season, and the last value; without a season NAN, as mase
     double inside[N_INTERVALS];      // percent of the values inside each interval; NAN in mean mode
 } scores;
 

@@ -13,17 +13,26 @@ void session_complain(rp_device *device, rp_status status) {
     complain("%s (%s)", text[0] ? text : rp_status_text(status), rp_status_name(status));
 }
 
+bool session_is_bars(const session *s) { return strcmp(s->model_info.family, "kronos") == 0; }
+
 bool session_open(const char *device, const char *precision, const char *folder, session *out) {
+    return session_open_pair(device, precision, folder, NULL, out);
+}
+
+bool session_open_pair(const char *device, const char *precision, const char *folder, const char *tokenizer, session *out) {
     *out = (session){ .device_info = RP_DEVICE_INFO_INIT, .model_info = RP_MODEL_INFO_INIT };
     rp_model_config config = RP_MODEL_CONFIG_INIT;
     if (precision && strcmp(precision, "f32") == 0) { config.precision = RP_PRECISION_F32; }
     if (precision && strcmp(precision, "mixed") == 0) { config.precision = RP_PRECISION_MIXED; }
+    config.tokenizer = tokenizer;
     rp_status status = rp_device_create(device, NULL, &out->device);
     if (status == RP_OK) { status = rp_device_copy_info(out->device, &out->device_info); }
     if (status == RP_OK) { status = rp_model_load(out->device, folder, &config, &out->model); }
     if (status == RP_OK) { status = rp_model_copy_info(out->model, &out->model_info); }
-    if (status == RP_OK) { return true; }
-    session_complain(out->device, status);
+    bool odd = status == RP_OK && tokenizer && !session_is_bars(out);
+    if (status == RP_OK && !odd) { return true; }
+    if (odd) { complain("%s is a %s model, which has no tokenizer; leave out --tokenizer", folder, out->model_info.family); }
+    else { session_complain(out->device, status); }
     session_close(out);
     return false;
 }

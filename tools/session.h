@@ -16,6 +16,9 @@ typedef struct session {
 
 // Any argument may be NULL for its default, except the model's folder. False after printing why.
 bool session_open(const char *device, const char *precision, const char *folder, session *out);
+// The same for a model of two folders; `tokenizer` may be NULL. A model that has none refuses one.
+bool session_open_pair(const char *device, const char *precision, const char *folder, const char *tokenizer, session *out);
+bool session_is_bars(const session *s);   // the model forecasts bars: open, high, low, close, volume, amount
 void session_close(session *s);
 
 // Prints the device's sentence about the last failure, or the status's own if it has none.

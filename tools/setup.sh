@@ -1,6 +1,6 @@
 # Sourced by demo.sh and check.sh from the project's folder: installs what is missing on Debian, configures and builds.
 #   setup PACKAGE ...     installs those that are missing; nothing to do takes no time
-#   build TARGET ...      configures build/ once and builds
+#   build TARGET ...      configures build/ and builds
 # As root, or as a user with sudo. Elsewhere than Debian it names what is needed and goes on.
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config glslc libvulkan-volk-dev libvulkan-dev mesa-vulkan-drivers
@@ -33,14 +33,25 @@ setup() {
         fail "apt-get could not install:$missing"
 }
 
-# configure FOLDER OPTION ...
+# configure FOLDER OPTION ...   every time: what was missing at the last may have been installed since
 configure() {
     folder=$1
     shift
-    [ -f "$folder/build.ninja" ] || cmake -S . -B "$folder" -G Ninja "$@" || fail "cmake failed; its last lines above say why"
+    mkdir -p build
+    generator=Ninja
+    [ -f "$folder/Makefile" ] && generator="Unix Makefiles"     # configured by hand; cmake will not change it
+    cmake -S . -B "$folder" -G "$generator" "$@" >build/setup.log 2>&1 || { cat build/setup.log; fail "cmake failed, as said above"; }
+    grep -E "^-- (CUDA|Vulkan|Tests|reprise)" build/setup.log
 }
 
 build() {
     configure build
-    ninja -C build --quiet "$@" || fail "the build failed; its last lines above say why"
+    compile build "$@"
+}
+
+# compile FOLDER TARGET ...
+compile() {
+    folder=$1
+    shift
+    cmake --build "$folder" --parallel ${1:+--target "$@"} >build/setup.log 2>&1 || { tail -n 50 build/setup.log; fail "the build failed, as said above"; }
 }

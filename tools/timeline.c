@@ -105,11 +105,18 @@ static void find_spacing(timeline *time) {
 
 static bool means_time(const char *name) {
     static const char *const names[] = { "time",  "times",    "timestamp", "timestamps", "date",
-                                         "dates", "datetime", "ds",        "t",          "epoch" };
+                                         "dates", "datetime", "ds",        "t",          "epoch",      "open_time" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (same_word(name, names[i])) { return true; }
     }
     return false;
+}
+
+size_t timeline_named(const table *t) {
+    for (size_t column = 0; column < t->n_columns; column++) {
+        if (means_time(t->names[column])) { return column; }
+    }
+    return SIZE_MAX;
 }
 
 static bool all_dates(const table *t, size_t column) {
@@ -140,6 +147,7 @@ static bool all_numbers_of(const table *t, size_t column, clock_detail detail, i
 
 static bool read_dates(const table *t, size_t column, timeline *time, message *error) {
     bool zones_differ = false;
+    time->zones = take(t->n_rows, sizeof *time->zones);
     for (size_t row = 0; row < t->n_rows; row++) {
         const char *cell = table_cell(t, row, column);
         clock_style style;
@@ -151,6 +159,7 @@ static bool read_dates(const table *t, size_t column, timeline *time, message *e
                 row + 1, t->lines[row], t->names[column], cell);
         }
         if (row == 0) { time->style = style; }
+        time->zones[row] = style.zone_minutes;
         if (style.detail > time->style.detail) { time->style.detail = style.detail; }
         zones_differ =
             zones_differ || style.zone_minutes != time->style.zone_minutes || style.has_zone != time->style.has_zone;
@@ -158,6 +167,9 @@ static bool read_dates(const table *t, size_t column, timeline *time, message *e
     if (zones_differ) {   // as across a change to summer time: Greenwich is common to all
         time->style.has_zone = time->style.zulu = true;
         time->style.zone_minutes = 0;
+    } else {
+        free(time->zones);
+        time->zones = NULL;
     }
     return true;
 }
@@ -224,6 +236,9 @@ bool timeline_read(const table *t, const char *column, timeline *out, size_t *wh
 void timeline_free(timeline *time) {
     free(time->ms);
     free(time->numbers);
+    free(time->zones);
+    free(time->ahead);
+    free(time->ahead_clock);
     *time = (timeline){ 0 };
 }
 
@@ -239,6 +254,7 @@ static int64_t add_workdays(int64_t ms, size_t count) {
 int64_t timeline_ms(const timeline *time, size_t row) {
     if (row < time->n_rows) { return local_ms(time, row); }
     size_t ahead = row - (time->n_rows - 1);
+    if (ahead <= time->n_ahead) { return time->ahead[ahead - 1] + time->style.zone_minutes * MINUTE_MS; }
     int64_t last = local_ms(time, time->n_rows - 1);
     if (time->spacing == SPACING_WORKDAYS) { return add_workdays(last, ahead); }
     if (time->spacing != SPACING_MONTHS) { return last + (int64_t)ahead * time->step_ms; }
@@ -249,6 +265,13 @@ int64_t timeline_ms(const timeline *time, size_t row) {
     int longest = days_in_month(c.year, c.month);
     c.day = time->anchor_day < longest ? time->anchor_day : longest;
     return ms_from_civil(c);
+}
+
+int64_t timeline_clock(const timeline *time, size_t row) {
+    if (row >= time->n_rows && row - time->n_rows < time->n_ahead) { return time->ahead_clock[row - time->n_rows]; }
+    if (time->zones == NULL) { return timeline_ms(time, row); }
+    // style.zone_minutes is 0 where the rows differ in it; what follows keeps the last one's.
+    return timeline_ms(time, row) + time->zones[row < time->n_rows ? row : time->n_rows - 1] * MINUTE_MS;
 }
 
 double timeline_number(const timeline *time, size_t row) {

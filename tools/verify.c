@@ -41,10 +41,10 @@ int command_verify(int argc, char **argv) {
     rp_device_config config = RP_DEVICE_CONFIG_INIT;
     config.validate = validate;
     rp_status status = rp_device_create(device_spec, &config, &device);
-    golden_count count = { 0, 0 };
+    golden_count count = { 0, 0, 0 };
     bool ok = status == RP_OK;
     if (!ok) { session_complain(device, status); }
-    const bool skipped = skip_absent && status == RP_UNAVAILABLE;
+    bool skipped = skip_absent && status == RP_UNAVAILABLE;
     for (size_t i = 0; ok && i < n_paths; i++) {
         message error = { "" };
         if (!golden_run(device, paths[i], &options, &count, &error)) {
@@ -55,8 +55,9 @@ int command_verify(int argc, char **argv) {
     if (ok) {
         rp_device_info info = RP_DEVICE_INFO_INIT;
         ok = rp_device_copy_info(device, &info) == RP_OK && count.failed == 0;
+        skipped = count.skipped > 0 && count.passed + count.failed == 0;
         printf("%u passed, %u failed on %s (%s)\n", count.passed, count.failed, info.spec, info.name);
     }
     rp_device_destroy(device);
-    return ok ? EXIT_DONE : skipped ? EXIT_SKIPPED : EXIT_FAILED;
+    return skipped ? EXIT_SKIPPED : ok ? EXIT_DONE : EXIT_FAILED;
 }

@@ -23,7 +23,7 @@ rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shap
 
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
-    if (out->fast && p->suffix_cap > 0 && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
+    if (out->fast && p->suffix_cap > 0 && !p->own && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
         p->head_width <= RP_ATTN_SHARED_HEAD) {
         rp_launch_rows(out, "attn_time_f32_shared", p->batch * ceil_div(p->paths, RP_ATTN_SHARED) * p->variates * p->heads, 128);
         return;
@@ -76,7 +76,7 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
         const size_t prefix = ((size_t)b * p->variates + v) * p->prefix_cap * D, suffix = (size_t)row * p->suffix_cap * D;
         for (uint32_t token = 0; token < p->tokens; token++) {
             const size_t at = ((size_t)row * p->tokens + token) * D;
-            const bool decode = p->suffix_cap > 0, dead = !decode && token >= n_tokens;
+            const bool decode = p->suffix_cap > 0, dead = p->own ? token >= step.step : !decode && token >= n_tokens;
             for (uint32_t h = 0; h < p->heads; h++) {
                 const size_t head = (size_t)h * d;
                 if (dead) {
@@ -85,7 +85,7 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
                 }
                 const run runs[2] = { { kp + prefix + head, vp + prefix + head, decode ? n_tokens : token + 1 },
                                       { decode ? ks + suffix + head : NULL, decode ? vs + suffix + head : NULL,
-                                        decode ? step.step : 0 } };
+                                        !decode ? 0 : p->own ? token + 1 : step.step } };
                 attend(p, q + at + head, runs, binding[7], at + head);
             }
         }

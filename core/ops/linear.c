@@ -33,7 +33,7 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
         return;
     }
     uint32_t i = 0;
-    while (i < 2 && 3 * ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns) < 2ull * out->processors) { i++; }
+    while (i < 2 && 4 * ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns) < 3ull * out->processors) { i++; }
     const uint64_t rows = ceil_div(p->m, tiles[i].rows);
     out->kernel = tiles[i].kernel[p->x_f16 ? 0 : 1];
     out->group = tiles[i].group;

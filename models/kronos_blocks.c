@@ -1,0 +1,149 @@
+// Blocks, embeddings and draws: each adds a few nodes to the graph that is being built.
+#include "kronos_blocks.h"
+
+#include <math.h>
+
+#define EPSILON 1e-5f
+
+rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
+                         uint32_t m, uint32_t n, uint32_t k, rp_tensor *y) {
+    const struct rp_linear_params p = { .m = m, .n = n, .k = k, .has_bias = bias != NULL, .has_residual = residual != NULL };
+    rp_tensor *in[] = { x, w, bias, residual }, *out[] = { y };
+    rp_graph_add(b->g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
+    return out[0];
+}
+
+rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *scale, uint32_t rows, uint32_t width) {
+    const struct rp_rmsnorm_params p = { rows, width, EPSILON, 0 };
+    rp_tensor *in[] = { x, scale }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
+    return out[0];
+}
+
+void kronos_copy(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to, uint64_t words) {
+    const struct rp_copy_params p = { (uint32_t)words };
+    rp_tensor *in[] = { from }, *out[] = { to };
+    rp_graph_add(g, RP_OP_COPY, label, &p, sizeof p, in, out);
+}
+
+void kronos_advance(kronos_builder *b, uint32_t what, uint32_t chunk_paths) {
+    const struct rp_advance_params p = { what, chunk_paths };
+    rp_tensor *in[] = { b->f->in.step }, *out[] = { b->f->in.step };
+    rp_graph_add(b->g, RP_OP_ADVANCE, what == RP_ADVANCE_CHUNK ? "next chunk" : "advance", &p, sizeof p, in, out);
+}
+
+void kronos_slide(kronos_builder *b, const char *label, bool at_end, kronos_window *w) {
+    const struct rp_slide_params p = { b->f->base.config.max_batch, b->f->window, at_end };
+    rp_tensor *in[] = { b->f->in.n_bars, b->f->in.step }, *out[] = { w->n_tokens, w->first, w->own };
+    rp_graph_add(b->g, RP_OP_SLIDE, label, &p, sizeof p, in, out);
+    *w = (kronos_window){ out[0], out[1], out[2] };
+}
+
+// ---- blocks ----
+
+static float scale_of(uint32_t d) { return (float)(1 / sqrt(d)); }
+static float scale_rest_of(uint32_t d) { return (float)(1 / sqrt(d) - scale_of(d)); }
+
+// norm1, q, k and v, rotated; k and v to `own`. Returns q.
+static rp_tensor *queries(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
+                          rp_tensor *rope, rp_tensor *x, kronos_keys *own) {
+    const uint32_t D = c->width, rows = kronos_count(r);
+#define LABEL(text) rp_arena_format(b->g->arena, "%s " text, name)
+    rp_tensor *h = kronos_norm(b, LABEL("norm1"), x, w->norm1, rows, D);
+    rp_tensor *qkv = kronos_linear(b, LABEL("qkv"), h, w->qkv_w, w->qkv_b, NULL, rows, 3 * D, D, NULL);
+    const struct rp_rope_half_params p = { r->B, r->S, r->n, c->heads, D / c->heads, r->cap, rope ? rope->shape[0] : 0, r->kind };
+    rp_tensor *in[] = { qkv, rope, r->window->n_tokens, b->f->in.step }, *out[] = { NULL, own->k, own->v };
+    rp_graph_add(b->g, RP_OP_ROPE_HALF, LABEL("rope"), &p, sizeof p, in, out);
+    *own = (kronos_keys){ out[1], out[2] };
+    return out[0];
+}
+
+static rp_tensor *attend(kronos_builder *b, const char *label, const kronos_rows *r, uint32_t heads, uint32_t d, rp_tensor *q,
+                         const kronos_keys *own, const kronos_keys *shared) {
+    const bool prompt = r->kind == RP_ROWS_PROMPT;
+    const kronos_keys *prefix = prompt ? own : shared;
+    const struct rp_attn_time_params p = { r->B, r->S, 1, r->n, heads, d, prompt ? r->cap : r->prefix, prompt ? 0 : r->cap, 0,
+                                           scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN, 0 };
+    rp_tensor *in[] = { q, prefix->k, prefix->v, prompt ? NULL : own->k, prompt ? NULL : own->v, r->window->n_tokens, b->f->in.step };
+    rp_tensor *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_ATTN_TIME, label, &p, sizeof p, in, out);
+    return out[0];
+}
+
+rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
+                        rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared) {
+    const uint32_t D = c->width, M = c->mlp, rows = kronos_count(r);
+    rp_tensor *q = queries(b, name, r, c, w, rope, x, own);
+    rp_tensor *a = attend(b, LABEL("attention"), r, c->heads, D / c->heads, q, own, shared);
+    x = kronos_linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D, NULL);
+    rp_tensor *h = kronos_norm(b, LABEL("norm2"), x, w->norm2, rows, D);
+    h = kronos_linear(b, LABEL("mlp in"), h, w->w13, NULL, NULL, rows, 2 * M, D, NULL);
+    const struct rp_silu_mul_params gate = { rows, M };
+    rp_tensor *in[] = { h }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_SILU_MUL, LABEL("mlp gate"), &gate, sizeof gate, in, out);
+    return kronos_linear(b, LABEL("mlp out"), out[0], w->w2, NULL, x, rows, D, M, NULL);
+}
+
+void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
+                       rp_tensor *rope, rp_tensor *x, kronos_keys *own) {
+    (void)queries(b, name, r, c, w, rope, x, own);
+}
+#undef LABEL
+
+// ---- tokens ----
+
+rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens) {
+    const kronos_forecaster *f = b->f;
+    const kronos_config *c = &b->m->config;
+    const uint32_t H = f->base.config.max_horizon, n1 = 1u << c->s1_bits, n2 = 1u << c->s2_bits;
+    const struct rp_embed_bars_params p = { r->B, r->S, r->n, r->kind == RP_ROWS_PROMPT ? f->bars : H, f->bars + H, r->kind, n1,
+                                            n1 + n2, c->model.width };
+    rp_tensor *in[] = { tokens, f->in.stamps, b->m->tokens, b->m->times, r->window->n_tokens, r->window->first, f->in.step };
+    rp_tensor *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_EMBED_BARS, "embedding", &p, sizeof p, in, out);
+    return out[0];
+}
+
+rp_tensor *kronos_unpack(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens) {
+    const kronos_forecaster *f = b->f;
+    const kronos_config *c = &b->m->config;
+    const uint32_t bits = c->s1_bits + c->s2_bits;
+    const struct rp_unpack_bits_params p = { r->B, r->S, r->n, r->kind == RP_ROWS_PROMPT ? f->bars : f->base.config.max_horizon, r->kind,
+                                             c->s1_bits, c->s2_bits, scale_of(bits), scale_rest_of(bits) };
+    rp_tensor *in[] = { tokens, r->window->n_tokens, r->window->first, f->in.step }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_UNPACK_BITS, "token bits", &p, sizeof p, in, out);
+    return kronos_linear(b, "bits to width", out[0], b->m->post_w, b->m->post_b, NULL, kronos_count(r), c->tokenizer.width, bits, NULL);
+}
+
+static void draw(kronos_builder *b, const char *label, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *logits,
+                 uint32_t which, bool one_row) {
+    const kronos_forecaster *f = b->f;
+    const uint32_t bits = which == 0 ? b->m->config.s1_bits : b->m->config.s2_bits;
+    const struct rp_draw_token_params p = { r->B, r->S, 1u << bits, which, one_row, f->base.config.max_horizon, f->window, series };
+    rp_tensor *in[] = { logits, f->in.settings, f->in.n_bars, f->in.series_ids, f->in.step }, *out[] = { d->tokens };
+    rp_graph_add(b->g, RP_OP_DRAW_TOKEN, label, &p, sizeof p, in, out);
+}
+
+static void tap(const kronos_forecaster *f, rp_tensor **slot, rp_tensor *tensor) {
+    if (f->taps_wanted && tensor != NULL) { tensor->keep = true; }
+    *slot = tensor;
+}
+
+void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *c_last,
+                     rp_tensor *s1_logits, bool one_row, const kronos_keys *shared, const kronos_keys *own, kronos_taps *taps) {
+    const kronos_model *m = b->m;
+    const uint32_t D = m->config.model.width, rows = r->B * r->S, n1 = 1u << m->config.s1_bits;
+    kronos_rows one = *r;                // one query of each path, over all keys of its window
+    one.n = 1, one.kind = RP_ROWS_STEP;
+    draw(b, "draw s1", r, d, series, s1_logits, 0, one_row);
+    const struct rp_take_row_params p = { rows, n1, b->f->base.config.max_horizon, D };
+    rp_tensor *in[] = { m->query, d->tokens, b->f->in.step }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_TAKE_ROW, "query of s1", &p, sizeof p, in, out);
+    rp_tensor *a = attend(b, "cross-attention", &one, KRONOS_HEAD_HEADS, D / KRONOS_HEAD_HEADS, out[0], own, shared);
+    rp_tensor *y = kronos_linear(b, "cross-attention out", a, m->dep_out_w, m->dep_out_b, c_last, rows, D, D, NULL);
+    y = kronos_norm(b, "cross-attention norm", y, m->dep_norm, rows, D);
+    rp_tensor *s2_logits = kronos_linear(b, "s2 logits", y, m->s2_w, m->s2_b, NULL, rows, 1u << m->config.s2_bits, D, NULL);
+    draw(b, "draw s2", r, d, series, s2_logits, 1, false);
+    tap(b->f, &taps->s1, s1_logits);
+    tap(b->f, &taps->s2, s2_logits);
+}

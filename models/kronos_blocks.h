@@ -1,0 +1,51 @@
+// The parts that Kronos' graphs are made of; see kronos_blocks.c.
+#ifndef RP_KRONOS_BLOCKS_H
+#define RP_KRONOS_BLOCKS_H
+
+#include "kronos.h"
+
+// The rows that a pass works on: [B, S, n], and which bars they are.
+typedef struct kronos_rows {
+    uint32_t B, S, n;
+    uint32_t kind;                      // RP_ROWS_*
+    const kronos_window *window;
+    uint32_t prefix;                    // N, capacity of the shared part; STEP and OWN
+    uint32_t cap;                       // slots of the keys that this pass writes
+} kronos_rows;
+
+// Keys and values of one attention. What is NULL in `own` becomes an activation, and is filled in.
+typedef struct kronos_keys { rp_tensor *k, *v; } kronos_keys;
+
+typedef struct kronos_builder {
+    kronos_forecaster *f;
+    const kronos_model *m;
+    rp_graph *g;
+} kronos_builder;
+
+static inline uint32_t kronos_count(const kronos_rows *r) { return r->B * r->S * r->n; }
+
+rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
+                         uint32_t m, uint32_t n, uint32_t k, rp_tensor *y);
+rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *scale, uint32_t rows, uint32_t width);
+void kronos_copy(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to, uint64_t words);
+void kronos_advance(kronos_builder *b, uint32_t what, uint32_t chunk_paths);
+void kronos_slide(kronos_builder *b, const char *label, bool at_end, kronos_window *w);   // NULLs in w become activations
+
+// A block of x [B, S, n, D]; its keys and values go to `own`, those of the shared part are in `shared` (PROMPT: not used).
+rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
+                        rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared);
+// Only the keys and values, for what a last block's result is of no use.
+void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
+                       rp_tensor *rope, rp_tensor *x, kronos_keys *own);
+
+// Two tokens of each row and its time -> x [B, S, n, D].
+rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens);
+// Two tokens of each row -> what the tokenizer's decoder blocks take.
+rp_tensor *kronos_unpack(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens);
+
+// Draws both tokens of a bar for each path from c_last [B, S, D], the last bar's row, and s1_logits ([B, 2^s1_bits] where
+// `one_row`). Keys of the cross-attention: `shared` [B, N, D], `own` [B, S, cap, D].
+void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *c_last,
+                     rp_tensor *s1_logits, bool one_row, const kronos_keys *shared, const kronos_keys *own, kronos_taps *taps);
+
+#endif

@@ -1,0 +1,282 @@
+// One forecast of bars: inputs into host-visible memory, replays queued, results taken from host-visible memory at the end.
+#include <math.h>
+#include <string.h>
+
+#include "kronos.h"
+#include "results.h"
+
+#define PROGRESS_REPLAYS 4u   // replays between two reports: enough to keep a device busy, few enough to stop soon
+#define LARGEST 1e17f         // whose square, summed over any context, is still a float32
+
+// ---- checks ----
+
+static rp_status bad(const kronos_forecaster *f, const char *what, uint32_t asked, uint32_t created, const char *field) {
+    return rp_fail(f->base.model->device, RP_INVALID_ARGUMENT,
+                   "%s is %u, but the forecaster was created for %u. Create one with rp_forecaster_config.%s = %u or more.", what,
+                   asked, created, field, asked);
+}
+
+static rp_status check_column(rp_device *device, const float *values, const char *name, uint32_t index, uint32_t context) {
+    for (uint32_t t = 0; values != NULL && t < context; t++) {
+        if (!(fabsf(values[t]) < LARGEST)) {
+            return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u, bar %u: %s is %g. Numbers must be finite and below 1e17.", index, t,
+                           name, (double)values[t]);
+        }
+    }
+    return RP_OK;
+}
+
+static rp_status check_times(rp_device *device, const rp_bars *s, uint32_t index, uint32_t horizon) {
+    for (uint32_t t = 1; t < s->context; t++) {
+        if (s->times[t] <= s->times[t - 1]) {
+            return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u, bar %u: its time is not after that of the bar before. Sort the bars and "
+                           "drop doubles.", index, t);
+        }
+    }
+    for (uint32_t t = 0; s->future_times != NULL && t < horizon; t++) {
+        if (s->future_times[t] <= (t ? s->future_times[t - 1] : s->times[s->context - 1])) {
+            return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u, future bar %u: its time is not after that of the bar before.", index, t);
+        }
+    }
+    if (s->future_times == NULL && s->context < 2) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has one bar, so its spacing is unknown: give future_times.", index);
+    }
+    return RP_OK;
+}
+
+static rp_status check_stamps(rp_device *device, const rp_bars *s, uint32_t index, uint32_t horizon) {
+    static const struct { const char *name; uint8_t least, most; } fields[RP_BAR_STAMPS] = {
+        { "minute", 0, 59 }, { "hour", 0, 23 }, { "weekday", 0, 6 }, { "day of month", 1, 31 }, { "month", 1, 12 },
+    };
+    for (size_t i = 0; i < ((size_t)s->context + horizon) * RP_BAR_STAMPS; i++) {
+        const uint32_t field = i % RP_BAR_STAMPS;
+        if (s->stamps[i] < fields[field].least || s->stamps[i] > fields[field].most) {
+            return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u, bar %zu: the %s is %u; it lies between %u and %u.", index,
+                           i / RP_BAR_STAMPS, fields[field].name, s->stamps[i], fields[field].least, fields[field].most);
+        }
+    }
+    return RP_OK;
+}
+
+static rp_status check_series(const kronos_forecaster *f, const rp_bars *s, uint32_t index, uint32_t horizon) {
+    rp_device *device = f->base.model->device;
+    if (s->context == 0 || s->open == NULL || s->high == NULL || s->low == NULL || s->close == NULL) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has no bars: context, open, high, low and close must be set.", index);
+    }
+    if (s->context > f->base.config.max_context) {
+        return bad(f, "The context of a series", s->context, f->base.config.max_context, "max_context");
+    }
+    if (s->volume == NULL && s->amount != NULL) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has amounts but no volumes: give both, or volumes alone.", index);
+    }
+    if ((s->times == NULL) == (s->stamps == NULL)) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u needs times or stamps, one of the two.", index);
+    }
+    RP_RETURN(check_column(device, s->open, "open", index, s->context));
+    RP_RETURN(check_column(device, s->high, "high", index, s->context));
+    RP_RETURN(check_column(device, s->low, "low", index, s->context));
+    RP_RETURN(check_column(device, s->close, "close", index, s->context));
+    RP_RETURN(check_column(device, s->volume, "volume", index, s->context));
+    RP_RETURN(check_column(device, s->amount, "amount", index, s->context));
+    return s->times != NULL ? check_times(device, s, index, horizon) : check_stamps(device, s, index, horizon);
+}
+
+static rp_status check(const kronos_forecaster *f, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config) {
+    rp_device *device = f->base.model->device;
+    const rp_forecaster_config *sizes = &f->base.config;
+    if (n_series == 0 || bars == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "There is no series to forecast."); }
+    if (n_series > sizes->max_batch) { return bad(f, "The number of series", n_series, sizes->max_batch, "max_batch"); }
+    if (config->horizon == 0) { return rp_fail(device, RP_INVALID_ARGUMENT, "The horizon must be at least 1."); }
+    if (config->horizon > sizes->max_horizon) { return bad(f, "The horizon", config->horizon, sizes->max_horizon, "max_horizon"); }
+    if (config->paths > sizes->max_paths) { return bad(f, "The number of paths", config->paths, sizes->max_paths, "max_paths"); }
+    if (config->exogenous > 0) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "%u exogenous variates are asked for; Kronos knows none.", config->exogenous);
+    }
+    if (!(config->temperature >= 0 && config->temperature <= 1e6f)) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "The temperature is %g; it lies above 0 and up to 1e6.", (double)config->temperature);
+    }
+    if (!(config->top_p >= 0 && config->top_p <= 1)) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "top_p is %g; it lies above 0 and up to 1.", (double)config->top_p);
+    }
+    for (uint32_t i = 0; i < n_series; i++) { RP_RETURN(check_series(f, &bars[i], i, config->horizon)); }
+    return RP_OK;
+}
+
+// ---- inputs ----
+
+static rp_status put(const kronos_forecaster *f, const rp_tensor *to, uint64_t at, rp_dtype dtype, const void *src, uint64_t count) {
+    return f->base.model->device->backend->write(to->buffer, to->offset + at * 4, dtype, src, dtype, count);
+}
+
+static void fill_bars(const rp_bars *s, float *out) {
+    const uint32_t n = RP_BAR_COLUMNS;
+    for (uint32_t t = 0; t < s->context; t++) {
+        const float volume = s->volume ? s->volume[t] : 0;
+        const double price = ((double)s->open[t] + s->high[t] + s->low[t] + s->close[t]) / 4;
+        out[t * n] = s->open[t], out[t * n + 1] = s->high[t], out[t * n + 2] = s->low[t], out[t * n + 3] = s->close[t];
+        out[t * n + 4] = volume;
+        out[t * n + 5] = s->amount ? s->amount[t] : (float)(volume * price);
+    }
+}
+
+static void fill_stamps(const rp_bars *s, uint32_t horizon, uint32_t *out) {
+    for (uint32_t t = 0; t < s->context + horizon; t++) {
+        const uint32_t ahead = t - s->context;   // where t is past the context
+        if (s->stamps != NULL) {
+            for (uint32_t i = 0; i < RP_BAR_STAMPS; i++) { out[t * RP_BAR_STAMPS + i] = s->stamps[(size_t)t * RP_BAR_STAMPS + i]; }
+        } else if (t < s->context) {
+            kronos_stamp(s->times[t], out + t * RP_BAR_STAMPS);
+        } else if (s->future_times != NULL) {
+            kronos_stamp(s->future_times[ahead], out + t * RP_BAR_STAMPS);
+        } else {
+            const int64_t last = s->times[s->context - 1], spacing = last - s->times[s->context - 2];
+            kronos_stamp(last + spacing * ((int64_t)ahead + 1), out + t * RP_BAR_STAMPS);
+        }
+    }
+}
+
+static rp_status put_series(kronos_forecaster *f, const rp_bars *s, uint32_t b, uint32_t horizon) {
+    const uint64_t bars = f->bars, stamps = bars + f->base.config.max_horizon;
+    RP_RETURN(put(f, f->staged.n_bars, b, RP_U32, &s->context, 1));
+    RP_RETURN(put(f, f->staged.series_ids, b, RP_U32, &s->id, 1));
+    memset(f->scratch, 0, bars * RP_BAR_COLUMNS * sizeof(float));
+    fill_bars(s, f->scratch);
+    RP_RETURN(put(f, f->staged.bars, b * bars * RP_BAR_COLUMNS, RP_F32, f->scratch, bars * RP_BAR_COLUMNS));
+    memset(f->scratch, 0, stamps * RP_BAR_STAMPS * sizeof(uint32_t));
+    fill_stamps(s, horizon, f->scratch);
+    return put(f, f->staged.stamps, b * stamps * RP_BAR_STAMPS, RP_U32, f->scratch, stamps * RP_BAR_STAMPS);
+}
+
+static uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static rp_status put_inputs(kronos_forecaster *f, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config) {
+    const uint32_t settings[3] = { bits_of(config->temperature > 0 ? config->temperature : 1), config->paths ? config->top_k : 1,
+                                   bits_of(config->top_p > 0 ? config->top_p : 1) };
+    f->mirror = (struct rp_step){ .batch = n_series, .paths = config->paths ? config->paths : 1, .horizon = config->horizon,
+                                  .seed_lo = (uint32_t)config->seed, .seed_hi = (uint32_t)(config->seed >> 32) };
+    RP_RETURN(put(f, f->staged.step, 0, RP_U32, &f->mirror, RP_STEP_WORDS));
+    RP_RETURN(put(f, f->staged.settings, 0, RP_U32, settings, 3));
+    for (uint32_t b = 0; b < f->base.config.max_batch; b++) {   // places without a series repeat the last: finite, and dropped
+        RP_RETURN(put_series(f, &bars[b < n_series ? b : n_series - 1], b, config->horizon));
+    }
+    return RP_OK;
+}
+
+// ---- replays ----
+
+static const kronos_decode *decode_of(const kronos_forecaster *f, const rp_forecast_config *config) {
+    return config->paths == 0 && f->base.config.max_paths > 1 ? &f->single : &f->sample;
+}
+
+// The replays of one forecast, in order.
+static uint32_t make_queue(kronos_forecaster *f, const kronos_decode *d, const rp_bars *bars, uint32_t n_series,
+                           const rp_forecast_config *config) {
+    const uint32_t paths = config->paths ? config->paths : 1;
+    uint32_t n = 0;
+    f->queue[n++] = &f->prompt;
+    for (uint32_t first = 0; first < paths; first += d->paths) {
+        f->queue[n++] = &d->start;
+        for (uint32_t step = 1; step < config->horizon; step++) {
+            bool grows = false, slides = false;
+            for (uint32_t b = 0; b < n_series; b++) {
+                const bool full = bars[b].context + step > f->window;
+                slides = slides || full, grows = grows || !full;
+            }
+            if (slides) { f->queue[n++] = &d->slide; }
+            f->queue[n++] = grows ? &d->step : &d->next;
+        }
+        f->queue[n++] = &d->finish;
+    }
+    f->queue[n++] = &f->collect;
+    for (uint32_t i = 0; i < n; i++) { f->recordings[i] = f->queue[i]->recording; }
+    return n;
+}
+
+// What the op `advance` does to the device's step block, done to the host's.
+static void mirror_replay(kronos_forecaster *f, const kronos_decode *d, const kronos_run *replayed) {
+    if (replayed == &d->start) {
+        f->mirror.path0 = f->mirror.chunk * d->paths;
+        f->mirror.chunk++;
+        f->mirror.step = 1;
+    } else if (replayed == &d->step || replayed == &d->next) {
+        f->mirror.step++;
+    }
+}
+
+// Replays queue[first .. first + n), node by node where the device is meant to run directly.
+static rp_status replay(kronos_forecaster *f, const kronos_decode *d, uint32_t first, uint32_t n) {
+    rp_device *device = f->base.model->device;
+    if (!device->config.direct) {
+        RP_RETURN(device->backend->replay(device, f->recordings + first, n));
+    } else {
+        for (uint32_t i = first; i < first + n; i++) { RP_RETURN(device->backend->run(device, f->queue[i]->plan)); }
+    }
+    for (uint32_t i = first; i < first + n; i++) { mirror_replay(f, d, f->queue[i]); }
+    return RP_OK;
+}
+
+// All at once, or with a report in between.
+static rp_status run(kronos_forecaster *f, const kronos_decode *d, uint32_t n, const rp_forecast_config *config) {
+    rp_device *device = f->base.model->device;
+    const uint32_t stride = config->progress ? PROGRESS_REPLAYS : n;
+    for (uint32_t first = 0; first < n; first += stride) {
+        const uint32_t count = n - first < stride ? n - first : stride;
+        RP_RETURN(replay(f, d, first, count));
+        RP_RETURN(device->backend->wait(device));
+        if (config->progress && config->progress(config->progress_user, first + count, n) != 0) {
+            return rp_fail(device, RP_CANCELLED, "The progress callback stopped the forecast after %u of %u replays.", first + count, n);
+        }
+    }
+    return RP_OK;
+}
+
+rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
+                          const rp_forecast_result *result) {
+    kronos_forecaster *f = (kronos_forecaster *)forecaster;
+    rp_device *device = f->base.model->device;
+    const kronos_decode *d = decode_of(f, config);
+    RP_RETURN(check(f, bars, n_series, config));
+    RP_RETURN(put_inputs(f, bars, n_series, config));
+    RP_RETURN(run(f, d, make_queue(f, d, bars, n_series, config), config));
+    RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
+    const rp_results r = { .values = f->scratch, .rows = n_series * RP_BAR_COLUMNS, .horizon_cap = f->base.config.max_horizon,
+                           .paths_cap = d->paths_cap, .horizon = config->horizon, .paths = config->paths ? config->paths : 1 };
+    rp_results_fill(&r, config, result);
+    return RP_OK;
+}
+
+rp_status kronos_check_mirror(kronos_forecaster *f) {
+    rp_device *device = f->base.model->device;
+    struct rp_step step;
+    RP_RETURN(device->backend->read(f->in.step->buffer, f->in.step->offset, RP_U32, &step, RP_U32, RP_STEP_WORDS));
+    if (memcmp(&step, &f->mirror, sizeof step) == 0) { return RP_OK; }
+    return rp_fail(device, RP_INTERNAL, "The host counts chunk %u, path %u, step %u; the device chunk %u, path %u, step %u.",
+                   f->mirror.chunk, f->mirror.path0, f->mirror.step, step.chunk, step.path0, step.step);
+}
+
+rp_status kronos_forecast_traced(kronos_forecaster *f, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
+                                 kronos_after_fn after, void *user, double *samples) {
+    rp_device *device = f->base.model->device;
+    const kronos_decode *d = decode_of(f, config);
+    RP_RETURN(check(f, bars, n_series, config));
+    RP_RETURN(put_inputs(f, bars, n_series, config));
+    const uint32_t n = make_queue(f, d, bars, n_series, config), paths = config->paths ? config->paths : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        RP_RETURN(replay(f, d, i, 1));
+        RP_RETURN(device->backend->wait(device));
+        if (after != NULL) { RP_RETURN(after(user, f, d, f->queue[i])); }
+    }
+    RP_RETURN(kronos_check_mirror(f));
+    for (uint32_t row = 0; row < n_series * RP_BAR_COLUMNS; row++) {   // [H, paths_cap] -> [horizon, paths]
+        for (uint32_t t = 0; t < config->horizon; t++) {
+            const uint64_t from = ((uint64_t)row * f->base.config.max_horizon + t) * d->paths_cap;
+            RP_RETURN(device->backend->read(f->host_out, from * 4, RP_F32, samples, RP_F64, paths));
+            samples += paths;
+        }
+    }
+    return RP_OK;
+}

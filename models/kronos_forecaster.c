@@ -1,0 +1,226 @@
+// Sizing, allocating and recording a Kronos forecaster; nothing here runs during a forecast.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kronos.h"
+
+#define MB 1048576.0
+
+static uint32_t ceil_div(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
+static double larger(double a, double b) { return a > b ? a : b; }
+
+// Kernels count elements in 32 bits; false where one tensor would have more than 2^31.
+static bool countable(const kronos_forecaster *f, uint32_t chunk_paths) {
+    const kronos_config *c = &((const kronos_model *)f->base.model)->config;
+    const rp_forecaster_config *sizes = &f->base.config;
+    const double B = sizes->max_batch, H = sizes->max_horizon, own = B * chunk_paths * (f->slides ? f->rounds : 1);
+    const double model = larger(3.0 * c->model.width, 2.0 * c->model.mlp);
+    const double tokenizer = larger(3.0 * c->tokenizer.width, 2.0 * c->tokenizer.mlp);
+    double most = larger(B * f->tokens * model, own * model);
+    most = larger(most, larger(B * f->bars * tokenizer, B * chunk_paths * H * tokenizer));
+    most = larger(most, B * chunk_paths * f->rounds * c->model.width);
+    most = larger(most, B * chunk_paths * larger(1u << c->s1_bits, 1u << c->s2_bits));
+    most = larger(most, B * RP_BAR_COLUMNS * H * sizes->max_paths);
+    most = larger(most, B * (11.0 * f->bars + 5.0 * H + 64) + 4096);   // the inputs, packed
+    return most < 2147483647.0;
+}
+
+// Fills what follows from the config alone.
+static rp_status size(kronos_forecaster *f, rp_model *model, const rp_forecaster_config *config) {
+    rp_device *device = model->device;
+    f->base.model = model;
+    f->base.config = *config;
+    f->window = config->window ? config->window : ((const kronos_model *)model)->config.window;
+    f->bars = config->max_context;
+    f->tokens = f->bars < f->window ? f->bars : f->window;
+    f->rounds = config->max_horizon > 1 ? config->max_horizon - 1 : 1;
+    if (config->max_context > (1u << 24) || config->max_horizon > (1u << 24) || config->max_paths > (1u << 24) ||
+        f->window > (1u << 24) || config->max_batch > (1u << 16)) {
+        return rp_fail(device, RP_INVALID_ARGUMENT,
+                       "A forecaster takes at most 16777216 bars of context, of horizon, of window and paths, and 65536 series.");
+    }
+    if (config->variates != 1 && config->variates != RP_BAR_COLUMNS) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "A bar has 6 variates, not %u: leave rp_forecaster_config.variates 0.", config->variates);
+    }
+    if (config->max_horizon > f->window) {
+        return rp_fail(device, RP_INVALID_ARGUMENT,
+                       "The horizon of %u bars is longer than the window of %u that this model sees at once. Forecast at most so many.",
+                       config->max_horizon, f->window);
+    }
+    f->slides = f->bars + config->max_horizon - 1 > f->window;
+    if (!countable(f, 1)) {
+        return rp_fail(device, RP_OUT_OF_MEMORY,
+                       "A forecaster of %u series with context %u and horizon %u needs tensors of more than 2^31 elements. Create it "
+                       "for fewer series (max_batch) or a shorter context.", config->max_batch, config->max_context, config->max_horizon);
+    }
+    return RP_OK;
+}
+
+// Sizes with so many paths side by side, over stand-in buffers; the arena is emptied again.
+static rp_status measure(kronos_forecaster *f, uint32_t chunk_paths, kronos_sizes *out) {
+    rp_buffer state = { 0 }, in = { 0 }, result = { 0 };
+    f->state = &state, f->host_in = &in, f->host_out = &result, f->activations = NULL;
+    f->chunk_paths = chunk_paths;
+    rp_status status = kronos_build(f, out);
+    f->state = f->host_in = f->host_out = NULL;
+    rp_arena_destroy(&f->arena);
+    return status;
+}
+
+// The most paths side by side that the budget allows; the chunks of a forecast are then made equal.
+static rp_status choose_chunk(kronos_forecaster *f, kronos_sizes *out) {
+    const rp_forecaster_config *config = &f->base.config;
+    const uint64_t budget = config->memory_bytes ? config->memory_bytes : UINT64_MAX;
+    uint32_t low = 1, high = config->max_paths;   // low fits once the first look says so
+    RP_RETURN(measure(f, 1, out));
+    if (out->state + out->activations > budget) {
+        return rp_fail(f->base.model->device, RP_OUT_OF_MEMORY,
+                       "The budget is %.1f MB, but one path of %u series with context %u and horizon %u needs %.1f MB. Raise memory_bytes "
+                       "(--memory), or create the forecaster for fewer series or a shorter context.", (double)budget / MB,
+                       config->max_batch, config->max_context, config->max_horizon, (double)(out->state + out->activations) / MB);
+    }
+    while (low < high) {
+        const uint32_t middle = low + (high - low + 1) / 2;
+        kronos_sizes sizes = { 0 };
+        bool fits = countable(f, middle);
+        if (fits) { RP_RETURN(measure(f, middle, &sizes)); }
+        if (fits && sizes.state + sizes.activations <= budget) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    f->base.info.chunks = ceil_div(config->max_paths, low);
+    f->base.info.chunk_paths = ceil_div(config->max_paths, f->base.info.chunks);
+    RP_RETURN(measure(f, f->base.info.chunk_paths, out));
+    f->base.info.device_bytes = out->state + out->activations;
+    return RP_OK;
+}
+
+rp_status kronos_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info) {
+    kronos_forecaster f = { .base.info = RP_FORECASTER_INFO_INIT };
+    kronos_sizes sizes;
+    rp_status status = size(&f, model, config);
+    if (status == RP_OK) { status = choose_chunk(&f, &sizes); }
+    rp_arena_destroy(&f.arena);
+    *info = f.base.info;
+    return status;
+}
+
+static rp_status allocate(kronos_forecaster *f, const kronos_sizes *sizes) {
+    rp_device *device = f->base.model->device;
+    const rp_backend *backend = device->backend;
+    RP_RETURN(backend->buffer_create(device, sizes->in, RP_MEMORY_HOST, &f->host_in));
+    RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
+    RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
+    RP_RETURN(backend->buffer_create(device, sizes->activations ? sizes->activations : 256, RP_MEMORY_DEVICE, &f->activations));
+    const size_t replays = 2 + (size_t)f->base.info.chunks * (2 + 2 * (size_t)f->rounds);   // a bar takes two at most
+    f->scratch = malloc(sizes->in > sizes->out ? sizes->in : sizes->out);
+    f->queue = malloc(replays * sizeof *f->queue);
+    f->recordings = malloc(replays * sizeof *f->recordings);
+    if (f->scratch == NULL || f->queue == NULL || f->recordings == NULL) {
+        return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster.");
+    }
+    return RP_OK;
+}
+
+// A forecast of fewer paths or bars than there is room for leaves the rest of the result as it is; it is copied all the same.
+static rp_status clear_result(kronos_forecaster *f) {
+    memset(f->scratch, 0, f->out_words * sizeof(float));
+    return f->base.model->device->backend->write(f->result->buffer, f->result->offset, RP_F32, f->scratch, RP_F32, f->out_words);
+}
+
+static rp_status record_run(rp_device *device, kronos_run *run) {
+    return run->plan != NULL ? device->backend->record(device, run->plan, &run->recording) : RP_OK;
+}
+
+static rp_status record_decode(rp_device *device, kronos_decode *d) {
+    RP_RETURN(record_run(device, &d->start));
+    RP_RETURN(record_run(device, &d->step));
+    RP_RETURN(record_run(device, &d->slide));
+    RP_RETURN(record_run(device, &d->next));
+    return record_run(device, &d->finish);
+}
+
+static rp_status record(kronos_forecaster *f) {
+    rp_device *device = f->base.model->device;
+    RP_RETURN(record_run(device, &f->prompt));
+    RP_RETURN(record_run(device, &f->collect));
+    RP_RETURN(record_decode(device, &f->sample));
+    return record_decode(device, &f->single);
+}
+
+static rp_status write_ropes(kronos_forecaster *f, rp_tensor *const *ropes, const kronos_layer *layers, uint32_t n) {
+    rp_device *device = f->base.model->device;
+    for (uint32_t i = 0; i < n; i++) {
+        if (i > 0 && ropes[i] == ropes[i - 1]) { continue; }
+        const uint32_t positions = ropes[i]->shape[0], half = ropes[i]->shape[1];
+        double *table = malloc((size_t)positions * half * 2 * sizeof *table);
+        if (table == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while making the rotary tables."); }
+        for (uint32_t t = 0; t < positions; t++) {
+            for (uint32_t j = 0; j < half; j++) {
+                table[((size_t)t * half + j) * 2] = cos(t * layers[i].inv_freq[j]);
+                table[((size_t)t * half + j) * 2 + 1] = sin(t * layers[i].inv_freq[j]);
+            }
+        }
+        rp_status status = device->backend->write(f->state, ropes[i]->offset, RP_F32, table, RP_F64, (uint64_t)positions * half * 2);
+        free(table);
+        RP_RETURN(status);
+    }
+    return RP_OK;
+}
+
+rp_status kronos_write_tables(kronos_forecaster *f) {
+    const kronos_model *m = (const kronos_model *)f->base.model;
+    RP_RETURN(write_ropes(f, f->encoder_rope, m->encoder, m->config.tokenizer.layers));
+    RP_RETURN(write_ropes(f, f->decoder_rope, m->decoder, m->config.tokenizer.decoder_layers));
+    return write_ropes(f, f->model_rope, m->layers, m->config.model.layers);
+}
+
+rp_status kronos_forecaster_create_with(rp_model *model, const rp_forecaster_config *config, bool taps, rp_forecaster **out) {
+    rp_status status = RP_OK;
+    kronos_sizes sizes;
+    *out = NULL;
+    kronos_forecaster *f = calloc(1, sizeof *f);
+    if (f == NULL) { return rp_fail(model->device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
+    f->base.info = (rp_forecaster_info)RP_FORECASTER_INFO_INIT;
+    f->taps_wanted = taps;
+    RP_TRY(size(f, model, config));
+    RP_TRY(choose_chunk(f, &sizes));
+    RP_TRY(allocate(f, &sizes));
+    RP_TRY(kronos_build(f, &sizes));
+    RP_TRY(kronos_write_tables(f));
+    RP_TRY(clear_result(f));
+    RP_TRY(record(f));
+    *out = &f->base;
+    f = NULL;
+cleanup:
+    if (f != NULL) { kronos_forecaster_destroy(&f->base); }
+    return status;
+}
+
+rp_status kronos_forecaster_create(rp_model *model, const rp_forecaster_config *config, rp_forecaster **out) {
+    return kronos_forecaster_create_with(model, config, false, out);
+}
+
+static void forget_decode(const rp_backend *backend, kronos_decode *d) {
+    rp_recording *const all[] = { d->start.recording, d->step.recording, d->slide.recording, d->next.recording, d->finish.recording };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) { backend->recording_destroy(all[i]); }
+}
+
+void kronos_forecaster_destroy(rp_forecaster *forecaster) {
+    kronos_forecaster *f = (kronos_forecaster *)forecaster;
+    const rp_backend *backend = f->base.model->device->backend;
+    rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
+    backend->recording_destroy(f->prompt.recording);
+    backend->recording_destroy(f->collect.recording);
+    forget_decode(backend, &f->sample);
+    forget_decode(backend, &f->single);
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { backend->buffer_destroy(buffers[i]); }
+    rp_arena_destroy(&f->arena);
+    free(f->scratch);
+    free(f->queue);
+    free(f->recordings);
+    free(f);
+}

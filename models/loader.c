@@ -1,0 +1,157 @@
+#include "loader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT ((uint64_t)256)
+
+static rp_status no_memory(const rp_loader *l) {
+    return rp_fail(l->device, RP_OUT_OF_MEMORY, "Host memory ran out while loading the model.");
+}
+
+rp_status rp_loader_begin(rp_loader *l, rp_device *device, rp_arena *keep) {
+    *l = (rp_loader){ .device = device, .keep = keep };
+    return RP_OK;
+}
+
+// Doubles an array in the arena; the old one is left to the arena.
+static void *grow(rp_loader *l, void *old, uint32_t n, uint32_t *cap, size_t size) {
+    if (n < *cap) { return old; }
+    void *array = rp_arena_alloc(&l->arena, (*cap ? *cap * 2 : 64) * size);
+    if (array == NULL) {
+        l->status = no_memory(l);
+        return NULL;
+    }
+    if (n > 0) { memcpy(array, old, n * size); }
+    *cap = *cap ? *cap * 2 : 64;
+    return array;
+}
+
+void rp_loader_target_add(rp_loader *l, rp_tensor **slot, bool scratch, const char *name, rp_shape shape) {
+    if (l->status != RP_OK) { return; }
+    const char *kept = name ? rp_arena_format(l->keep, "%s", name) : NULL;
+    void *array = grow(l, l->targets, l->n_targets, &l->cap_targets, sizeof *l->targets);
+    if (kept == NULL && l->status == RP_OK) { l->status = no_memory(l); }
+    if (l->status != RP_OK) { return; }
+    l->targets = array;
+    l->targets[l->n_targets++] = (rp_loader_target){ slot, kept, shape, scratch };
+}
+
+rp_loader_part *rp_loader_part_add(rp_loader *l, rp_tensor **slot, uint64_t at, rp_weights *file, uint32_t rows, uint32_t columns,
+                                   const char *name) {
+    if (l->status == RP_OK && name == NULL) { l->status = no_memory(l); }
+    if (l->status != RP_OK) { return &l->nowhere; }
+    void *array = grow(l, l->parts, l->n_parts, &l->cap_parts, sizeof *l->parts);
+    if (l->status != RP_OK) { return &l->nowhere; }
+    l->parts = array;
+    rp_loader_part *part = &l->parts[l->n_parts++];
+    *part = (rp_loader_part){ .slot = slot, .at = at, .file = file, .name = name, .dims = { rows, columns },
+                              .n_dims = columns ? 2 : 1, .scale = 1 };
+    return part;
+}
+
+void rp_loader_whole(rp_loader *l, rp_tensor **slot, bool scratch, rp_weights *file, uint32_t rows, uint32_t columns,
+                     const char *name) {
+    rp_loader_target_add(l, slot, scratch, name, columns ? RP_SHAPE(RP_F32, rows, columns) : RP_SHAPE(RP_F32, rows));
+    rp_loader_part_add(l, slot, 0, file, rows, columns, name);
+}
+
+static rp_status check_part(rp_loader *l, rp_loader_part *part) {
+    rp_error error;
+    part->weight = rp_weights_find(part->file, part->name);
+    if (part->weight == NULL) {
+        return rp_fail(l->device, RP_BAD_FILE, "Tensor '%s' is missing. The checkpoint does not belong to this config.json.", part->name);
+    }
+    const rp_weight *have = part->weight;
+    bool same = have->n_dims == part->n_dims;
+    for (uint32_t i = 0; same && i < part->n_dims; i++) { same = have->dims[i] == part->dims[i]; }
+    if (!same || (have->dtype != RP_F64 && have->dtype != RP_F32 && have->dtype != RP_F16 && have->dtype != RP_BF16)) {
+        char text[96] = "";
+        for (uint32_t i = 0, used = 0; i < have->n_dims && used + 24 < sizeof text; i++) {
+            used += (uint32_t)snprintf(text + used, sizeof text - used, "%s%llu", i ? ", " : "", (unsigned long long)have->dims[i]);
+        }
+        return rp_fail(l->device, RP_BAD_FILE, "Tensor '%s' is %s [%s] where config.json asks for floating-point [%u%s%.0u].",
+                       have->name, rp_dtype_name(have->dtype), text, part->dims[0], part->n_dims > 1 ? ", " : "",
+                       part->n_dims > 1 ? part->dims[1] : 0);
+    }
+    rp_status status = rp_weight_check_finite(have, &error);
+    return status == RP_OK ? RP_OK : rp_fail(l->device, status, "%s", error.text);
+}
+
+// Sets the slots; with buffers NULL this only measures.
+static rp_status place(rp_loader *l, rp_buffer *weights, uint64_t *weights_bytes, uint64_t *scratch_bytes) {
+    *weights_bytes = *scratch_bytes = 0;
+    for (uint32_t i = 0; i < l->n_targets; i++) {
+        const rp_loader_target *t = &l->targets[i];
+        uint64_t *used = t->scratch ? scratch_bytes : weights_bytes;
+        *t->slot = rp_tensor_bind(l->keep, t->name, t->shape, t->scratch ? l->scratch : weights, *used);
+        if (*t->slot == NULL) { return no_memory(l); }
+        *used = (*used + rp_tensor_bytes(*t->slot) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+    return RP_OK;
+}
+
+// Some columns, or scaled numbers, by way of float64.
+static rp_status upload_changed(rp_loader *l, const rp_loader_part *part) {
+    const rp_tensor *to = *part->slot;
+    const uint32_t columns = part->n_dims > 1 ? part->dims[1] : 1, taken = part->columns ? part->columns : columns;
+    double *numbers = malloc((size_t)part->weight->count * sizeof *numbers);
+    if (numbers == NULL) { return no_memory(l); }
+    rp_convert(numbers, RP_F64, part->weight->data, part->weight->dtype, part->weight->count);
+    for (uint32_t row = 0; row < part->dims[0]; row++) {
+        for (uint32_t j = 0; j < taken; j++) {
+            numbers[(size_t)row * taken + j] = numbers[(size_t)row * columns + part->column + j] * part->scale;
+        }
+    }
+    rp_status status = l->device->backend->write(to->buffer, to->offset + part->at * 4, RP_F32, numbers, RP_F64,
+                                                 (uint64_t)part->dims[0] * taken);
+    free(numbers);
+    return status;
+}
+
+static rp_status upload(rp_loader *l, const rp_loader_part *part) {
+    const rp_tensor *to = *part->slot;
+    if (part->columns != 0 || part->scale != 1) { return upload_changed(l, part); }
+    return l->device->backend->write(to->buffer, to->offset + part->at * 4, RP_F32, part->weight->data, part->weight->dtype,
+                                     part->weight->count);
+}
+
+// A tensor that two parts take from is counted once.
+static bool first_use(const rp_loader *l, uint32_t i) {
+    for (uint32_t j = 0; j < i; j++) {
+        if (l->parts[j].weight == l->parts[i].weight) { return false; }
+    }
+    return true;
+}
+
+rp_status rp_loader_run(rp_loader *l, rp_buffer **weights) {
+    const rp_backend *backend = l->device->backend;
+    uint64_t scratch_bytes;
+    RP_RETURN(l->status);
+    for (uint32_t i = 0; i < l->n_parts; i++) { RP_RETURN(check_part(l, &l->parts[i])); }
+    RP_RETURN(place(l, NULL, &l->bytes, &scratch_bytes));
+    RP_RETURN(backend->buffer_create(l->device, l->bytes, RP_MEMORY_DEVICE, weights));
+    if (scratch_bytes > 0) { RP_RETURN(backend->buffer_create(l->device, scratch_bytes, RP_MEMORY_DEVICE, &l->scratch)); }
+    RP_RETURN(place(l, *weights, &l->bytes, &scratch_bytes));
+    for (uint32_t i = 0; i < l->n_parts; i++) {
+        RP_RETURN(upload(l, &l->parts[i]));
+        if (first_use(l, i)) { l->numbers += l->parts[i].weight->count; }
+    }
+    return RP_OK;
+}
+
+const char *rp_loader_unused(const rp_loader *l, rp_weights *file, bool (*spare)(const char *name)) {
+    for (uint32_t i = 0; i < rp_weights_count(file); i++) {
+        const rp_weight *weight = rp_weights_get(file, i);
+        bool used = spare(weight->name);
+        for (uint32_t j = 0; !used && j < l->n_parts; j++) { used = l->parts[j].weight == weight; }
+        if (!used) { return weight->name; }
+    }
+    return NULL;
+}
+
+void rp_loader_end(rp_loader *l) {
+    if (l->scratch != NULL) { l->device->backend->buffer_destroy(l->scratch); }
+    rp_arena_destroy(&l->arena);
+}

@@ -1,0 +1,50 @@
+// rope_half: rows of every kind, dead ones among them, slots and rows that stay untouched.
+#include "bars.h"
+
+static const struct { const char *name; struct rp_rope_half_params p; } cases[] = {
+    //                         B  S  n   h  d  cap pos rows
+    { "one pair", { 1, 1, 1, 1, 2, 1, 1, RP_ROWS_PROMPT } },
+    { "prompt", { 3, 1, 9, 2, 8, 9, 9, RP_ROWS_PROMPT } },
+    { "prompt, larger cache, head 52", { 2, 1, 17, 3, 52, 20, 30, RP_ROWS_PROMPT } },
+    { "step", { 3, 5, 1, 2, 6, 6, BARS_SHARED + 6, RP_ROWS_STEP } },
+    { "step, head 64", { 2, 2, 1, 4, 64, 6, BARS_SHARED + 8, RP_ROWS_STEP } },
+    { "own", { 3, 4, 7, 2, 8, 7, BARS_SHARED + 7, RP_ROWS_OWN } },
+    { "own, slots to spare", { 2, 3, 5, 1, 64, 9, BARS_SHARED + 9, RP_ROWS_OWN } },
+};
+
+// a cos - b sin: two products and a sum, each a rounding of at most |a| + |b|, and two products that may be flushed. The values
+// themselves and all that is not written: none.
+static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)ref, (void)magnitude;
+    TEST_PARAMS(c, rope_half);
+    const uint32_t d = p->head_width, half = d / 2, D = p->heads * d;
+    const uint64_t slots = output == 0 ? p->tokens : p->cap, row = index / (slots * D), slot = index / D % slots;
+    const uint32_t step = ((const uint32_t *)c->tensor[3].data)[4], n_tokens = ((const uint32_t *)c->tensor[2].data)[row / p->paths];
+    const bool live = p->rows == RP_ROWS_STEP ? output == 0 || slot + 1 == step : slot < (p->rows == RP_ROWS_OWN ? step : n_tokens);
+    if (output == 2 || !live) { return 0; }
+    const float *from = (const float *)c->tensor[0].data + (row * p->tokens + (p->rows == RP_ROWS_STEP ? 0 : slot)) * 3 * D +
+                        (uint64_t)output * D + index % D / d * d;
+    const uint32_t i = index % d % half;
+    return 3 * U32ROUND * (fabs((double)from[i]) + fabs((double)from[half + i])) + 2 * FLUSH;
+}
+
+bool test_case_rope_half(test_case *c, uint32_t index) {
+    TEST_TABLE(c, index);
+    TEST_PARAMS(c, rope_half);
+    const uint64_t rows = (uint64_t)p->batch * p->paths, D = (uint64_t)p->heads * p->head_width, half = p->head_width / 2;
+    test_uniform(c, 0, rows * p->tokens * 3 * D, -2, 2);
+    test_spice(c, 0);
+    float *rope = test_f32(c, 1, p->positions * half * 2);
+    for (uint64_t i = 0; i < p->positions * half; i++) {
+        const double angle = (double)(i / half) * pow(10000, -2.0 * (double)(i % half) / p->head_width);
+        rope[2 * i] = (float)cos(angle), rope[2 * i + 1] = (float)sin(angle);
+    }
+    bars_counts(c, 2, p->batch, p->rows, p->tokens);
+    const uint32_t cap = p->rows == RP_ROWS_OWN ? p->tokens : p->cap;
+    test_step(c, 3, (struct rp_step){ .batch = p->batch, .paths = p->paths, .step = bars_step(c, p->rows, cap) });
+    test_output(c, 4, rows * p->tokens * D);
+    test_output(c, 5, rows * p->cap * D);
+    test_output(c, 6, rows * p->cap * D);
+    c->tolerance = tolerance;
+    return true;
+}
