@@ -55,7 +55,7 @@ static rp_status describe(rp_error *error, const rp_cuda_driver *driver, int ver
     info->available = 1;
     info->kind = RP_DEVICE_GPU;
     info->memory_bytes = bytes;
-    info->mixed = 0;
+    info->mixed = major >= 8;   // mma.sync on float16, cp.async
     return RP_OK;
 }
 
@@ -103,6 +103,7 @@ static rp_status open_inside(rp_device *device) {
     RP_RETURN(rp_cuda_check(device, cuda->driver.device_attribute(&processors, RP_CU_ATTRIBUTE_PROCESSORS, cuda->id),
                             "counting multiprocessors"));
     device->processors = (uint32_t)processors;
+    device->fast = true;
     RP_RETURN(
         rp_cuda_check(device, cuda->driver.stream_create(&cuda->stream, RP_CU_STREAM_NON_BLOCKING), "making a stream"));
     return rp_cuda_staging_create(device);

@@ -7,6 +7,7 @@
 
 #define RP_CUDA_STAGING_BYTES ((uint64_t)4 << 20)   // of each of two: long enough to hide one conversion behind one copy
 #define RP_CUDA_MAX_FUNCTIONS 64
+#define RP_CUDA_PLAIN_SHARED 49152u    // bytes of shared memory that a group gets without asking first
 
 typedef struct rp_cuda_staging {
     void *memory;                  // pinned, RP_CUDA_STAGING_BYTES

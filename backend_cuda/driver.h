@@ -37,6 +37,7 @@ typedef struct rp_cu_kernel_node {       // CUDA_KERNEL_NODE_PARAMS_v1, what the
 #define RP_CU_ATTRIBUTE_PROCESSORS 16    // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
 #define RP_CU_ATTRIBUTE_MAJOR 75         // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
 #define RP_CU_ATTRIBUTE_MINOR 76
+#define RP_CU_FUNCTION_DYNAMIC_SHARED 8  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 #define RP_CU_STREAM_NON_BLOCKING 1u
 #define RP_CU_EVENT_DISABLE_TIMING 2u
 #define RP_CU_HOST_PORTABLE 1u
@@ -75,6 +76,7 @@ typedef struct rp_cu_kernel_node {       // CUDA_KERNEL_NODE_PARAMS_v1, what the
     X(module_load, "cuModuleLoadData", (rp_cu_module * out, const void *image))                                          \
     X(module_unload, "cuModuleUnload", (rp_cu_module module))                                                            \
     X(module_function, "cuModuleGetFunction", (rp_cu_function * out, rp_cu_module module, const char *name))             \
+    X(function_set, "cuFuncSetAttribute", (rp_cu_function function, int attribute, int value))                           \
     X(launch, "cuLaunchKernel",                                                                                          \
       (rp_cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,   \
        unsigned block_z, unsigned shared_bytes, rp_cu_stream stream, void **params, void **extra))                       \

@@ -43,6 +43,10 @@ rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_fun
     RP_RETURN(module_of(device, launch->op, &module));
     snprintf(doing, sizeof doing, "looking for the kernel '%s'", launch->kernel);
     RP_RETURN(rp_cuda_check(device, cuda->driver.module_function(out, module, launch->kernel), doing));
+    if (launch->shared_bytes > RP_CUDA_PLAIN_SHARED) {
+        snprintf(doing, sizeof doing, "giving '%s' %u bytes of shared memory", launch->kernel, launch->shared_bytes);
+        RP_RETURN(rp_cuda_check(device, cuda->driver.function_set(*out, RP_CU_FUNCTION_DYNAMIC_SHARED, (int)launch->shared_bytes), doing));
+    }
     cuda->functions[cuda->n_functions].name = launch->kernel;   // a literal of the op's launch rule
     cuda->functions[cuda->n_functions++].function = *out;
     return RP_OK;
@@ -59,6 +63,7 @@ static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp
     rp_cu_kernel_node node = {
         .grid = { launch->grid[0], launch->grid[1], launch->grid[2] },
         .block = { launch->group, 1, 1 },
+        .shared_bytes = launch->shared_bytes,
         .params = params,
     };
     RP_RETURN(rp_cuda_function(device, launch, &node.function));

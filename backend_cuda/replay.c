@@ -14,7 +14,7 @@ static rp_status launch_one(rp_device *device, const rp_launch *launch) {
     snprintf(doing, sizeof doing, "launching '%s' (%s)", launch->label, launch->kernel);
     return rp_cuda_check(device,
                          cuda->driver.launch(function, launch->grid[0], launch->grid[1], launch->grid[2], launch->group, 1,
-                                             1, 0, cuda->stream, params, NULL),
+                                             1, launch->shared_bytes, cuda->stream, params, NULL),
                          doing);
 }
 

@@ -1,5 +1,5 @@
 // Buffers of the reference device. Every byte is kept twice as wide, so that an F32 tensor holds doubles and nothing is
-// rounded: byte offset o lies at 2 o, F32 is a double, and U32, I32, F64 sit in the first half of what they take.
+// rounded: byte offset o lies at 2 o, F32 is a double, F16 a float, and U32, I32, F64 sit in the first half of what they take.
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +34,7 @@ void rp_ref_buffer_destroy(rp_buffer *buffer) {
 static size_t stride_of(rp_dtype dtype) { return (size_t)rp_dtype_size(dtype) * 2; }
 
 // How the element itself is kept.
-static rp_dtype kept_as(rp_dtype dtype) { return dtype == RP_F32 ? RP_F64 : dtype; }
+static rp_dtype kept_as(rp_dtype dtype) { return dtype == RP_F32 ? RP_F64 : dtype == RP_F16 ? RP_F32 : dtype; }
 
 rp_status rp_ref_write(rp_buffer *buffer, uint64_t offset, rp_dtype to, const void *src, rp_dtype from, uint64_t count) {
     char *at = (char *)buffer->mapped + offset * 2;

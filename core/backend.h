@@ -89,6 +89,7 @@ struct rp_device {
     rp_error error;
     rp_counters counters;
     uint32_t processors;           // that take a workgroup each; 0: few, or the backend cannot tell
+    bool fast;                     // has attn_time_f32_shared and mixture_f32_row
     void *impl;                    // the backend's own
 };
 

@@ -88,9 +88,11 @@ typedef struct rp_binding { rp_buffer *buffer; uint64_t offset, bytes; } rp_bind
 typedef struct rp_launch {
     rp_op op;
     uint32_t processors;                      // of the device, for the choice of a kernel; see rp_device
+    bool fast;                                // the device has the kernels that only some backends have
     const char *kernel;                       // "linear_f32": the CUDA function and the SPIR-V module
     const char *label;
     uint32_t grid[3], group;                  // workgroups; invocations of one workgroup
+    uint32_t shared_bytes;                    // of one workgroup, sized at launch; CUDA only
     uint32_t n_in, n_bindings;                // bindings: inputs first; what is not input is written. A tensor that is
     rp_binding binding[RP_MAX_BINDINGS];      // read and written stands twice
     uint32_t params[RP_PARAM_BYTES / 4];

@@ -24,11 +24,28 @@
 #define RP_LINEAR_SKINNY_M 16
 #define RP_LINEAR_SKINNY_N 32
 
+// linear with float16 weights, on matrix units: products of float16 numbers, sums in float32. Tiles: ascending over k in
+// sixteens, each sixteen in the unit's own order, from 0. Skinny: warp i of W = RP_LINEAR_MIXED_WARPS takes thirty-twos
+// i, i + W, .. ascending; the warps' sums are added in order. Then bias, then residual or gate. So a number
+// depends on which of the two kinds ran, which the number of rows decides, and on nothing else.
+#define RP_LINEAR_MIXED_STEP 8          // k is a multiple: whole 16-byte pieces of float16
+#define RP_LINEAR_MIXED_WARPS 8
+#define RP_LINEAR_MIXED_DEEP 2048      // from this k on, W is RP_LINEAR_MIXED_WARPS_DEEP
+#define RP_LINEAR_MIXED_WARPS_DEEP 16
+// Shared memory of the tile kernels, in bytes: within the 99 KiB that a group can have on every device with these units.
+#define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
+#define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64
+#define RP_LINEAR_NARROW_SHARED 73728   // 6 of (32 + 64) x 64
+#define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
+
 // attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix), online softmax: tile maximum by any
 // order, p = exp(score - running maximum), sum of p over a tile by halving (64 -> 32 -> .. -> 1, absent keys 0), values
 // added in ascending key order; at a new tile the old sum and values are multiplied by exp(old maximum - new maximum).
 #define RP_ATTN_TILE 64
 #define RP_ATTN_HEAD_MAX 256  // widest head
+// The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
+#define RP_ATTN_SHARED 16
+#define RP_ATTN_SHARED_HEAD 64
 
 #ifdef RP_GLSL
 #define RP_UINT uint
@@ -111,12 +128,16 @@ struct rp_scale_step_params {
 struct rp_linear_params {     // y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ residual[m, n])
     RP_UINT m, n, k;
     RP_UINT has_bias, has_residual;
+    RP_UINT w_f16;            // 1: w is float16, and x is rounded to it (what lies beyond its range, to its largest number)
+    RP_UINT x_f16, y_f16;     // 1: x, or y, is float16; only with w_f16
+    RP_UINT gated;            // 1: of every 16 columns, 8 are a and 8 are b; y[m, n / 2] = silu(a) * b; only with w_f16
 };
 
 // A group for each row; invocation i sums elements i, i + 64, .. ascending; then halving 64 -> 32 -> .. -> 1
 struct rp_rmsnorm_params {    // y = x / sqrt(mean(x^2) + eps) * scale, rows of width
     RP_UINT rows, width;
     float eps;
+    RP_UINT y_f16;            // 1: y is float16, rounded once more
 };
 
 // point over pairs (b, s, v, token, head, pair): adjacent pairs (2i, 2i + 1). rope [positions, d/2, 2] (cos, sin) f32;
@@ -145,6 +166,7 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     RP_UINT extra;
     float scale, scale_rest;  // of the scores, 1/sqrt(d); the rest is what float32 leaves of it, which float64 adds
     RP_UINT own;              // 1: n = R queries of each path, causal over its suffix; only with suffix_cap > 0
+    RP_UINT y_f16;            // 1: y is float16
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]
@@ -153,6 +175,7 @@ struct rp_attn_space_params { // over the variates at one token, inside equal gr
     RP_UINT tokens;
     RP_UINT heads, head_width;
     float scale, scale_rest;
+    RP_UINT y_f16;
 };
 
 // point
@@ -206,6 +229,7 @@ struct rp_fold_head_params {  // w[p, j, i] = sum_e proj[j, e] unembed[p, e, i];
     RP_UINT patch_size;       // P
     RP_UINT width;            // D
     RP_UINT outputs;          // parts * k
+    RP_UINT w_f16;            // 1: w is float16, rounded once from float64; b stays float32
 };
 
 // ---- Kronos. Letters: B series, S paths, L bars of context (capacity), N tokens of the window's shared part (capacity, <= C),

@@ -149,6 +149,7 @@ rp_status rp_plan_create(rp_graph *graph, rp_plan **out) {
     RP_RETURN(place_activations(graph, &plan->activation_bytes));
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         launches[i].processors = graph->device->processors;
+        launches[i].fast = graph->device->fast;
         describe(&graph->nodes[i], &launches[i], &costs[i]);
         plan->cost.bytes += costs[i].bytes;
         plan->cost.flops += costs[i].flops;

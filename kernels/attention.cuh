@@ -56,10 +56,11 @@ __device__ inline float rp_attention_dot(const rp_attention_memory &m, uint32_t 
 
 // y[d] = softmax(scale q . keys) values, over n keys; zeros where none is present. Keys says for each number c where key
 // and value lie (key(c), value(c): [d]), whether it takes part (present(c)), whether all do (dense), and whether rows may
-// be read in 16-byte pieces (wide). Called by all RP_GROUP_ROW invocations alike.
+// be read in 16-byte pieces (wide). y: an output as rp_put takes it, the results from element `at` on. Called by all
+// RP_GROUP_ROW invocations alike.
 template <class Keys>
 __device__ inline void rp_attend(rp_attention_memory &m, const Keys &keys, uint32_t n, const float *q, uint32_t d, float scale,
-                                 float *y) {
+                                 void *y, uint64_t at, bool f16) {
     const uint32_t local = threadIdx.x, lane = local % 32;
     for (uint32_t base = 0; base < d; base += OUTPUTS * RP_GROUP_ROW) {   // one pass, but for very wide heads
         float top = -RP_INFINITY, sum = 0, value[OUTPUTS] = { 0 };
@@ -111,7 +112,7 @@ __device__ inline void rp_attend(rp_attention_memory &m, const Keys &keys, uint3
 #pragma unroll
         for (uint32_t o = 0; o < OUTPUTS; o++) {
             const uint32_t j = base + o * RP_GROUP_ROW + local;
-            if (j < d) { y[j] = sum > 0.0f ? value[o] / sum : 0.0f; }
+            if (j < d) { rp_put(y, at + j, sum > 0.0f ? value[o] / sum : 0.0f, f16); }
         }
         __syncthreads();       // p, k: read by all before the next pass writes them
     }

@@ -26,8 +26,8 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_space_f32(const 
     const uint64_t stride = (uint64_t)p.tokens * 3 * width;
     const float *qkv = rp_at<const float>(args, 0) + (row - v) * stride + (uint64_t)token * 3 * width + head * d;
     const int32_t *group_ids = rp_at<const int32_t>(args, 1) + (uint64_t)b * p.variates;                  // [V]
-    float *y = rp_at<float>(args, 2) + ((uint64_t)row * p.tokens + token) * width + head * d;             // [d]
+    const uint64_t at = ((uint64_t)row * p.tokens + token) * width + head * d;                            // of y
     const bool wide = d % 4 == 0 && rp_aligned16(qkv);
     const rp_space_keys keys = { qkv + width, qkv + 2 * width, group_ids, group_ids[v], stride, wide };
-    rp_attend(memory, keys, p.variates, qkv + v * stride, d, p.scale, y);
+    rp_attend(memory, keys, p.variates, qkv + v * stride, d, p.scale, rp_at<void>(args, 2), at, p.y_f16);
 }

@@ -1,5 +1,5 @@
 // attn_time: causal attention over the tokens of one variate. Keys of the prompt are stored once for all paths.
-// A group for each (b, s, v, token, head).
+// A group for each (b, s, v, token, head); of many paths, a group for several (attn_shared.cuh).
 #include "attention.cuh"
 
 // Keys 0 .. n_prefix - 1 of the prompt, then those of the path.
@@ -37,7 +37,6 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
     const float *v_suffix = rp_at<const float>(args, 4) + suffix;
     const uint32_t n_tokens = rp_at<const uint32_t>(args, 5)[b] + p.extra;
     const rp_step *step = rp_at<const rp_step>(args, 6);
-    float *y = rp_at<float>(args, 7) + at;                            // [d] of [B, S, V, n, h, d]
 
     const bool decode = p.suffix_cap > 0;
     const bool wide = d % 4 == 0 && rp_aligned16(k_prefix) && (!decode || rp_aligned16(k_suffix));
@@ -51,5 +50,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
         n = dead ? 0 : n_prefix + n_suffix;
     }
     const rp_time_keys keys = { k_prefix, v_prefix, k_suffix, v_suffix, n_prefix, width, wide };
-    rp_attend(memory, keys, n, q, d, p.scale, y);
+    rp_attend(memory, keys, n, q, d, p.scale, rp_at<void>(args, 7), at, p.y_f16);   // y [B, S, V, n, h, d]
 }
+
+#include "attn_shared.cuh"

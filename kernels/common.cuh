@@ -2,6 +2,7 @@
 #ifndef RP_COMMON_CUH
 #define RP_COMMON_CUH
 
+#include <cuda_fp16.h>
 #include <stdint.h>
 
 #include "op_params.h"
@@ -42,6 +43,22 @@ __device__ inline uint32_t rp_take(uint64_t &index, uint32_t n) {
 
 // True when all of a pointer's 16-byte pieces are aligned.
 __device__ inline bool rp_aligned16(const void *pointer) { return (reinterpret_cast<uint64_t>(pointer) & 15) == 0; }
+
+// To float16, to nearest; what lies beyond its range becomes its largest number, since an infinity would spread as NaN.
+__device__ inline __half rp_half(float value) {
+    const float most = 65504.0f;
+    return __float2half_rn(value > most ? most : value < -most ? -most : value);
+}
+__device__ inline __half2 rp_half2(float a, float b) { return __halves2half2(rp_half(a), rp_half(b)); }
+
+// Element `at` of an output that is float16 or float32.
+__device__ inline void rp_put(void *y, uint64_t at, float value, bool f16) {
+    if (f16) {
+        static_cast<__half *>(y)[at] = rp_half(value);
+    } else {
+        static_cast<float *>(y)[at] = value;
+    }
+}
 
 // Sum over 32 lanes by halving: 16, 8, 4, 2, 1. Every lane gets the same bits, since each pair's sum commutes.
 __device__ inline float rp_halve32(float value) {

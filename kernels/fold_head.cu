@@ -12,12 +12,16 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) fold_head_f32(const
     const float *unembed_b = rp_at<const float>(args, 1) + (uint64_t)part * D;       // [D]
     const float *proj_w = rp_at<const float>(args, 2) + (uint64_t)j * D;             // [D]
     const float *proj_b = rp_at<const float>(args, 3);                               // [outputs]
-    float *w = rp_at<float>(args, 4);                                                // [P, outputs, D]
+    void *w = rp_at<void>(args, 4);                                                  // [P, outputs, D], float32 or float16
     float *b = rp_at<float>(args, 5);                                                // [P, outputs]
     double sum = 0;
     if (i < D) {
         for (uint32_t e = 0; e < D; e++) { sum = fma((double)proj_w[e], (double)unembed_w[(uint64_t)e * D + i], sum); }
-        w[row * D + i] = (float)sum;
+        if (p.w_f16) {   // beyond its range: infinity, which loading finds
+            static_cast<__half *>(w)[row * D + i] = __double2half(sum);
+        } else {
+            static_cast<float *>(w)[row * D + i] = (float)sum;
+        }
     } else {
         for (uint32_t e = 0; e < D; e++) { sum = fma((double)proj_w[e], (double)unembed_b[e], sum); }
         b[row] = (float)(sum + proj_b[j]);

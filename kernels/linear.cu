@@ -300,3 +300,7 @@ extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_skinny(const rp_k
         rp_linear_split<RP_LINEAR_SKINNY_M, true>(memory, p, view, column0);
     }
 }
+
+// ---- float16 weights ----
+
+#include "linear_mixed.cuh"

@@ -1,6 +1,8 @@
 // rmsnorm: x / sqrt(mean(x^2) + eps) * scale. A group for each row; sum: each invocation every 64th element, then halving.
 #include "common.cuh"
 
+#define HELD 16    // elements of a row that an invocation keeps
+
 // 1/sqrt(a) = high + low: one Newton step on the float32 value, its residual 1 - a high^2 without rounding a high. A root
 // that is half a unit off would shift a whole row the same way, which later layers do not average out.
 struct rp_inverse_root {
@@ -19,16 +21,35 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) rmsnorm_f32(const rp_
     if (row >= p.rows) { return; }
     const float *x = rp_at<const float>(args, 0) + (uint64_t)row * p.width;   // [width]
     const float *scale = rp_at<const float>(args, 1);                         // [width]
-    float *y = rp_at<float>(args, 2) + (uint64_t)row * p.width;               // [width]
-    float sum = 0;
-    for (uint32_t i = local; i < p.width; i += RP_GROUP_ROW) { sum = __fmaf_rn(x[i], x[i], sum); }
+    void *y = rp_at<void>(args, 2);                                           // [rows, width], float32 or float16
+    // Rows of at most HELD * 64 are read once, all of it under way together.
+    const bool held = p.width <= HELD * RP_GROUP_ROW;
+    float own[HELD], sum = 0;
+    if (held) {
+#pragma unroll
+        for (int e = 0; e < HELD; e++) { own[e] = local + e * RP_GROUP_ROW < p.width ? x[local + e * RP_GROUP_ROW] : 0.0f; }
+#pragma unroll
+        for (int e = 0; e < HELD; e++) { sum = __fmaf_rn(own[e], own[e], sum); }   // a zero adds nothing
+    } else {
+        for (uint32_t i = local; i < p.width; i += RP_GROUP_ROW) { sum = __fmaf_rn(x[i], x[i], sum); }
+    }
     part[local] = sum;
     __syncthreads();   // part: written by each, read by both warps
     const uint32_t lane = local % 32;
     const float whole = rp_halve32(part[lane] + part[lane + 32]);   // both warps, so that none waits for the other again
     const rp_inverse_root inverse = rp_inverse_root_of(whole / (float)p.width + p.eps);
-    for (uint32_t i = local; i < p.width; i += RP_GROUP_ROW) {
-        const float product = x[i] * scale[i], lost = __fmaf_rn(x[i], scale[i], -product);
-        y[i] = __fmaf_rn(product, inverse.high, __fmaf_rn(product, inverse.low, lost * inverse.high));
+    const auto finish = [&](uint32_t i, float element) {
+        const float product = element * scale[i], lost = __fmaf_rn(element, scale[i], -product);
+        const float value = __fmaf_rn(product, inverse.high, __fmaf_rn(product, inverse.low, lost * inverse.high));
+        rp_put(y, (uint64_t)row * p.width + i, value, p.y_f16);
+    };
+    if (held) {
+#pragma unroll
+        for (int e = 0; e < HELD; e++) {
+            const uint32_t i = local + e * RP_GROUP_ROW;
+            if (i < p.width) { finish(i, own[e]); }
+        }
+    } else {
+        for (uint32_t i = local; i < p.width; i += RP_GROUP_ROW) { finish(i, x[i]); }
     }
 }

@@ -7,14 +7,14 @@
 
 rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
                          uint32_t m, uint32_t n, uint32_t k, rp_tensor *y) {
-    const struct rp_linear_params p = { m, n, k, bias != NULL, residual != NULL };
+    const struct rp_linear_params p = { .m = m, .n = n, .k = k, .has_bias = bias != NULL, .has_residual = residual != NULL };
     rp_tensor *in[] = { x, w, bias, residual }, *out[] = { y };
     rp_graph_add(b->g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
     return out[0];
 }
 
 rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *scale, uint32_t rows, uint32_t width) {
-    const struct rp_rmsnorm_params p = { rows, width, EPSILON };
+    const struct rp_rmsnorm_params p = { rows, width, EPSILON, 0 };
     rp_tensor *in[] = { x, scale }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
     return out[0];
@@ -63,7 +63,7 @@ static rp_tensor *attend(kronos_builder *b, const char *label, const kronos_rows
     const bool prompt = r->kind == RP_ROWS_PROMPT;
     const kronos_keys *prefix = prompt ? own : shared;
     const struct rp_attn_time_params p = { r->B, r->S, 1, r->n, heads, d, prompt ? r->cap : r->prefix, prompt ? 0 : r->cap, 0,
-                                           scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN };
+                                           scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN, 0 };
     rp_tensor *in[] = { q, prefix->k, prefix->v, prompt ? NULL : own->k, prompt ? NULL : own->v, r->window->n_tokens, b->f->in.step };
     rp_tensor *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_ATTN_TIME, label, &p, sizeof p, in, out);

@@ -146,7 +146,7 @@ static rp_status refuse_unused(const rp_loader *l, rp_weights *file, const char 
 }
 
 static void multiply(rp_graph *g, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *y, uint32_t rows, uint32_t D) {
-    const struct rp_linear_params p = { rows, D, D, bias != NULL, 0 };
+    const struct rp_linear_params p = { .m = rows, .n = D, .k = D, .has_bias = bias != NULL };
     rp_tensor *in[] = { x, w, bias, NULL }, *out[] = { y };
     rp_graph_add(g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
 }

@@ -22,7 +22,8 @@ rp_status toto_config_read(const rp_config *file, toto_config *out, rp_error *er
 bool toto_layer_is_space(const toto_config *c, uint32_t layer);
 static inline uint32_t toto_head_width(const toto_config *c) { return c->width / c->heads; }
 
-// Weights on the device, in working order: [out, in] rows, those of QKV reordered from [3][d][h] to [3][h][d].
+// Weights on the device, in working order: [out, in] rows, those of QKV reordered from [3][d][h] to [3][h][d]. In precision
+// mixed the matrices of layers and head are float16, and the rows of w12 stand in blocks of RP_LINEAR_GATE: a, b, a, b, ..
 typedef struct toto_layer {
     rp_tensor *norm1, *qkv_w, *qkv_b, *out_w, *out_b;   // [D], [3 D, D], [3 D], [D, D], [D]
     rp_tensor *norm2, *w12_w, *w12_b, *w3_w, *w3_b;     // [D], [2 M, D], [2 M], [D, M], [D]
@@ -31,12 +32,18 @@ typedef struct toto_layer {
 typedef struct toto_model {
     rp_model base;
     toto_config config;
+    bool mixed;                       // precision mixed
     rp_arena arena;                   // the tensors below
     toto_layer *layers;
     rp_tensor *embed_w, *embed_b;     // [D, P], [D]
     rp_tensor *head_w, *head_b;       // folded: [P, parts k, D], [P, parts k]
     rp_tensor *labels;                // [2, D]: target, exogenous, each of length 1; NULL: the checkpoint has none
 } toto_model;
+
+// Whether precision mixed can hold this model: widths in whole 16-byte pieces, weights in float16's range. A folded head that
+// leaves the range shows only when it is made: toto_weights_load then says so.
+// Errors: UNSUPPORTED
+rp_status toto_weights_fit_f16(rp_device *device, const toto_config *config, rp_weights *const *files, uint32_t n_files);
 
 // Reads every tensor from `files` (later ones add to earlier ones: a golden file brings labels) and puts it on the device.
 rp_status toto_weights_load(toto_model *model, rp_weights *const *files, uint32_t n_files);

@@ -20,7 +20,7 @@ static void describe(toto_model *m, const rp_weights *weights) {
     rp_model_info *info = &m->base.info;
     const rp_family *family = m->base.family;
     for (size_t i = 0; i < sizeof info->family - 1 && family->name[i]; i++) { info->family[i] = family->name[i]; }
-    info->precision = RP_PRECISION_F32;
+    info->precision = m->mixed ? RP_PRECISION_MIXED : RP_PRECISION_F32;
     info->file_bytes = rp_weights_file_bytes(weights);
     info->patch = c->patch, info->width = c->width, info->layers = c->layers, info->heads = c->heads;
     info->mlp_width = c->mlp, info->components = c->components;
@@ -31,6 +31,7 @@ rp_status toto_load(rp_device *device, const char *folder, const rp_config *conf
                     rp_model **out) {
     rp_status status = RP_OK;
     rp_error error;
+    bool again_in_f32 = false;
     rp_weights *files[2] = { NULL, extra };
     *out = NULL;
     toto_model *m = calloc(1, sizeof *m);
@@ -38,8 +39,8 @@ rp_status toto_load(rp_device *device, const char *folder, const rp_config *conf
     m->base.device = device;
     m->base.family = &rp_family_toto;
     m->base.info = (rp_model_info)RP_MODEL_INFO_INIT;
-    if (precision == RP_PRECISION_MIXED) {
-        status = rp_fail(device, RP_UNSUPPORTED, "Precision mixed is not available for Toto on %s; use f32 or auto.", device->info.spec);
+    if (precision == RP_PRECISION_MIXED && !device->info.mixed) {
+        status = rp_fail(device, RP_UNSUPPORTED, "Precision mixed is not available on %s, which has no matrix units that are used; take f32 or auto.", device->info.spec);
         goto cleanup;
     }
     status = toto_config_read(config, &m->config, &error);
@@ -48,14 +49,22 @@ rp_status toto_load(rp_device *device, const char *folder, const rp_config *conf
         status = rp_fail(device, status, "%s", error.text);
         goto cleanup;
     }
-    RP_TRY(toto_weights_load(m, files, extra ? 2 : 1));
+    // Auto is mixed where device and model allow it.
+    if (precision != RP_PRECISION_F32 && device->info.mixed) {
+        status = toto_weights_fit_f16(device, &m->config, files, extra ? 2 : 1);
+        if (status != RP_OK && precision == RP_PRECISION_MIXED) { goto cleanup; }
+        m->mixed = status == RP_OK;
+    }
+    status = toto_weights_load(m, files, extra ? 2 : 1);
+    again_in_f32 = status == RP_UNSUPPORTED && m->mixed && precision == RP_PRECISION_AUTO;
+    if (status != RP_OK) { goto cleanup; }
     describe(m, files[0]);
     *out = &m->base;
     m = NULL;
 cleanup:
     rp_weights_close(files[0]);
     if (m != NULL) { model_destroy(&m->base); }
-    return status;
+    return again_in_f32 ? toto_load(device, folder, config, RP_PRECISION_F32, extra, out) : status;
 }
 
 static rp_status load(rp_device *device, const char *folder, const rp_config *config, const rp_model_config *options, rp_model **out) {

@@ -34,16 +34,35 @@ typedef struct builder {
 
 static uint32_t rows_of(const builder *b) { return b->B * b->S * b->V * b->n; }
 
+static bool is_f16(const rp_tensor *tensor) { return tensor != NULL && tensor->dtype == RP_F16; }
+
 static rp_tensor *linear(builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
                          uint32_t m, uint32_t n, uint32_t k) {
-    const struct rp_linear_params p = { m, n, k, bias != NULL, residual != NULL };
+    const struct rp_linear_params p = { .m = m, .n = n, .k = k, .has_bias = bias != NULL, .has_residual = residual != NULL,
+                                        .w_f16 = is_f16(w), .x_f16 = is_f16(x) };
     rp_tensor *in[] = { x, w, bias, residual }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
     return out[0];
 }
 
+// The MLP's first product and its gate, in one node where the weights are float16: what goes on is float16 too.
+static rp_tensor *mlp_in(builder *b, const char *label, const char *gate_label, const toto_layer *w, rp_tensor *h) {
+    const uint32_t D = b->c->width, M = b->c->mlp, rows = rows_of(b);
+    if (b->m->mixed) {
+        const struct rp_linear_params p = { .m = rows, .n = 2 * M, .k = D, .has_bias = 1, .w_f16 = 1, .x_f16 = 1, .y_f16 = 1, .gated = 1 };
+        rp_tensor *in[] = { h, w->w12_w, w->w12_b, NULL }, *out[] = { NULL };
+        rp_graph_add(b->g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
+        return out[0];
+    }
+    h = linear(b, label, h, w->w12_w, w->w12_b, NULL, rows, 2 * M, D);
+    const struct rp_silu_mul_params gate = { rows, M };
+    rp_tensor *in[] = { h }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_SILU_MUL, gate_label, &gate, sizeof gate, in, out);
+    return out[0];
+}
+
 static rp_tensor *norm(builder *b, const char *label, rp_tensor *x, rp_tensor *scale) {
-    const struct rp_rmsnorm_params p = { rows_of(b), b->c->width, 1e-8f };
+    const struct rp_rmsnorm_params p = { rows_of(b), b->c->width, 1e-8f, b->m->mixed };
     rp_tensor *in[] = { x, scale }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
     return out[0];
@@ -53,7 +72,8 @@ static float scale_of(uint32_t d) { return (float)(1 / sqrt(d)); }
 
 static rp_tensor *attention_space(builder *b, const char *label, rp_tensor *qkv) {
     const uint32_t d = toto_head_width(b->c);
-    const struct rp_attn_space_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, scale_of(d), (float)(1 / sqrt(d) - scale_of(d)) };
+    const struct rp_attn_space_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, scale_of(d),
+                                             (float)(1 / sqrt(d) - scale_of(d)), b->m->mixed };
     rp_tensor *in[] = { qkv, b->f->in.group_ids }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_ATTN_SPACE, label, &p, sizeof p, in, out);
     return out[0];
@@ -68,7 +88,7 @@ static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, 
     rp_tensor *rope_in[] = { qkv, f->rope, f->xpos, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
     rp_graph_add(b->g, RP_OP_ROPE_KV, label, &rope, sizeof rope, rope_in, rope_out);
     const struct rp_attn_time_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, f->tokens, b->decode ? R : 0, extra,
-                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), 0 };
+                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), 0, b->m->mixed };
     rp_tensor *in[] = { rope_out[0], f->k_prompt[layer], f->v_prompt[layer], b->decode ? k : NULL, b->decode ? v : NULL,
                         f->in.n_patches, f->in.step };
     rp_tensor *out[] = { NULL };
@@ -86,11 +106,8 @@ static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x) {
                                                 : attention_time(b, LABEL("time attention"), i, qkv);
     x = linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D);
     h = norm(b, LABEL("norm2"), x, w->norm2);
-    h = linear(b, LABEL("mlp in"), h, w->w12_w, w->w12_b, NULL, rows, 2 * M, D);
-    const struct rp_silu_mul_params gate = { rows, M };
-    rp_tensor *in[] = { h }, *out[] = { NULL };
-    rp_graph_add(b->g, RP_OP_SILU_MUL, LABEL("mlp gate"), &gate, sizeof gate, in, out);
-    return linear(b, LABEL("mlp out"), out[0], w->w3_w, w->w3_b, x, rows, D, M);
+    h = mlp_in(b, LABEL("mlp in"), LABEL("mlp gate"), w, h);
+    return linear(b, LABEL("mlp out"), h, w->w3_w, w->w3_b, x, rows, D, M);
 #undef LABEL
 }
 

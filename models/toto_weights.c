@@ -7,6 +7,7 @@
 #include "toto.h"
 
 #define ALIGNMENT ((uint64_t)256)
+#define F16_MOST 65504.0f              // the largest finite float16
 
 // One tensor of the checkpoint and where it goes.
 typedef struct wanted {
@@ -16,6 +17,8 @@ typedef struct wanted {
     rp_tensor **into;
     uint64_t into_offset;          // bytes
     bool qkv;                      // rows [3][d][h] become [3][h][d]
+    bool gate;                     // rows [2][M] become [M / 8][2][8], see rp_linear_params.gated
+    bool f16;                      // kept as float16
     const rp_weight *weight;       // found in the files
 } wanted;
 
@@ -43,8 +46,10 @@ static wanted *want(loader *l, uint32_t rows, uint32_t columns, const char *name
     return w;
 }
 
-static void want_slot(loader *l, rp_tensor **slot, uint32_t rows, uint32_t columns, const char *name, const char *older) {
-    want(l, rows, columns, name, older)->slot = slot;
+static wanted *want_slot(loader *l, rp_tensor **slot, uint32_t rows, uint32_t columns, const char *name, const char *older) {
+    wanted *w = want(l, rows, columns, name, older);
+    w->slot = slot;
+    return w;
 }
 
 static void want_layer(loader *l, uint32_t i) {
@@ -52,18 +57,19 @@ static void want_layer(loader *l, uint32_t i) {
     toto_layer *t = &l->model->layers[i];
     rp_arena *a = &l->arena;
     const uint32_t D = c->width, M = c->mlp;
+    const bool mixed = l->model->mixed;
 #define NAME(text) rp_arena_format(a, "model.transformer.layers.%u." text, i)
     want_slot(l, &t->norm1, D, 0, NAME("norm1.scale"), NULL);
     want_slot(l, &t->norm2, D, 0, NAME("norm2.scale"), NULL);
-    wanted *w = want(l, 3 * D, D, NAME("attention.wQKV.weight"), NULL);
-    w->slot = &t->qkv_w, w->qkv = true;
-    w = want(l, 3 * D, 0, NAME("attention.wQKV.bias"), NULL);
-    w->slot = &t->qkv_b, w->qkv = true;
-    want_slot(l, &t->out_w, D, D, NAME("attention.wO.weight"), NULL);
+    wanted *w = want_slot(l, &t->qkv_w, 3 * D, D, NAME("attention.wQKV.weight"), NULL);
+    w->qkv = true, w->f16 = mixed;
+    want_slot(l, &t->qkv_b, 3 * D, 0, NAME("attention.wQKV.bias"), NULL)->qkv = true;
+    want_slot(l, &t->out_w, D, D, NAME("attention.wO.weight"), NULL)->f16 = mixed;
     want_slot(l, &t->out_b, D, 0, NAME("attention.wO.bias"), NULL);
-    want_slot(l, &t->w12_w, 2 * M, D, NAME("mlp.0.w12.weight"), NAME("mlp.0.weight"));
-    want_slot(l, &t->w12_b, 2 * M, 0, NAME("mlp.0.w12.bias"), NAME("mlp.0.bias"));
-    want_slot(l, &t->w3_w, D, M, NAME("mlp.0.w3.weight"), NAME("mlp.2.weight"));
+    w = want_slot(l, &t->w12_w, 2 * M, D, NAME("mlp.0.w12.weight"), NAME("mlp.0.weight"));
+    w->gate = w->f16 = mixed;
+    want_slot(l, &t->w12_b, 2 * M, 0, NAME("mlp.0.w12.bias"), NAME("mlp.0.bias"))->gate = mixed;
+    want_slot(l, &t->w3_w, D, M, NAME("mlp.0.w3.weight"), NAME("mlp.2.weight"))->f16 = mixed;
     want_slot(l, &t->w3_b, D, 0, NAME("mlp.0.w3.bias"), NAME("mlp.2.bias"));
 #undef NAME
 }
@@ -172,12 +178,12 @@ static rp_status place(loader *l, rp_buffer *weights, rp_buffer *fold, uint64_t 
         if (w->slot == NULL) { continue; }
         const bool only_fold = w->slot == &l->unembed_w || w->slot == &l->unembed_b;
         *w->slot = lay(a, only_fold ? fold : weights, only_fold ? fold_bytes : weights_bytes, rp_arena_format(a, "%s", w->name),
-                       rp_shape_of(RP_F32, w->n_dims, w->dims));
+                       rp_shape_of(w->f16 ? RP_F16 : RP_F32, w->n_dims, w->dims));
         ok = ok && *w->slot != NULL;
     }
     l->proj_w = lay(a, fold, fold_bytes, "projections", RP_SHAPE(RP_F32, outputs, D));
     l->proj_b = lay(a, fold, fold_bytes, "projection biases", RP_SHAPE(RP_F32, outputs));
-    m->head_w = lay(a, weights, weights_bytes, "head", RP_SHAPE(RP_F32, c->patch, outputs, D));
+    m->head_w = lay(a, weights, weights_bytes, "head", RP_SHAPE(m->mixed ? RP_F16 : RP_F32, c->patch, outputs, D));
     m->head_b = lay(a, weights, weights_bytes, "head bias", RP_SHAPE(RP_F32, c->patch, outputs));
     const bool has_labels = l->list[l->n - 1].into == &m->labels;
     if (has_labels) { m->labels = lay(a, weights, weights_bytes, "labels", RP_SHAPE(RP_F32, 2, D)); }
@@ -185,17 +191,23 @@ static rp_status place(loader *l, rp_buffer *weights, rp_buffer *fold, uint64_t 
     return ok ? RP_OK : rp_fail(l->device, RP_OUT_OF_MEMORY, "Host memory ran out while placing the model's tensors.");
 }
 
-// Reorders rows [3][d][h] to [3][h][d] in a copy of this one tensor.
-static void *reordered(const toto_config *c, const rp_weight *weight, size_t row_bytes) {
-    char *out = malloc(weight->bytes);
+// Where row `to` of a reordered tensor comes from.
+static size_t row_from(const toto_config *c, const wanted *w, size_t to) {
+    if (w->gate) {
+        const size_t block = to / RP_LINEAR_GATE;
+        return block % 2 * c->mlp + block / 2 * RP_LINEAR_GATE + to % RP_LINEAR_GATE;
+    }
     const size_t d = toto_head_width(c), h = c->heads;
-    for (size_t part = 0; out != NULL && part < 3; part++) {
-        for (size_t i = 0; i < h; i++) {
-            for (size_t j = 0; j < d; j++) {
-                const size_t to = (part * h + i) * d + j, from = (part * d + j) * h + i;
-                memcpy(out + to * row_bytes, (const char *)weight->data + from * row_bytes, row_bytes);
-            }
-        }
+    return (to / (h * d) * d + to % d) * h + to / d % h;
+}
+
+// A copy of this one tensor with its rows in working order.
+static void *reordered(const toto_config *c, const wanted *w) {
+    const rp_weight *weight = w->weight;
+    const size_t row_bytes = weight->bytes / weight->dims[0];
+    char *out = malloc(weight->bytes);
+    for (size_t row = 0; out != NULL && row < weight->dims[0]; row++) {
+        memcpy(out + row * row_bytes, (const char *)weight->data + row_from(c, w, row) * row_bytes, row_bytes);
     }
     return out;
 }
@@ -219,11 +231,28 @@ static rp_status upload(loader *l, const wanted *w) {
     if (w->into != NULL && w->into == &l->model->labels) { return upload_label(l, w); }
     const rp_tensor *to = w->slot ? *w->slot : *w->into;
     const uint64_t offset = to->offset + w->into_offset;
-    if (!w->qkv) { return backend->write(to->buffer, offset, RP_F32, from->data, from->dtype, from->count); }
-    void *rows = reordered(&l->model->config, from, from->bytes / from->dims[0]);
+    const rp_dtype kept = w->f16 ? RP_F16 : RP_F32;
+    if (!w->qkv && !w->gate) { return backend->write(to->buffer, offset, kept, from->data, from->dtype, from->count); }
+    void *rows = reordered(&l->model->config, w);
     if (rows == NULL) { return rp_fail(l->device, RP_OUT_OF_MEMORY, "Host memory ran out while reading '%s'.", w->name); }
-    rp_status status = backend->write(to->buffer, offset, RP_F32, rows, from->dtype, from->count);
+    rp_status status = backend->write(to->buffer, offset, kept, rows, from->dtype, from->count);
     free(rows);
+    return status;
+}
+
+// Sums of products of weights that fit need not fit themselves. A row at a time would wait for the device each time.
+static rp_status check_head(loader *l) {
+    const rp_tensor *head = l->model->head_w;
+    const uint64_t count = rp_tensor_count(head);
+    float *values = malloc(count * sizeof *values);
+    if (values == NULL) { return rp_fail(l->device, RP_OUT_OF_MEMORY, "Host memory ran out while checking the folded head."); }
+    rp_status status = l->device->backend->read(head->buffer, head->offset, RP_F16, values, RP_F32, count);
+    bool fits = true;
+    for (uint64_t i = 0; i < count; i++) { fits &= fabsf(values[i]) <= F16_MOST; }
+    free(values);
+    if (status == RP_OK && !fits) {
+        status = rp_fail(l->device, RP_UNSUPPORTED, "The model's head, folded into one matrix, leaves float16's range; use precision f32.");
+    }
     return status;
 }
 
@@ -231,12 +260,13 @@ static rp_status fold(loader *l) {
     const toto_config *c = &l->model->config;
     rp_graph *graph = rp_graph_create(l->device, &l->arena, "fold");
     if (graph == NULL) { return rp_fail(l->device, RP_OUT_OF_MEMORY, "Host memory ran out while folding the head."); }
-    const struct rp_fold_head_params params = { c->patch, c->width, c->parts * c->components };
+    const struct rp_fold_head_params params = { c->patch, c->width, c->parts * c->components, l->model->mixed };
     rp_tensor *in[] = { l->unembed_w, l->unembed_b, l->proj_w, l->proj_b }, *out[] = { l->model->head_w, l->model->head_b };
     rp_graph_add(graph, RP_OP_FOLD_HEAD, "head", &params, sizeof params, in, out);
     rp_plan *plan;
     RP_RETURN(rp_plan_create(graph, &plan));
-    return l->device->backend->run(l->device, plan);
+    RP_RETURN(l->device->backend->run(l->device, plan));
+    return l->model->mixed ? check_head(l) : RP_OK;
 }
 
 rp_status toto_weights_load(toto_model *model, rp_weights *const *files, uint32_t n_files) {
@@ -267,4 +297,36 @@ cleanup:
     if (l.fold != NULL) { device->backend->buffer_destroy(l.fold); }
     rp_arena_destroy(&l.arena);
     return status;
+}
+
+// True when every number of a tensor is within float16's range.
+static bool fits_f16(const rp_weight *weight) {
+    uint32_t piece[1024], most = 0;   // floats as bits, which compare like numbers without their sign: vector code
+    for (uint64_t i = 0; weight->dtype != RP_F16 && i < weight->count; i += 1024) {
+        const uint64_t n = weight->count - i < 1024 ? weight->count - i : 1024;
+        rp_convert(piece, RP_F32, (const char *)weight->data + i * rp_dtype_size(weight->dtype), weight->dtype, n);
+        for (uint64_t j = 0; j < n; j++) {
+            const uint32_t bits = piece[j] & 0x7FFFFFFFu;
+            most = bits > most ? bits : most;
+        }
+    }
+    return most <= 0x477FE000u;       // 65504
+}
+
+rp_status toto_weights_fit_f16(rp_device *device, const toto_config *config, rp_weights *const *files, uint32_t n_files) {
+    if (config->width % RP_LINEAR_MIXED_STEP != 0 || config->mlp % RP_LINEAR_GATE != 0) {
+        return rp_fail(device, RP_UNSUPPORTED, "Precision mixed needs widths that are multiples of 8, not %u and %u; use f32.", config->width,
+                       config->mlp);
+    }
+    for (uint32_t f = 0; f < n_files; f++) {
+        for (uint32_t i = 0; i < rp_weights_count(files[f]); i++) {
+            const rp_weight *weight = rp_weights_get(files[f], i);
+            const bool large = strstr(weight->name, ".layers.") != NULL && weight->n_dims == 2;
+            const bool known = weight->dtype == RP_F64 || weight->dtype == RP_F32 || weight->dtype == RP_BF16;
+            if (large && known && !fits_f16(weight)) {
+                return rp_fail(device, RP_UNSUPPORTED, "Tensor '%s' leaves float16's range; use precision f32.", weight->name);
+            }
+        }
+    }
+    return RP_OK;
 }

@@ -49,6 +49,7 @@ rp_device *test_device_of(void **state);    // skips or fails the running test w
 
 // Half a unit in the last place of 1: the relative error of one float32 rounding.
 #define U32ROUND 5.9604644775390625e-08    // 2^-24
+#define U16ROUND 4.8828125e-04             // 2^-11, of float16
 // What a device that flushes subnormals may lose.
 #define FLUSH 1.1754943508222875e-38       // 2^-126
 
@@ -74,6 +75,7 @@ struct test_case {
     // reference gives after `absolute`. NULL: by the op's column (TOL_REDUCE needs one). INFINITY: anything but NaN.
     double (*tolerance)(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude);
     void (*absolute)(test_case *c);         // makes the inputs what they are for `magnitude`, often absolute values; NULL: none
+    bool needs_mixed;                       // skipped on devices without float16 kernels
     uint64_t seed;                          // of the next random number
     rp_arena arena;
 };
@@ -84,6 +86,10 @@ struct test_case {
 #undef RP_OP
 
 // Makes case `index` of an op; false past the last. Random numbers follow from (test_seed(), op, index, variation).
+// Whether a device takes float16 tensors: those with precision mixed, and the reference.
+static inline bool test_has_f16(const rp_device *device) {
+    return device->info.mixed || device->info.kind == RP_DEVICE_REFERENCE;
+}
 bool test_case_make(test_case *c, rp_op op, uint32_t index, uint32_t variation);
 void test_case_free(test_case *c);
 test_tolerance test_tolerance_of(rp_op op);
@@ -99,13 +105,16 @@ double test_random(test_case *c);                                   // uniform i
 uint32_t test_below(test_case *c, uint32_t n);                      // uniform in 0 .. n - 1
 // Random input numbers in (low, high).
 float *test_uniform(test_case *c, uint32_t binding, uint64_t count, float low, float high);
+// The same as float16.
+void test_uniform_f16(test_case *c, uint32_t binding, uint64_t count, float low, float high);
 // Puts outliers (+-1e6, +-1e-30), zeros and negative zeros in a few places.
 void test_spice(test_case *c, uint32_t binding);
 // An output that no op could leave by accident: words nobody writes must stay so.
 void test_output(test_case *c, uint32_t binding, uint64_t count);
+void test_output_f16(test_case *c, uint32_t binding, uint64_t count);
 void test_output_f64(test_case *c, uint32_t binding, uint64_t count);
 void test_alias(test_case *c, uint32_t output_binding, uint32_t input_binding);
-void test_make_absolute(test_case *c, uint32_t binding);            // |x| of an F32 tensor
+void test_make_absolute(test_case *c, uint32_t binding);            // |x| of an F32 or F16 tensor
 
 #define TEST_COUNT(array) (sizeof(array) / sizeof *(array))
 #define TEST_PARAMS(c, op) const struct rp_##op##_params *p = (const void *)(c)->params

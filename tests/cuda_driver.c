@@ -207,6 +207,14 @@ static void keep(fake_work *work, rp_cu_function function, const unsigned *grid,
     memcpy(work->block, block, sizeof work->block);
     memcpy(&work->args, params[0], sizeof work->args);
 }
+static rp_cu_result fake_function_set(rp_cu_function function, int attribute, int value) {
+    INSIDE("function_set");
+    assert_non_null(function);
+    assert_int_equal(attribute, RP_CU_FUNCTION_DYNAMIC_SHARED);
+    assert_true(value > (int)RP_CUDA_PLAIN_SHARED);
+    return 0;
+}
+
 static rp_cu_result fake_launch(rp_cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                 unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                                 rp_cu_stream stream, void **params, void **extra) {

@@ -73,6 +73,14 @@ float *test_uniform(test_case *c, uint32_t binding, uint64_t count, float low, f
     return x;
 }
 
+void test_uniform_f16(test_case *c, uint32_t binding, uint64_t count, float low, float high) {
+    uint16_t *x = tensor(c, binding, RP_F16, count);
+    for (uint64_t i = 0; i < count; i++) {
+        const float value = low + (high - low) * (float)test_random(c);
+        rp_convert(&x[i], RP_F16, &value, RP_F32, 1);
+    }
+}
+
 void test_spice(test_case *c, uint32_t binding) {
     static const float spices[] = { 1e6f, -1e6f, 1e-30f, -1e-30f, 0.0f, -0.0f };
     const test_tensor *t = &c->tensor[binding];
@@ -84,6 +92,11 @@ void test_spice(test_case *c, uint32_t binding) {
 void test_output(test_case *c, uint32_t binding, uint64_t count) {
     float *x = test_f32(c, binding, count);
     for (uint64_t i = 0; i < count; i++) { x[i] = -12345.5f - (float)(i % 7); }
+}
+
+void test_output_f16(test_case *c, uint32_t binding, uint64_t count) {
+    uint16_t *x = tensor(c, binding, RP_F16, count);
+    for (uint64_t i = 0; i < count; i++) { x[i] = (uint16_t)(0xF000 + i % 7); }
 }
 
 void test_output_f64(test_case *c, uint32_t binding, uint64_t count) {
@@ -98,5 +111,9 @@ void test_alias(test_case *c, uint32_t output_binding, uint32_t input_binding) {
 
 void test_make_absolute(test_case *c, uint32_t binding) {
     const test_tensor *t = &c->tensor[binding];
+    if (t->dtype == RP_F16) {
+        for (uint64_t i = 0; i < t->count; i++) { ((uint16_t *)t->data)[i] &= 0x7FFF; }
+        return;
+    }
     for (uint64_t i = 0; t->data != NULL && i < t->count; i++) { ((float *)t->data)[i] = fabsf(((float *)t->data)[i]); }
 }

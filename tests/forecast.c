@@ -10,12 +10,17 @@
 
 typedef struct fixture { rp_model *model; rp_forecaster *forecaster; } fixture;
 
+// Precision f32, whose bits depend on no size; in_mixed runs what holds in precision mixed too.
+static rp_precision precision = RP_PRECISION_F32;
+
 static fixture open_with(rp_device *device, uint32_t context, uint32_t batch, uint32_t paths, uint64_t bytes) {
     fixture x = { NULL, NULL };
+    rp_model_config model = RP_MODEL_CONFIG_INIT;
+    model.precision = precision;
     rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
     config.max_context = context, config.max_horizon = HORIZON, config.variates = VARIATES;
     config.max_batch = batch, config.max_paths = paths, config.memory_bytes = bytes;
-    test_ok(device, rp_model_load(device, TINY, NULL, &x.model), "load");
+    test_ok(device, rp_model_load(device, TINY, &model, &x.model), "load");
     test_ok(device, rp_forecaster_create(x.model, &config, &x.forecaster), "create");
     return x;
 }
@@ -244,11 +249,31 @@ static void results_agree(void **state) {
     free_series(&series);
 }
 
+// What holds within one recording holds in precision mixed as well.
+static void in_mixed(void **state) {
+    rp_device *device = test_device_of(state);
+    if (!device->info.mixed) {
+        printf("  %s has no precision mixed\n", device->info.spec);
+        skip();
+    }
+    precision = RP_PRECISION_MIXED;
+    any_horizon(state), steady(state), cancelled(state), results_agree(state);
+    rp_series series[2] = { make_series(1, 96), make_series(2, 50) };
+    fixture x = open_with(device, 96, 2, 5, 0);
+    precision = RP_PRECISION_F32;
+    const size_t each = (size_t)VARIATES * HORIZON * 5;
+    float *together = run(device, x.forecaster, series, 2, 5, HORIZON), *alone = run(device, x.forecaster, series, 1, 5, HORIZON);
+    assert_memory_equal(alone, together, each * sizeof *alone);   // the other series of a batch change no bit
+    free(together), free(alone);
+    close_it(&x);
+    free_series(&series[0]), free_series(&series[1]);
+}
+
 int main(void) {
     static const test_named all[] = {
         { "any batch", any_batch }, { "any chunks", any_chunks }, { "any horizon", any_horizon }, { "steady", steady },
         { "direct is replayed", direct_is_replayed }, { "same paths as the reference", same_paths_as_reference },
-        { "cancelled", cancelled }, { "results agree", results_agree },
+        { "cancelled", cancelled }, { "results agree", results_agree }, { "in precision mixed", in_mixed },
     };
     return test_on_each_device("forecast", all, TEST_COUNT(all));
 }

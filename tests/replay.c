@@ -78,7 +78,7 @@ static rp_tensor *random_tensor(model *m, const char *name, uint64_t count, doub
 }
 
 static rp_tensor *linear(model *m, rp_tensor *x, uint32_t rows, uint32_t k, uint32_t n, rp_tensor *residual, const char *name) {
-    const struct rp_linear_params p = { rows, n, k, 1, residual != NULL };
+    const struct rp_linear_params p = { .m = rows, .n = n, .k = k, .has_bias = 1, .has_residual = residual != NULL };
     rp_tensor *in[4] = { x, random_tensor(m, name, (uint64_t)n * k, -0.4, 0.4), random_tensor(m, name, n, -0.1, 0.1), residual };
     rp_tensor *y = NULL;
     rp_graph_add(m->graph, RP_OP_LINEAR, name, &p, sizeof p, in, &y);
@@ -86,7 +86,7 @@ static rp_tensor *linear(model *m, rp_tensor *x, uint32_t rows, uint32_t k, uint
 }
 
 static rp_tensor *norm(model *m, rp_tensor *x, const char *name) {
-    const struct rp_rmsnorm_params p = { ROWS, WIDTH, 1e-8f };
+    const struct rp_rmsnorm_params p = { ROWS, WIDTH, 1e-8f, 0 };
     rp_tensor *in[2] = { x, random_tensor(m, name, WIDTH, 0.5, 1.5) }, *y = NULL;
     rp_graph_add(m->graph, RP_OP_RMSNORM, name, &p, sizeof p, in, &y);
     return y;
@@ -94,7 +94,7 @@ static rp_tensor *norm(model *m, rp_tensor *x, const char *name) {
 
 static rp_tensor *time_attention(model *m, rp_tensor *x) {
     const struct rp_rope_kv_params rope = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, STEPS, 1, 0, POSITIONS };
-    const struct rp_attn_time_params attend = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, PREFIX, STEPS, 0, 0.35355338f, 0, 0 };
+    const struct rp_attn_time_params attend = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, PREFIX, STEPS, 0, 0.35355338f, 0, 0, 0 };
     const uint32_t n_patches[BATCH] = { PREFIX, 4 };
     rp_tensor *lengths = bind(m, "n_patches", RP_U32, BATCH, n_patches), *k = m->tensor[K_SUFFIX], *v = m->tensor[V_SUFFIX];
     rp_tensor *in[7] = { linear(m, norm(m, x, "norm1"), ROWS, WIDTH, 3 * WIDTH, NULL, "qkv"),
@@ -109,7 +109,7 @@ static rp_tensor *time_attention(model *m, rp_tensor *x) {
 }
 
 static rp_tensor *space_attention(model *m, rp_tensor *x) {
-    const struct rp_attn_space_params p = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, 0.35355338f, 0 };
+    const struct rp_attn_space_params p = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, 0.35355338f, 0, 0 };
     const int32_t ids[BATCH * VARIATES] = { 0, 0, 1, 2 };
     rp_tensor *in[2] = { linear(m, norm(m, x, "norm1"), ROWS, WIDTH, 3 * WIDTH, NULL, "qkv"), bind(m, "ids", RP_I32, BATCH * VARIATES, ids) };
     rp_tensor *y = NULL;

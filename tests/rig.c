@@ -101,7 +101,7 @@ static double *read_values(test_rig *rig, rp_buffer *buffer, const test_tensor *
     double *value = calloc((size_t)t->count + 1, sizeof *value);
     assert_non_null(value);
     if (t->count == 0) { return value; }
-    if (t->dtype == RP_F32 || t->dtype == RP_F64) {
+    if (t->dtype == RP_F32 || t->dtype == RP_F64 || t->dtype == RP_F16) {
         test_ok(rig->device, backend->read(buffer, TEST_GUARD_BYTES, t->dtype, value, RP_F64, t->count), "read");
         return value;
     }

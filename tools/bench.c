@@ -49,6 +49,63 @@ static void print_cost(const rp_forecaster *forecaster) {
     }
 }
 
+// Each launch so often, one after the other on an idle device; small ones are bound by how fast the host can launch.
+#define OP_REPEAT 40u
+
+static rp_status time_launch(rp_device *device, const rp_plan *plan, uint32_t index, double *us) {
+    rp_launch *launches = take(OP_REPEAT, sizeof *launches);
+    rp_plan many = *plan;
+    for (uint32_t i = 0; i < OP_REPEAT; i++) { launches[i] = plan->launches[index]; }
+    many.launches = launches;
+    many.n_launches = 1;
+    rp_status status = device->backend->run(device, &many);
+    double start = seconds_now();
+    if (status == RP_OK) { status = device->backend->run(device, &many); }
+    const double one = seconds_now() - start;
+    many.n_launches = OP_REPEAT;
+    start = seconds_now();
+    if (status == RP_OK) { status = device->backend->run(device, &many); }
+    *us = (seconds_now() - start - one) / (OP_REPEAT - 1) * 1e6;
+    free(launches);
+    return status;
+}
+
+// Time of a graph's launches, those of one kernel and grid together. `advance` is left out: it would move the positions.
+static rp_status print_ops(rp_device *device, const rp_plan *plan) {
+    rp_status status = RP_OK;
+    char *seen = take(plan->n_launches + 1, 1);
+    for (uint32_t i = 0; i < plan->n_launches && status == RP_OK; i++) {
+        const rp_launch *launch = &plan->launches[i];
+        uint32_t n = 0;
+        double us = 0;
+        rp_cost cost = plan->costs[i];
+        if (seen[i] || launch->op == RP_OP_ADVANCE) { continue; }
+        for (uint32_t j = i; j < plan->n_launches; j++) {
+            const rp_launch *other = &plan->launches[j];
+            if (strcmp(other->kernel, launch->kernel) == 0 && memcmp(other->params, launch->params, sizeof launch->params) == 0) {
+                seen[j] = 1;
+                n++;
+            }
+        }
+        status = time_launch(device, plan, i, &us);
+        printf("         %3u x %-28s %-22s %9.2f us  %8.1f GB/s  %7.2f TFLOP/s\n", n, launch->label, launch->kernel, us,
+               (double)cost.bytes / us * 1e-3, (double)cost.flops / us * 1e-6);
+    }
+    free(seen);
+    return status;
+}
+
+static rp_status print_all_ops(rp_forecaster *forecaster) {
+    const rp_plan *plans[16];
+    rp_status status = RP_OK;
+    const uint32_t n = forecaster->model->family->plans(forecaster, plans, 16);
+    for (uint32_t i = 0; i < n && status == RP_OK; i++) {
+        printf("       %s\n", plans[i]->name);
+        status = print_ops(forecaster->model->device, plans[i]);
+    }
+    return status;
+}
+
 // One forecast of a row; the inputs are made once, outside of what is timed.
 typedef struct job {
     const struct row *row;
@@ -86,7 +143,7 @@ static rp_status forecast_once(job *j) {
     return rp_forecast(j->forecaster, j->series, j->row->batch, &j->config, &j->result);
 }
 
-static bool run_row(session *s, const struct row *row, uint32_t repeat) {
+static bool run_row(session *s, const struct row *row, uint32_t repeat, bool ops) {
     rp_forecaster_config sizes = RP_FORECASTER_CONFIG_INIT;
     rp_forecaster_info info = RP_FORECASTER_INFO_INIT;
     job j;
@@ -109,10 +166,10 @@ static bool run_row(session *s, const struct row *row, uint32_t repeat) {
         printf("%-4s median %9.3f ms  min %9.3f  max %9.3f  first %9.3f  create %8.1f  forecaster %7.1f MB\n", row->name,
                ms[repeat / 2], ms[0], ms[repeat - 1], first_ms, create_ms, (double)info.device_bytes * 1e-6);
         print_cost(j.forecaster);
+        if (ops) { status = print_all_ops(j.forecaster); }
         fflush(stdout);
-    } else {
-        session_complain(s->device, status);
     }
+    if (status != RP_OK) { session_complain(s->device, status); }
     rp_forecaster_destroy(j.forecaster);
     free(j.values), free(j.times), free(j.result.samples), free(ms);
     return status == RP_OK;
@@ -122,12 +179,14 @@ int command_bench(int argc, char **argv) {
     const char *folder = NULL, *device = NULL, *precision = NULL;
     name_list names = { NULL, 0 };
     uint32_t repeat = 20;
+    bool ops = false;
     const option options[] = {
         { "model", OPTION_TEXT, &folder, "DIR", "weights of a published size, random ones do: its rows are run", NULL, true },
         { "rows", OPTION_NAMES, &names, "A,B", "only these of the model's rows: toto-base T1, T2, T3; kronos-small K1,\nkronos-base K2, K3, K4, kronos-mini K5", NULL, false },
         { "device", OPTION_TEXT, &device, "D", "cuda[:N], vulkan[:N], ref or auto (default)", NULL, false },
         { "precision", OPTION_CHOICE, &precision, "P", "auto (default), f32 or mixed", PRECISION_CHOICES, false },
         { "repeat", OPTION_COUNT, &repeat, "N", "timed forecasts of each row (default 20)", NULL, false },
+        { "ops", OPTION_FLAG, &ops, NULL, "the time of each kernel too", NULL, false },
     };
     const option_set set = { "bench", "--model DIR [options]",
                              "Times whole forecasts, from host arrays to host arrays.\n",
@@ -145,7 +204,7 @@ int command_bench(int argc, char **argv) {
         if (strcmp(rows[i].family, s.model_info.family) != 0 || rows[i].width != s.model_info.width) { continue; }
         bool wanted = names.count == 0;
         for (size_t j = 0; j < names.count; j++) { wanted = wanted || strcmp(names.names[j], rows[i].name) == 0; }
-        if (wanted) { ok = run_row(&s, &rows[i], repeat); }
+        if (wanted) { ok = run_row(&s, &rows[i], repeat, ops); }
     }
     session_close(&s);
     name_list_free(&names);

@@ -64,7 +64,7 @@ double golden_limit_of(rp_device *device, double own) {
     return device->info.kind == RP_DEVICE_REFERENCE ? LIMIT_REFERENCE : fmax(LIMIT_F32, F32_FACTOR * own);
 }
 
-double golden_limit(rp_device *device, const char *folder) {
+double golden_own_error(const char *folder) {
     double own = 0;
     rp_error error;
     rp_config *config = NULL;
@@ -74,8 +74,10 @@ double golden_limit(rp_device *device, const char *folder) {
     }
     rp_config_close(config);
     free(path);
-    return golden_limit_of(device, own);
+    return own;
 }
+
+double golden_limit(rp_device *device, const char *folder) { return golden_limit_of(device, golden_own_error(folder)); }
 
 bool golden_run(rp_device *device, const char *path, const golden_options *options, golden_count *count, message *error) {
     golden g = { .device = device, .count = count };

@@ -36,6 +36,8 @@ static inline double golden_worse(double worst, double error) { return error <= 
 
 // The bound for a device: fixed, or on float32 devices three times what the original did in float32, as case.json says it
 // or as `own` does.
+// The original's own error in float32 on a golden folder's case; 0: not stated.
+double golden_own_error(const char *folder);
 double golden_limit(rp_device *device, const char *folder);
 double golden_limit_of(rp_device *device, double own);
 

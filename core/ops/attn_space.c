@@ -3,13 +3,14 @@
 
 rp_status rp_shape_attn_space(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(attn_space);
+    EXPECT_F16(p->y_f16);
     const uint32_t rows = p->batch * p->paths * p->variates, D = p->heads * p->head_width;
     if (p->head_width > RP_ATTN_HEAD_MAX) {
         return rp_fail(graph->device, RP_UNSUPPORTED, "Heads are %u wide; kernels hold at most %u.", p->head_width, RP_ATTN_HEAD_MAX);
     }
     EXPECT(0, RP_F32, rows, p->tokens, 3, D);
     EXPECT(1, RP_I32, p->batch, p->variates);
-    out[0] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->tokens, D);
+    out[0] = RP_SHAPE(p->y_f16 ? RP_F16 : RP_F32, p->batch, p->paths, p->variates, p->tokens, D);
     return RP_OK;
 }
 
@@ -27,15 +28,14 @@ void rp_ref_attn_space(const void *params, void *const *binding) {
     REF_PARAMS(attn_space);
     const double *qkv = binding[0];          // [B, S, V, n, 3, h, d]
     const ref_i32 *ids = binding[1];         // [B, V]
-    double *y = binding[2];                  // [B, S, V, n, h, d]
     const uint32_t d = p->head_width, D = p->heads * d, V = p->variates;
     for (uint32_t row = 0; row < p->batch * p->paths * V; row++) {
         const uint32_t v = row % V, b = row / (p->paths * V), first = row - v;
         for (uint32_t th = 0; th < p->tokens * p->heads; th++) {
             const uint32_t token = th / p->heads, h = th % p->heads;
             const double *q = qkv + ((size_t)row * p->tokens + token) * 3 * D + (size_t)h * d;
-            double *out = y + ((size_t)row * p->tokens + token) * D + (size_t)h * d, top = -INFINITY, sum = 0;
-            memset(out, 0, d * sizeof *out);
+            const size_t at = ((size_t)row * p->tokens + token) * D + (size_t)h * d;   // of y [B, S, V, n, h, d]
+            double out[RP_ATTN_HEAD_MAX] = { 0 }, top = -INFINITY, sum = 0;
             for (uint32_t pass = 0; pass < 2; pass++) {   // the largest score, then the weights; nothing is stored
                 for (uint32_t u = 0; u < V; u++) {
                     if (ids[b * V + u].value != ids[b * V + v].value) { continue; }
@@ -52,7 +52,7 @@ void rp_ref_attn_space(const void *params, void *const *binding) {
                     for (uint32_t j = 0; j < d; j++) { out[j] += weight * k[D + j]; }
                 }
             }
-            for (uint32_t j = 0; j < d; j++) { out[j] /= sum; }
+            for (uint32_t j = 0; j < d; j++) { ref_put(binding[2], at + j, out[j] / sum, p->y_f16); }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(attn_time);
+    EXPECT_F16(p->y_f16);
     const uint32_t rows = p->batch * p->paths * p->variates, D = p->heads * p->head_width;
     if (p->head_width > RP_ATTN_HEAD_MAX) {
         return rp_fail(graph->device, RP_UNSUPPORTED, "Heads are %u wide; kernels hold at most %u.", p->head_width, RP_ATTN_HEAD_MAX);
@@ -16,12 +17,17 @@ rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shap
     }
     EXPECT(5, RP_U32, p->batch);
     EXPECT(6, RP_U32, RP_STEP_WORDS);
-    out[0] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->tokens, D);
+    out[0] = RP_SHAPE(p->y_f16 ? RP_F16 : RP_F32, p->batch, p->paths, p->variates, p->tokens, D);
     return RP_OK;
 }
 
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
+    if (out->fast && p->suffix_cap > 0 && !p->own && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
+        p->head_width <= RP_ATTN_SHARED_HEAD) {
+        rp_launch_rows(out, "attn_time_f32_shared", p->batch * ceil_div(p->paths, RP_ATTN_SHARED) * p->variates * p->heads, 128);
+        return;
+    }
     rp_launch_rows(out, "attn_time_f32", (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);
 }
 
@@ -41,22 +47,21 @@ static double score(const struct rp_attn_time_params *p, const double *q, const 
     return dot * ((double)p->scale + p->scale_rest);
 }
 
-static void attend(const struct rp_attn_time_params *p, const double *q, const run *runs, double *y) {
+static void attend(const struct rp_attn_time_params *p, const double *q, const run *runs, void *y, size_t at) {
     const uint32_t d = p->head_width;
     const size_t D = (size_t)p->heads * d;
-    double top = -INFINITY, sum = 0;
+    double top = -INFINITY, sum = 0, value[RP_ATTN_HEAD_MAX] = { 0 };
     for (uint32_t r = 0; r < 2; r++) {
         for (uint32_t i = 0; i < runs[r].n; i++) { top = fmax(top, score(p, q, runs[r].k + i * D)); }
     }
-    for (uint32_t j = 0; j < d; j++) { y[j] = 0; }
     for (uint32_t r = 0; r < 2; r++) {
         for (uint32_t i = 0; i < runs[r].n; i++) {
             const double weight = exp(score(p, q, runs[r].k + i * D) - top);
             sum += weight;
-            for (uint32_t j = 0; j < d; j++) { y[j] += weight * runs[r].v[i * D + j]; }
+            for (uint32_t j = 0; j < d; j++) { value[j] += weight * runs[r].v[i * D + j]; }
         }
     }
-    for (uint32_t j = 0; j < d; j++) { y[j] /= sum; }
+    for (uint32_t j = 0; j < d; j++) { ref_put(y, at + j, value[j] / sum, p->y_f16); }
 }
 
 void rp_ref_attn_time(const void *params, void *const *binding) {
@@ -64,7 +69,6 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
     const double *q = binding[0], *kp = binding[1], *vp = binding[2], *ks = binding[3], *vs = binding[4];
     const ref_u32 *n_patches = binding[5];
     const struct rp_step step = ref_step(binding[6]);
-    double *y = binding[7];
     const uint32_t d = p->head_width, D = p->heads * d;
     for (uint32_t row = 0; row < p->batch * p->paths * p->variates; row++) {
         const uint32_t v = row % p->variates, b = row / (p->paths * p->variates);
@@ -76,13 +80,13 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
             for (uint32_t h = 0; h < p->heads; h++) {
                 const size_t head = (size_t)h * d;
                 if (dead) {
-                    memset(y + at + head, 0, d * sizeof *y);
+                    for (uint32_t j = 0; j < d; j++) { ref_put(binding[7], at + head + j, 0, p->y_f16); }
                     continue;
                 }
                 const run runs[2] = { { kp + prefix + head, vp + prefix + head, decode ? n_tokens : token + 1 },
                                       { decode ? ks + suffix + head : NULL, decode ? vs + suffix + head : NULL,
                                         !decode ? 0 : p->own ? token + 1 : step.step } };
-                attend(p, q + at + head, runs, y + at + head);
+                attend(p, q + at + head, runs, binding[7], at + head);
             }
         }
     }

@@ -3,11 +3,12 @@
 
 rp_status rp_shape_fold_head(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(fold_head);
+    EXPECT_F16(p->w_f16);
     EXPECT(0, RP_F32, p->patch_size, p->width, p->width);
     EXPECT(1, RP_F32, p->patch_size, p->width);
     EXPECT(2, RP_F32, p->outputs, p->width);
     EXPECT(3, RP_F32, p->outputs);
-    out[0] = RP_SHAPE(RP_F32, p->patch_size, p->outputs, p->width);
+    out[0] = RP_SHAPE(p->w_f16 ? RP_F16 : RP_F32, p->patch_size, p->outputs, p->width);
     out[1] = RP_SHAPE(RP_F32, p->patch_size, p->outputs);
     return RP_OK;
 }
@@ -25,17 +26,18 @@ void rp_cost_fold_head(const rp_node *node, rp_cost *out) {
 void rp_ref_fold_head(const void *params, void *const *binding) {
     REF_PARAMS(fold_head);
     const double *unembed_w = binding[0], *unembed_b = binding[1], *proj_w = binding[2], *proj_b = binding[3];
-    double *w = binding[4], *b = binding[5];
+    double *b = binding[5];
     const size_t D = p->width;
     for (size_t row = 0; row < (size_t)p->patch_size * p->outputs; row++) {
         const size_t part = row / p->outputs, j = row % p->outputs;
-        double *out = w + row * D, bias = 0;
-        memset(out, 0, D * sizeof *out);
-        for (size_t e = 0; e < D; e++) {
-            const double factor = proj_w[j * D + e], *in = unembed_w + (part * D + e) * D;
-            for (size_t i = 0; i < D; i++) { out[i] += factor * in[i]; }
-            bias += factor * unembed_b[part * D + e];
+        const double *factor = proj_w + j * D, *in = unembed_w + part * D * D;
+        double bias = 0;
+        for (size_t i = 0; i < D; i++) {
+            double sum = 0;
+            for (size_t e = 0; e < D; e++) { sum += factor[e] * in[e * D + i]; }
+            ref_put(binding[4], row * D + i, sum, p->w_f16);
         }
+        for (size_t e = 0; e < D; e++) { bias += factor[e] * unembed_b[part * D + e]; }
         b[row] = bias + proj_b[j];
     }
 }

@@ -1,18 +1,54 @@
-// linear: y = x w^T (+ bias) (+ residual).
+// linear: y = x w^T (+ bias) (+ residual), or gated; w in float32, or in float16 for matrix units.
 #include "op.h"
 
 rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(linear);
-    EXPECT(0, RP_F32, p->m, p->k);
-    EXPECT(1, RP_F32, p->n, p->k);
+    EXPECT_F16(p->w_f16);
+    if ((!p->w_f16 && (p->x_f16 || p->y_f16 || p->gated)) || (p->w_f16 && p->k % RP_LINEAR_MIXED_STEP != 0) ||
+        (p->gated && (p->has_residual || p->n % (2 * RP_LINEAR_GATE) != 0))) {
+        return rp_fail(graph->device, RP_INTERNAL, "'%s' asks for a product that no kernel makes (op_params.h, linear).", node->label);
+    }
+    EXPECT(0, p->x_f16 ? RP_F16 : RP_F32, p->m, p->k);
+    EXPECT(1, p->w_f16 ? RP_F16 : RP_F32, p->n, p->k);
     if (p->has_bias) { EXPECT(2, RP_F32, p->n); }
     if (p->has_residual) { EXPECT(3, RP_F32, p->m, p->n); }
-    out[0] = RP_SHAPE(RP_F32, p->m, p->n);
+    out[0] = RP_SHAPE(p->y_f16 ? RP_F16 : RP_F32, p->m, p->gated ? p->n / 2 : p->n);
     return RP_OK;
+}
+
+// The largest tiles that keep most multiprocessors busy. All but the skinny kernel give the same bits.
+static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
+    static const struct { const char *kernel[2]; uint32_t rows, columns, group, bytes; } tiles[] = {
+        { { "linear_mixed", "linear_mixed_x32" }, 128, 128, 256, RP_LINEAR_LARGE_SHARED },
+        { { "linear_mixed_medium", "linear_mixed_medium_x32" }, 64, 64, 128, RP_LINEAR_MEDIUM_SHARED },
+        { { "linear_mixed_narrow", "linear_mixed_narrow_x32" }, 32, 64, 128, RP_LINEAR_NARROW_SHARED },
+    };
+    if (p->m <= RP_LINEAR_SKINNY_M) {
+        const bool deep = p->k >= RP_LINEAR_MIXED_DEEP;
+        out->kernel = deep ? (p->x_f16 ? "linear_mixed_skinny_deep" : "linear_mixed_skinny_deep_x32")
+                           : (p->x_f16 ? "linear_mixed_skinny" : "linear_mixed_skinny_x32");
+        out->group = 32 * (deep ? RP_LINEAR_MIXED_WARPS_DEEP : RP_LINEAR_MIXED_WARPS);
+        out->grid[0] = (uint32_t)ceil_div(p->n, 16);
+        out->grid[1] = out->grid[2] = 1;
+        return;
+    }
+    uint32_t i = 0;
+    while (i < 2 && 4 * ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns) < 3ull * out->processors) { i++; }
+    const uint64_t rows = ceil_div(p->m, tiles[i].rows);
+    out->kernel = tiles[i].kernel[p->x_f16 ? 0 : 1];
+    out->group = tiles[i].group;
+    out->shared_bytes = tiles[i].bytes;
+    out->grid[0] = (uint32_t)ceil_div(p->n, tiles[i].columns);
+    out->grid[1] = (uint32_t)(rows < 65535 ? rows : 65535);
+    out->grid[2] = (uint32_t)ceil_div(rows, 65535);
 }
 
 void rp_launch_linear(const rp_node *node, rp_launch *out) {
     PARAMS(linear);
+    if (p->w_f16) {
+        launch_mixed(p, out);
+        return;
+    }
     out->group = RP_GROUP_LINEAR;
     if (p->m <= RP_LINEAR_SKINNY_M) {
         out->kernel = "linear_f32_skinny";
@@ -34,8 +70,32 @@ void rp_cost_linear(const rp_node *node, rp_cost *out) {
     out->flops = 2 * (uint64_t)p->m * p->n * p->k;
 }
 
+// Float16 tensors are kept as floats. x is not rounded: that is an error of the product, which the tests allow for.
+static void ref_mixed(const struct rp_linear_params *p, void *const *binding) {
+    const float *w = binding[1];
+    const double *bias = binding[2], *residual = binding[3];
+    const size_t block = 2 * RP_LINEAR_GATE, width = p->gated ? p->n / 2 : p->n;
+    for (size_t i = 0; i < p->m; i++) {
+        for (size_t j = 0; j < width; j++) {
+            double value[2] = { 0 };
+            for (size_t part = 0; part < (p->gated ? 2u : 1u); part++) {
+                const size_t row = p->gated ? j / RP_LINEAR_GATE * block + part * RP_LINEAR_GATE + j % RP_LINEAR_GATE : j;
+                for (size_t l = 0; l < p->k; l++) { value[part] += ref_get(binding[0], i * p->k + l, p->x_f16) * (double)w[row * p->k + l]; }
+                if (p->has_bias) { value[part] += bias[row]; }
+            }
+            if (p->gated) { value[0] *= value[1] / (1 + exp(-value[0])); }
+            if (p->has_residual) { value[0] += residual[i * width + j]; }
+            ref_put(binding[4], i * width + j, value[0], p->y_f16);
+        }
+    }
+}
+
 void rp_ref_linear(const void *params, void *const *binding) {
     REF_PARAMS(linear);
+    if (p->w_f16) {
+        ref_mixed(p, binding);
+        return;
+    }
     const double *x = binding[0], *w = binding[1], *bias = binding[2], *residual = binding[3];
     double *y = binding[4];
     for (size_t i = 0; i < p->m; i++) {

@@ -5,13 +5,25 @@
 #include <math.h>
 #include <string.h>
 
-#include "../graph.h"
+#include "../backend.h"
 
 // The reference device keeps every byte of a buffer twice as wide, so that offsets stay what they are elsewhere (times two)
-// and nothing is rounded to float32: F32 is a double; U32, I32 and F64 sit in the first half of what they take.
+// and nothing is rounded to float32: F32 is a double, F16 a float; U32, I32 and F64 sit in the first half of what they take.
 typedef struct { uint32_t value, unused; } ref_u32;
 typedef struct { int32_t value, unused; } ref_i32;
 typedef struct { double value, unused; } ref_f64;
+
+// Element `at` of a binding that is F32, kept as doubles, or F16, kept as floats.
+static inline double ref_get(const void *binding, size_t at, bool f16) {
+    return f16 ? (double)((const float *)binding)[at] : ((const double *)binding)[at];
+}
+static inline void ref_put(void *binding, size_t at, double value, bool f16) {
+    if (f16) {
+        ((float *)binding)[at] = (float)value;
+    } else {
+        ((double *)binding)[at] = value;
+    }
+}
 
 static inline struct rp_step ref_step(const void *binding) {
     const ref_u32 *w = binding;
@@ -25,6 +37,16 @@ static inline struct rp_step ref_step(const void *binding) {
 
 // Checks one input against a shape and leaves on a mismatch.
 #define EXPECT(input, dtype, ...) RP_RETURN(rp_expect(graph, node, input, RP_SHAPE(dtype, __VA_ARGS__)))
+
+// Leaves unless the device has kernels for float16 tensors; the reference takes them too, so that others can be compared.
+#define EXPECT_F16(asked)                                                                                                     \
+    do {                                                                                                                      \
+        const rp_device_info *info = &graph->device->info;                                                                    \
+        if ((asked) && !info->mixed && info->kind != RP_DEVICE_REFERENCE) {                                                   \
+            return rp_fail(graph->device, RP_UNSUPPORTED, "'%s' takes float16, and %s has no kernels for it; use precision f32.", \
+                           node->label, info->spec);                                                                          \
+        }                                                                                                                     \
+    } while (0)
 
 static inline uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 

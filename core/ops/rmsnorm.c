@@ -3,9 +3,10 @@
 
 rp_status rp_shape_rmsnorm(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(rmsnorm);
+    EXPECT_F16(p->y_f16);
     EXPECT(0, RP_F32, p->rows, p->width);
     EXPECT(1, RP_F32, p->width);
-    out[0] = RP_SHAPE(RP_F32, p->rows, p->width);
+    out[0] = RP_SHAPE(p->y_f16 ? RP_F16 : RP_F32, p->rows, p->width);
     return RP_OK;
 }
 
@@ -22,11 +23,10 @@ void rp_cost_rmsnorm(const rp_node *node, rp_cost *out) {
 void rp_ref_rmsnorm(const void *params, void *const *binding) {
     REF_PARAMS(rmsnorm);
     const double *x = binding[0], *scale = binding[1];   // [rows, width], [width]
-    double *y = binding[2];
     for (size_t row = 0; row < p->rows; row++) {
         double sum = 0;
         for (size_t i = 0; i < p->width; i++) { sum += x[row * p->width + i] * x[row * p->width + i]; }
         const double root = sqrt(sum / p->width + p->eps);
-        for (size_t i = 0; i < p->width; i++) { y[row * p->width + i] = x[row * p->width + i] / root * scale[i]; }
+        for (size_t i = 0; i < p->width; i++) { ref_put(binding[2], row * p->width + i, x[row * p->width + i] / root * scale[i], p->y_f16); }
     }
 }

@@ -2,13 +2,14 @@
 #include "../case.h"
 
 static const struct { const char *name; struct rp_rmsnorm_params p; bool spice; } cases[] = {
-    { "one element", { 1, 1, 1e-8f }, false },
-    { "no rows", { 0, 8, 1e-8f }, false },
-    { "width 5", { 3, 5, 1e-8f }, false },
-    { "width 64", { 7, 64, 1e-8f }, false },
-    { "width 65, outliers", { 9, 65, 1e-8f }, true },
-    { "width 768", { 33, 768, 1e-8f }, false },
-    { "width 771, outliers", { 4, 771, 1e-5f }, true },
+    { "one element", { 1, 1, 1e-8f, 0 }, false },
+    { "no rows", { 0, 8, 1e-8f, 0 }, false },
+    { "width 5", { 3, 5, 1e-8f, 0 }, false },
+    { "width 64", { 7, 64, 1e-8f, 0 }, false },
+    { "width 65, outliers", { 9, 65, 1e-8f, 0 }, true },
+    { "width 768", { 33, 768, 1e-8f, 0 }, false },
+    { "to float16", { 9, 96, 1e-8f, 1 }, false },
+    { "width 771, outliers", { 4, 771, 1e-5f, 0 }, true },
 };
 
 // All terms are positive: the mean's relative error is one rounding for each addition of a lane (width / 64), six of the
@@ -16,7 +17,8 @@ static const struct { const char *name; struct rp_rmsnorm_params p; bool spice; 
 static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
     (void)output, (void)index, (void)magnitude;
     TEST_PARAMS(c, rmsnorm);
-    return ((ceil(p->width / 64.0) + 9) / 2 + 12) * U32ROUND * fabs(ref) + FLUSH;
+    const double error = ((ceil(p->width / 64.0) + 9) / 2 + 12) * U32ROUND * fabs(ref) + FLUSH;
+    return p->y_f16 ? error + U16ROUND * fabs(ref) + 0x1p-25 : error;
 }
 
 bool test_case_rmsnorm(test_case *c, uint32_t index) {
@@ -29,7 +31,8 @@ bool test_case_rmsnorm(test_case *c, uint32_t index) {
         for (uint32_t i = 0; i < p->width; i++) { x[p->width + i] = 1e-4f * (float)test_random(c); }   // of the size of eps
     }
     test_uniform(c, 1, p->width, -1.5f, 1.5f);
-    test_output(c, 2, (uint64_t)p->rows * p->width);
+    (p->y_f16 ? test_output_f16 : test_output)(c, 2, (uint64_t)p->rows * p->width);
+    c->needs_mixed = p->y_f16 != 0;
     c->tolerance = tolerance;
     return true;
 }

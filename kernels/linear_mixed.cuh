@@ -1,0 +1,319 @@
+// linear with float16 weights, on the matrix units by mma.sync (sm_80 and later): products of float16 numbers, float32 sums in
+// the order of core/op_params.h. Included by linear.cu. Each has a twin _x32 that takes float32 x and rounds it on its way:
+//   linear_mixed          128 x 128 results a group of 256
+//   linear_mixed_medium    64 x  64 a group of 128: where the large ones would leave multiprocessors idle
+//   linear_mixed_narrow    32 x  64 a group of 128: fewer still
+//   linear_mixed_skinny    all of at most 16 rows, 16 columns a group of 256; k is dealt to its warps
+//   linear_mixed_skinny_deep   the same with more warps, for long k
+// All but the skinny ones give the same bits.
+#ifndef RP_LINEAR_MIXED_CUH
+#define RP_LINEAR_MIXED_CUH
+
+#include "common.cuh"
+#include "op_math.h"
+
+struct rp_mixed_view {
+    const __half *x16;       // [m, k]; or
+    const float *x32;        // the same, to be rounded
+    const __half *w;         // [n, k]
+    const float *bias;       // [n]
+    const float *residual;   // [m, n]; may be y itself
+    void *y;                 // [m, n], or [m, n / 2] where gated
+};
+
+__device__ static rp_mixed_view rp_mixed_view_of(const rp_kernel_args<rp_linear_params> &args) {
+    return { rp_at<const __half>(args, 0), rp_at<const float>(args, 0), rp_at<const __half>(args, 1), rp_at<const float>(args, 2),
+             rp_at<const float>(args, 3), rp_at<void>(args, 4) };
+}
+
+__device__ inline void rp_copy16(__half *to, const __half *from, bool live) {
+    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(live ? 16 : 0) : "memory");
+}
+
+// Four 8 x 8 blocks of float16; lane i of 8 j .. 8 j + 7 gives the address of row i % 8 of block j.
+__device__ inline void rp_load_blocks(uint32_t (&to)[4], const __half *row) {
+    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(row);
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(shared)
+                 : "memory");
+}
+
+// acc[16, 8] += a[16, 16] b[8, 16]^T. Lane l holds rows l / 4 (acc 0, 1) and l / 4 + 8 (acc 2, 3), columns l % 4 * 2 and + 1.
+__device__ inline void rp_mma(float (&acc)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(acc[0]), "+f"(acc[1]), "+f"(acc[2]), "+f"(acc[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+__device__ inline uint32_t rp_pair(float a, float b) {
+    const __half2 pair = rp_half2(a, b);
+    return *reinterpret_cast<const uint32_t *>(&pair);
+}
+
+// Eight float32 numbers as float16, in 16 bytes.
+__device__ inline uint4 rp_round8(const float4 &a, const float4 &b) {
+    return make_uint4(rp_pair(a.x, a.y), rp_pair(a.z, a.w), rp_pair(b.x, b.y), rp_pair(b.z, b.w));
+}
+
+// Two neighbouring results, columns `column` (even) and the next: sums, then bias, then residual.
+__device__ inline void rp_mixed_store(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t column, float a,
+                                      float b) {
+    if (row >= p.m || column >= p.n) { return; }
+    const uint64_t at = (uint64_t)row * p.n + column;
+    const bool both = column + 1 < p.n;
+    if (p.has_bias) {
+        a += view.bias[column];
+        if (both) { b += view.bias[column + 1]; }
+    }
+    if (p.n % 2 != 0) {      // pairs are not aligned
+        if (p.has_residual) { a += view.residual[at], b += both ? view.residual[at + 1] : 0.0f; }
+        rp_put(view.y, at, a, p.y_f16);
+        if (both) { rp_put(view.y, at + 1, b, p.y_f16); }
+        return;
+    }
+    if (p.has_residual) {
+        const float2 r = *reinterpret_cast<const float2 *>(view.residual + at);
+        a += r.x, b += r.y;
+    }
+    if (p.y_f16) {
+        *reinterpret_cast<__half2 *>(static_cast<__half *>(view.y) + at) = rp_half2(a, b);
+    } else {
+        *reinterpret_cast<float2 *>(static_cast<float *>(view.y) + at) = make_float2(a, b);
+    }
+}
+
+// The gate of columns column.. (a) and column + RP_LINEAR_GATE.. (b), two neighbours each.
+__device__ inline void rp_mixed_store_gated(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t column,
+                                            float2 a, float2 b) {
+    if (row >= p.m || column >= p.n) { return; }
+    const uint64_t at = (uint64_t)row * (p.n / 2) + column / (2 * RP_LINEAR_GATE) * RP_LINEAR_GATE + column % RP_LINEAR_GATE;
+    if (p.has_bias) {
+        const float *bias = view.bias + column;
+        a.x += bias[0], a.y += bias[1], b.x += bias[RP_LINEAR_GATE], b.y += bias[RP_LINEAR_GATE + 1];
+    }
+    const float first = rp_silu(a.x) * b.x, second = rp_silu(a.y) * b.y;
+    if (p.y_f16) {
+        *reinterpret_cast<__half2 *>(static_cast<__half *>(view.y) + at) = rp_half2(first, second);
+    } else {
+        *reinterpret_cast<float2 *>(static_cast<float *>(view.y) + at) = make_float2(first, second);
+    }
+}
+
+// ---- tiles: BM x BN results a group of WARPS_M x WARPS_N warps, BK of k in shared memory at a time, STAGES of them ----
+
+template <int BM, int BN, int WARPS_M, int WARPS_N, int BK, int STAGES> struct rp_mixed_tile {
+    static constexpr int threads = 32 * WARPS_M * WARPS_N;
+    static constexpr int pieces = BK / 8;                       // of 16 bytes, in a row
+    static constexpr int xs = BM * pieces / threads, ws = BN * pieces / threads;   // pieces an invocation copies
+    static constexpr int fm = BM / WARPS_M / 16, fn = BN / WARPS_N / 8;            // blocks of 16 x 8 a warp
+    static constexpr int stage_halves = (BM + BN) * BK;
+    static_assert(fn % 2 == 0 && BM * pieces % threads == 0 && BN * pieces % threads == 0 && (BK == 32 || BK == 64), "");
+    static constexpr int bytes_needed = STAGES * stage_halves * 2;
+
+    // Where piece `piece` of row `row` lies: eight rows at one piece touch all 32 banks once.
+    __device__ static int place(int row, int piece) {
+        const int turn = BK == 64 ? row & 7 : row >> 1 & 3;
+        return row * BK + (piece ^ turn) * 8;
+    }
+
+    template <bool X32> __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, __half *memory) {
+        const rp_linear_params p = args.p;
+        const rp_mixed_view view = rp_mixed_view_of(args);
+        const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+        const uint32_t row0 = (blockIdx.z * gridDim.y + blockIdx.y) * BM, column0 = blockIdx.x * BN;
+        const int wm = warp / WARPS_N * (BM / WARPS_M), wn = warp % WARPS_N * (BN / WARPS_N);
+        const uint32_t n_tiles = (p.k + BK - 1) / BK;
+        if (row0 >= p.m) { return; }
+        float acc[fm][fn][4] = { { { 0 } } };
+        float4 held[X32 ? xs : 1][2];                           // float32 x on its way to shared memory
+
+        // What this invocation copies of each tile: piece `piece` of row `first` and every `step`th further, of x and of w. Rows
+        // that are not there are read as the last one: they make results that nobody stores.
+        constexpr int step = threads / pieces;
+        const int piece = threadIdx.x % pieces, first = threadIdx.x / pieces, to = place(first, piece);
+        static_assert(threads % pieces == 0 && step % 8 == 0, "all these pieces turn alike");
+        uint64_t from_x[xs], from_w[ws];
+#pragma unroll
+        for (int i = 0; i < xs; i++) { from_x[i] = (uint64_t)min(row0 + first + i * step, p.m - 1) * p.k + piece * 8; }
+#pragma unroll
+        for (int i = 0; i < ws; i++) { from_w[i] = (uint64_t)min(column0 + first + i * step, p.n - 1) * p.k + piece * 8; }
+
+        const auto load_w = [&](uint32_t stage, uint32_t tile) {
+            const bool live = tile * BK + piece * 8 < p.k;
+#pragma unroll
+            for (int i = 0; i < ws; i++) {
+                rp_copy16(memory + stage * stage_halves + BM * BK + to + i * step * BK, view.w + (live ? from_w[i] + tile * BK : 0), live);
+            }
+        };
+        const auto load_x = [&](uint32_t stage, uint32_t tile) {
+            const bool live = tile * BK + piece * 8 < p.k;
+#pragma unroll
+            for (int i = 0; i < xs; i++) {
+                const uint64_t from = live ? from_x[i] + tile * BK : 0;
+                if constexpr (X32) {
+                    const float4 zero = make_float4(0, 0, 0, 0);
+                    const float4 *x = reinterpret_cast<const float4 *>(view.x32 + from);
+                    held[i][0] = live ? x[0] : zero, held[i][1] = live ? x[1] : zero;
+                } else {
+                    rp_copy16(memory + stage * stage_halves + to + i * step * BK, view.x16 + from, live);
+                }
+            }
+        };
+        const auto keep_x = [&](uint32_t stage) {               // float32 x only
+            if constexpr (X32) {
+#pragma unroll
+                for (int i = 0; i < xs; i++) {
+                    *reinterpret_cast<uint4 *>(memory + stage * stage_halves + to + i * step * BK) = rp_round8(held[i][0], held[i][1]);
+                }
+            }
+        };
+#pragma unroll
+        for (uint32_t tile = 0; tile < STAGES - 1; tile++) {
+            if (tile < n_tiles) { load_w(tile, tile), load_x(tile, tile), keep_x(tile); }
+            rp_copy_commit();
+        }
+        uint32_t now = 0, next = STAGES - 1;
+#pragma unroll 1
+        for (uint32_t tile = 0; tile < n_tiles; tile++) {
+            const bool more = tile + STAGES - 1 < n_tiles;
+            rp_copy_wait<STAGES - 2>();
+            __syncthreads();   // stage `now`: copied by all, read by all. And `next`: read by all in the round before
+            if (more) { load_w(next, tile + STAGES - 1), load_x(next, tile + STAGES - 1); }
+            rp_copy_commit();
+            const __half *x = memory + now * stage_halves, *w = x + BM * BK;
+#pragma unroll
+            for (int k = 0; k < BK / 16; k++) {
+                uint32_t a[fm][4], b[fn / 2][4];
+#pragma unroll
+                for (int i = 0; i < fm; i++) {                  // blocks: rows 0-7, rows 8-15, then the same at k + 8
+                    rp_load_blocks(a[i], x + place(wm + i * 16 + lane % 16, 2 * k + lane / 16));
+                }
+#pragma unroll
+                for (int j = 0; j < fn / 2; j++) {              // blocks: columns 0-7 at k and k + 8, then columns 8-15
+                    rp_load_blocks(b[j], w + place(wn + j * 16 + lane / 16 * 8 + lane % 8, 2 * k + lane / 8 % 2));
+                }
+#pragma unroll
+                for (int i = 0; i < fm; i++) {
+#pragma unroll
+                    for (int j = 0; j < fn; j++) { rp_mma(acc[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]); }
+                }
+            }
+            if (more) { keep_x(next); }                         // read by none until the barrier of the round before its own
+            now = now + 1 < STAGES ? now + 1 : 0;
+            next = next + 1 < STAGES ? next + 1 : 0;
+        }
+#pragma unroll
+        for (int i = 0; i < fm; i++) {
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                const uint32_t row = row0 + wm + i * 16 + half * 8 + lane / 4;
+#pragma unroll
+                for (int j = 0; j < fn; j += 2) {
+                    const uint32_t column = column0 + wn + j * 8 + lane % 4 * 2;
+                    const float *c = acc[i][j] + half * 2, *d = acc[i][j + 1] + half * 2;
+                    if (p.gated) {
+                        rp_mixed_store_gated(p, view, row, column, make_float2(c[0], c[1]), make_float2(d[0], d[1]));
+                    } else {
+                        rp_mixed_store(p, view, row, column, c[0], c[1]);
+                        rp_mixed_store(p, view, row, column + 8, d[0], d[1]);
+                    }
+                }
+            }
+        }
+    }
+};
+
+#define RP_MIXED_KERNEL(name, x32, groups, bytes, ...)                                                                        \
+    extern "C" __global__ void __launch_bounds__(rp_mixed_tile<__VA_ARGS__>::threads, groups)                                 \
+        name(const rp_kernel_args<rp_linear_params> args) {                                                                   \
+        extern __shared__ __align__(128) __half memory[];                                                                     \
+        static_assert(rp_mixed_tile<__VA_ARGS__>::bytes_needed == bytes, "as the launch rule says");                          \
+        rp_mixed_tile<__VA_ARGS__>::run<x32>(args, memory);                                                                   \
+    }
+#define RP_MIXED_TILE(name, ...)                                                                                              \
+    RP_MIXED_KERNEL(name, false, __VA_ARGS__)                                                                                 \
+    RP_MIXED_KERNEL(name##_x32, true, __VA_ARGS__)
+RP_MIXED_KERNEL(linear_mixed, false, 2, RP_LINEAR_LARGE_SHARED, 128, 128, 2, 4, 64, 3)
+RP_MIXED_KERNEL(linear_mixed_x32, true, 1, RP_LINEAR_LARGE_SHARED, 128, 128, 2, 4, 64, 3)   // what it holds of x takes registers
+RP_MIXED_TILE(linear_mixed_medium, 3, RP_LINEAR_MEDIUM_SHARED, 64, 64, 2, 2, 64, 4)
+RP_MIXED_TILE(linear_mixed_narrow, 3, RP_LINEAR_NARROW_SHARED, 32, 64, 1, 4, 64, 6)
+
+// ---- skinny: at most 16 rows, 16 columns a group, k in thirty-twos dealt to its warps ----
+
+#define SKINNY_PITCH 18                    // of a row of sums: the pairs that a warp writes at once lie in different banks
+
+// Eight numbers of row `row` of x from `at` on, as float16; zeros outside.
+template <bool X32>
+__device__ inline uint4 rp_mixed_x8(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t at) {
+    if (row >= p.m || at >= p.k) { return make_uint4(0, 0, 0, 0); }
+    const uint64_t from = (uint64_t)row * p.k + at;
+    if constexpr (X32) {
+        const float4 *x = reinterpret_cast<const float4 *>(view.x32 + from);
+        return rp_round8(x[0], x[1]);
+    } else {
+        return *reinterpret_cast<const uint4 *>(view.x16 + from);
+    }
+}
+
+// The unit multiplies in sixteens, but any order of k inside a thirty-two will do while x and w agree: lane l takes eight
+// neighbours of each row, in one 16-byte load, and calls them columns 2 (l % 4), + 1, + 8, + 9 of two sixteens.
+template <int WARPS_K, bool X32> __device__ inline void rp_mixed_skinny(const rp_kernel_args<rp_linear_params> &args, float *sums) {
+    const rp_linear_params p = args.p;
+    const rp_mixed_view view = rp_mixed_view_of(args);
+    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, column0 = rp_group() * 16;
+    float acc[2][4] = { { 0 } };
+    if (column0 >= p.n) { return; }
+    const uint32_t r = lane / 4, piece = lane % 4 * 8, n_units = (p.k + 31) / 32;
+    const bool low = column0 + r < p.n, high = column0 + 8 + r < p.n;
+    const __half *w0 = view.w + (uint64_t)(low ? column0 + r : 0) * p.k, *w1 = view.w + (uint64_t)(high ? column0 + 8 + r : 0) * p.k;
+#pragma unroll 4
+    for (uint32_t unit = warp; unit < n_units; unit += WARPS_K) {
+        const uint32_t at = unit * 32 + piece;
+        const uint4 zero = make_uint4(0, 0, 0, 0);
+        const uint4 b0 = low && at < p.k ? *reinterpret_cast<const uint4 *>(w0 + at) : zero;
+        const uint4 b1 = high && at < p.k ? *reinterpret_cast<const uint4 *>(w1 + at) : zero;
+        const uint4 a0 = rp_mixed_x8<X32>(p, view, r, at), a1 = rp_mixed_x8<X32>(p, view, r + 8, at);
+        const uint32_t first[4] = { a0.x, a1.x, a0.y, a1.y }, second[4] = { a0.z, a1.z, a0.w, a1.w };
+        rp_mma(acc[0], first, b0.x, b0.y);
+        rp_mma(acc[1], first, b1.x, b1.y);
+        rp_mma(acc[0], second, b0.z, b0.w);
+        rp_mma(acc[1], second, b1.z, b1.w);
+    }
+    float *own = sums + warp * 16 * SKINNY_PITCH;
+#pragma unroll
+    for (int j = 0; j < 2; j++) {
+        *reinterpret_cast<float2 *>(own + r * SKINNY_PITCH + j * 8 + lane % 4 * 2) = make_float2(acc[j][0], acc[j][1]);
+        *reinterpret_cast<float2 *>(own + (r + 8) * SKINNY_PITCH + j * 8 + lane % 4 * 2) = make_float2(acc[j][2], acc[j][3]);
+    }
+    __syncthreads();           // sums: written by all warps, read by all
+    if (threadIdx.x >= 128) { return; }
+    // Two neighbouring columns of one row; where gated, of a and of b.
+    const uint32_t row = threadIdx.x / 8, column = threadIdx.x % 8 * 2;
+    if (p.gated && column >= RP_LINEAR_GATE) { return; }
+    float2 total[2] = { { 0, 0 }, { 0, 0 } };
+#pragma unroll
+    for (int i = 0; i < WARPS_K; i++) {
+        const float *from = sums + (i * 16 + row) * SKINNY_PITCH + column;
+        total[0].x += from[0], total[0].y += from[1];
+        if (p.gated) { total[1].x += from[RP_LINEAR_GATE], total[1].y += from[RP_LINEAR_GATE + 1]; }
+    }
+    if (p.gated) {
+        rp_mixed_store_gated(p, view, row, column0 + column, total[0], total[1]);
+    } else {
+        rp_mixed_store(p, view, row, column0 + column, total[0].x, total[0].y);
+    }
+}
+
+#define RP_MIXED_SKINNY(name, warps, x32)                                                                             \
+    extern "C" __global__ void __launch_bounds__(32 * warps) name(const rp_kernel_args<rp_linear_params> args) {      \
+        __shared__ __align__(16) float sums[warps * 16 * SKINNY_PITCH];                                               \
+        rp_mixed_skinny<warps, x32>(args, sums);                                                                      \
+    }
+RP_MIXED_SKINNY(linear_mixed_skinny, RP_LINEAR_MIXED_WARPS, false)
+RP_MIXED_SKINNY(linear_mixed_skinny_x32, RP_LINEAR_MIXED_WARPS, true)
+RP_MIXED_SKINNY(linear_mixed_skinny_deep, RP_LINEAR_MIXED_WARPS_DEEP, false)
+RP_MIXED_SKINNY(linear_mixed_skinny_deep_x32, RP_LINEAR_MIXED_WARPS_DEEP, true)
+
+#endif
