@@ -115,7 +115,7 @@ static rp_status allocate(kronos_forecaster *f, const kronos_sizes *sizes) {
     RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
     RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
     RP_RETURN(backend->buffer_create(device, sizes->activations ? sizes->activations : 256, RP_MEMORY_DEVICE, &f->activations));
-    const uint32_t replays = 2 + f->base.info.chunks * (2 + 2 * f->rounds);   // a bar takes two at most
+    const uint64_t replays = 2 + f->base.info.chunks * (2 + 2 * (uint64_t)f->rounds);   // a bar takes two at most
     f->scratch = malloc(sizes->in > sizes->out ? sizes->in : sizes->out);
     if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
     return rp_replays_create(&f->queue, device, replays);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_REPLAYS (1u << 24)   // 256 MB of queue, and hours of forecasting
 #define PROGRESS_REPLAYS 4u   // between two reports: enough to keep a device busy, few enough to stop soon
 
 rp_status rp_run_record(rp_device *device, rp_run *run) {
@@ -23,8 +24,13 @@ void rp_run_destroy(rp_device *device, rp_run *run) {
     run->recording = NULL;
 }
 
-rp_status rp_replays_create(rp_replays *queue, rp_device *device, uint32_t cap) {
-    *queue = (rp_replays){ .device = device, .cap = cap };
+rp_status rp_replays_create(rp_replays *queue, rp_device *device, uint64_t cap) {
+    if (cap > MAX_REPLAYS) {
+        return rp_fail(device, RP_OUT_OF_MEMORY,
+                       "A forecast would take %llu replays, and a forecaster holds at most %u. Raise memory_bytes (--memory) so that more "
+                       "paths go together, or create it for fewer paths or a shorter horizon.", (unsigned long long)cap, MAX_REPLAYS);
+    }
+    *queue = (rp_replays){ .device = device, .cap = (uint32_t)cap };
     queue->runs = malloc(cap * sizeof *queue->runs);
     queue->recordings = malloc(cap * sizeof *queue->recordings);
     if (queue->runs != NULL && queue->recordings != NULL) { return RP_OK; }

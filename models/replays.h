@@ -26,7 +26,8 @@ typedef struct rp_replays {
     uint32_t n, cap;
 } rp_replays;                      // starts zeroed
 
-rp_status rp_replays_create(rp_replays *queue, rp_device *device, uint32_t cap);
+// Room for `cap` replays. Errors: OUT_OF_MEMORY, also for a forecast of absurdly many, which a budget of one path at a time makes.
+rp_status rp_replays_create(rp_replays *queue, rp_device *device, uint64_t cap);
 void rp_replays_destroy(rp_replays *queue);                    // zeroed is fine
 void rp_replays_begin(rp_replays *queue, struct rp_step step); // empties the queue; `step` is what the device starts with
 void rp_replays_add(rp_replays *queue, const rp_run *run);     // not beyond cap: sized when the forecaster is created

@@ -113,7 +113,7 @@ static rp_status allocate(toto_forecaster *f, const toto_sizes *sizes) {
     const uint64_t scratch = sizes->in > sizes->out ? sizes->in : sizes->out;
     f->scratch = malloc(scratch);
     if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
-    return rp_replays_create(&f->queue, device, 2 + f->base.info.chunks * f->rounds);
+    return rp_replays_create(&f->queue, device, 2 + (uint64_t)f->base.info.chunks * f->rounds);
 }
 
 // A forecast of fewer paths or steps than there is room for leaves the rest of the result as it is; it is copied all the same.
