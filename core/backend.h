@@ -62,8 +62,8 @@ typedef struct rp_backend {
     rp_status (*buffer_create)(rp_device *device, uint64_t bytes, rp_memory_kind kind, rp_buffer **out); // contents undefined
     void (*buffer_destroy)(rp_buffer *buffer);                                                           // NULL is fine
 
-    // Converts `count` numbers from `from` to `to` (rp_convert) and places them at byte `offset`; returns when done.
-    // Only what the device does later is ordered after it; wait first if replays that use the place are under way.
+    // Converts `count` numbers from `from` to `to` (rp_convert) and places them at byte `offset`; returns when `src` has
+    // been read. Only what the device does later is ordered after it; wait first if replays that use the place are under way.
     rp_status (*write)(rp_buffer *buffer, uint64_t offset, rp_dtype to, const void *src, rp_dtype from, uint64_t count);
     // The way back. Waits for all replays.
     rp_status (*read)(rp_buffer *buffer, uint64_t offset, rp_dtype from, void *dst, rp_dtype to, uint64_t count);

@@ -7,6 +7,7 @@
 #ifndef RP_KRONOS_H
 #define RP_KRONOS_H
 
+#include "chunks.h"
 #include "family.h"
 #include "replays.h"
 #include "safetensors.h"
@@ -121,8 +122,7 @@ typedef struct kronos_forecaster {
 
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
 // Buffers may be stand-ins (see kronos_forecaster.c): their memory is not touched.
-typedef struct kronos_sizes { uint64_t state, activations, in, out; } kronos_sizes;
-rp_status kronos_build(kronos_forecaster *f, kronos_sizes *out);
+rp_status kronos_build(kronos_forecaster *f, rp_sizes *out);
 // Fills the tables of rotary angles; once, when the state exists.
 rp_status kronos_write_tables(kronos_forecaster *f);
 

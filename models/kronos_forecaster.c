@@ -5,13 +5,11 @@
 
 #include "kronos.h"
 
-#define MB 1048576.0
-
-static uint32_t ceil_div(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 static double larger(double a, double b) { return a > b ? a : b; }
 
 // Kernels count elements in 32 bits; false where one tensor would have more than 2^31.
-static bool countable(const kronos_forecaster *f, uint32_t chunk_paths) {
+static bool countable(const rp_forecaster *forecaster, uint32_t chunk_paths) {
+    const kronos_forecaster *f = (const kronos_forecaster *)forecaster;
     const kronos_config *c = &((const kronos_model *)f->base.model)->config;
     const rp_forecaster_config *sizes = &f->base.config;
     const double B = sizes->max_batch, H = sizes->max_horizon, own = B * chunk_paths * (f->slides ? f->rounds : 1);
@@ -49,7 +47,7 @@ static rp_status size(kronos_forecaster *f, rp_model *model, const rp_forecaster
                        config->max_horizon, f->window);
     }
     f->slides = f->bars + config->max_horizon - 1 > f->window;
-    if (!countable(f, 1)) {
+    if (!countable(&f->base, 1)) {
         return rp_fail(device, RP_OUT_OF_MEMORY,
                        "A forecaster of %u series with context %u and horizon %u needs tensors of more than 2^31 elements. Create it "
                        "for fewer series (max_batch) or a shorter context.", config->max_batch, config->max_context, config->max_horizon);
@@ -58,7 +56,8 @@ static rp_status size(kronos_forecaster *f, rp_model *model, const rp_forecaster
 }
 
 // Sizes with so many paths side by side, over stand-in buffers; the arena is emptied again.
-static rp_status measure(kronos_forecaster *f, uint32_t chunk_paths, kronos_sizes *out) {
+static rp_status measure(rp_forecaster *forecaster, uint32_t chunk_paths, rp_sizes *out) {
+    kronos_forecaster *f = (kronos_forecaster *)forecaster;
     rp_buffer state = { 0 }, in = { 0 }, result = { 0 };
     f->state = &state, f->host_in = &in, f->host_out = &result, f->activations = NULL;
     f->chunk_paths = chunk_paths;
@@ -68,47 +67,17 @@ static rp_status measure(kronos_forecaster *f, uint32_t chunk_paths, kronos_size
     return status;
 }
 
-// The most paths side by side that the budget allows; the chunks of a forecast are then made equal.
-static rp_status choose_chunk(kronos_forecaster *f, kronos_sizes *out) {
-    const rp_forecaster_config *config = &f->base.config;
-    const uint64_t budget = config->memory_bytes ? config->memory_bytes : UINT64_MAX;
-    uint32_t low = 1, high = config->max_paths;   // low fits once the first look says so
-    RP_RETURN(measure(f, 1, out));
-    if (out->state + out->activations > budget) {
-        return rp_fail(f->base.model->device, RP_OUT_OF_MEMORY,
-                       "The budget is %.1f MB, but one path of %u series with context %u and horizon %u needs %.1f MB. Raise memory_bytes "
-                       "(--memory), or create the forecaster for fewer series or a shorter context.", (double)budget / MB,
-                       config->max_batch, config->max_context, config->max_horizon, (double)(out->state + out->activations) / MB);
-    }
-    while (low < high) {
-        const uint32_t middle = low + (high - low + 1) / 2;
-        kronos_sizes sizes = { 0 };
-        bool fits = countable(f, middle);
-        if (fits) { RP_RETURN(measure(f, middle, &sizes)); }
-        if (fits && sizes.state + sizes.activations <= budget) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
-    }
-    f->base.info.chunks = ceil_div(config->max_paths, low);
-    f->base.info.chunk_paths = ceil_div(config->max_paths, f->base.info.chunks);
-    RP_RETURN(measure(f, f->base.info.chunk_paths, out));
-    f->base.info.device_bytes = out->state + out->activations;
-    return RP_OK;
-}
-
 rp_status kronos_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info) {
     kronos_forecaster f = { .base.info = RP_FORECASTER_INFO_INIT };
-    kronos_sizes sizes;
+    rp_sizes sizes;
     rp_status status = size(&f, model, config);
-    if (status == RP_OK) { status = choose_chunk(&f, &sizes); }
+    if (status == RP_OK) { status = rp_chunks_choose(&f.base, measure, countable, &sizes); }
     rp_arena_destroy(&f.arena);
     *info = f.base.info;
     return status;
 }
 
-static rp_status allocate(kronos_forecaster *f, const kronos_sizes *sizes) {
+static rp_status allocate(kronos_forecaster *f, const rp_sizes *sizes) {
     rp_device *device = f->base.model->device;
     const rp_backend *backend = device->backend;
     RP_RETURN(backend->buffer_create(device, sizes->in, RP_MEMORY_HOST, &f->host_in));
@@ -172,14 +141,14 @@ rp_status kronos_write_tables(kronos_forecaster *f) {
 
 rp_status kronos_forecaster_create_with(rp_model *model, const rp_forecaster_config *config, bool taps, rp_forecaster **out) {
     rp_status status = RP_OK;
-    kronos_sizes sizes;
+    rp_sizes sizes;
     *out = NULL;
     kronos_forecaster *f = calloc(1, sizeof *f);
     if (f == NULL) { return rp_fail(model->device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
     f->base.info = (rp_forecaster_info)RP_FORECASTER_INFO_INIT;
     f->taps_wanted = taps;
     RP_TRY(size(f, model, config));
-    RP_TRY(choose_chunk(f, &sizes));
+    RP_TRY(rp_chunks_choose(&f->base, measure, countable, &sizes));
     RP_TRY(allocate(f, &sizes));
     RP_TRY(kronos_build(f, &sizes));
     RP_TRY(kronos_write_tables(f));

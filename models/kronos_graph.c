@@ -324,11 +324,11 @@ static rp_status lay_state(kronos_forecaster *f, path_state *s, uint64_t *bytes)
     return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;
 }
 
-rp_status kronos_build(kronos_forecaster *f, kronos_sizes *out) {
+rp_status kronos_build(kronos_forecaster *f, rp_sizes *out) {
     kronos_builder b = { .f = f, .m = (const kronos_model *)f->base.model };
     rp_device *device = f->base.model->device;
     path_state s = { 0 };
-    *out = (kronos_sizes){ 0 };
+    *out = (rp_sizes){ 0 };
     RP_RETURN(lay_state(f, &s, &out->state));
     rp_region staged = { &f->arena, f->host_in, 0, false };
     lay_inputs(f, &staged, &f->staged);

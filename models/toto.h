@@ -3,6 +3,7 @@
 #ifndef RP_TOTO_H
 #define RP_TOTO_H
 
+#include "chunks.h"
 #include "family.h"
 #include "replays.h"
 #include "safetensors.h"
@@ -108,8 +109,7 @@ typedef struct toto_forecaster {
 
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
 // Buffers may be stand-ins (see toto_forecaster.c): their memory is not touched.
-typedef struct toto_sizes { uint64_t state, activations, in, out; } toto_sizes;
-rp_status toto_build(toto_forecaster *f, toto_sizes *out);
+rp_status toto_build(toto_forecaster *f, rp_sizes *out);
 
 // Fills the tables of rotary angles and xPos powers; once, when the state exists.
 rp_status toto_write_tables(toto_forecaster *f);

@@ -4,12 +4,11 @@
 
 #include "toto.h"
 
-#define MB 1048576.0
-
 static uint32_t ceil_div(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 
 // Kernels count elements in 32 bits; false where one tensor would have more than 2^31.
-static bool countable(const toto_forecaster *f, uint32_t chunk_paths) {
+static bool countable(const rp_forecaster *forecaster, uint32_t chunk_paths) {
+    const toto_forecaster *f = (const toto_forecaster *)forecaster;
     const toto_config *c = &((toto_model *)f->base.model)->config;
     const rp_forecaster_config *sizes = &f->base.config;
     const double V = sizes->variates, series = sizes->max_batch * V, H = (double)f->rounds * c->patch;
@@ -39,7 +38,7 @@ static rp_status size(toto_forecaster *f, rp_model *model, const rp_forecaster_c
         return rp_fail(model->device, RP_INVALID_ARGUMENT,
                        "A forecaster takes at most 16777216 steps of context, of horizon and paths, 65536 variates and 65536 series.");
     }
-    if (!countable(f, 1)) {
+    if (!countable(&f->base, 1)) {
         return rp_fail(model->device, RP_OUT_OF_MEMORY,
                        "A forecaster of %u series x %u variates with context %u and horizon %u needs tensors of more than 2^31 "
                        "elements. Create it for fewer series (max_batch) or a shorter context.",
@@ -49,7 +48,8 @@ static rp_status size(toto_forecaster *f, rp_model *model, const rp_forecaster_c
 }
 
 // Sizes with so many paths side by side, over stand-in buffers; the arena is emptied again.
-static rp_status measure(toto_forecaster *f, uint32_t chunk_paths, toto_sizes *out) {
+static rp_status measure(rp_forecaster *forecaster, uint32_t chunk_paths, rp_sizes *out) {
+    toto_forecaster *f = (toto_forecaster *)forecaster;
     rp_buffer state = { 0 }, in = { 0 }, result = { 0 };
     f->state = &state, f->host_in = &in, f->host_out = &result, f->activations = NULL;
     f->chunk_paths = chunk_paths;
@@ -59,51 +59,17 @@ static rp_status measure(toto_forecaster *f, uint32_t chunk_paths, toto_sizes *o
     return status;
 }
 
-// The most paths side by side that the budget allows; the chunks of a forecast are then made equal.
-static rp_status choose_chunk(toto_forecaster *f, toto_sizes *out) {
-    const rp_forecaster_config *config = &f->base.config;
-    uint64_t budget = config->memory_bytes ? config->memory_bytes : UINT64_MAX;
-    uint32_t low = 1, high = config->max_paths;   // low fits once the first look says so
-    RP_RETURN(measure(f, 1, out));
-    if (out->state + out->activations > budget) {
-        return rp_fail(f->base.model->device, RP_OUT_OF_MEMORY,
-                       "The budget is %.1f MB, but one path of %u series x %u variates with context %u and horizon %u needs %.1f MB. "
-                       "Raise memory_bytes (--memory), or create the forecaster for fewer series or a shorter context.",
-                       (double)budget / MB, config->max_batch, config->variates, config->max_context, config->max_horizon,
-                       (double)(out->state + out->activations) / MB);
-    }
-    while (low < high) {
-        const uint32_t middle = low + (high - low + 1) / 2;
-        toto_sizes sizes = { 0 };
-        bool fits = countable(f, middle);
-        if (fits) { RP_RETURN(measure(f, middle, &sizes)); }
-        if (fits && sizes.state + sizes.activations <= budget) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
-    }
-    const uint32_t chunks = ceil_div(config->max_paths, low);
-    f->base.info.chunks = chunks;
-    const uint32_t paths = ceil_div(config->max_paths, chunks);
-    RP_RETURN(measure(f, paths, out));
-    f->chunk_paths = paths;
-    f->base.info.chunk_paths = paths;
-    f->base.info.device_bytes = out->state + out->activations;
-    return RP_OK;
-}
-
 rp_status toto_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info) {
     toto_forecaster f = { .base.info = RP_FORECASTER_INFO_INIT };
-    toto_sizes sizes;
+    rp_sizes sizes;
     rp_status status = size(&f, model, config);
-    if (status == RP_OK) { status = choose_chunk(&f, &sizes); }
+    if (status == RP_OK) { status = rp_chunks_choose(&f.base, measure, countable, &sizes); }
     rp_arena_destroy(&f.arena);
     *info = f.base.info;
     return status;
 }
 
-static rp_status allocate(toto_forecaster *f, const toto_sizes *sizes) {
+static rp_status allocate(toto_forecaster *f, const rp_sizes *sizes) {
     rp_device *device = f->base.model->device;
     const rp_backend *backend = device->backend;
     RP_RETURN(backend->buffer_create(device, sizes->in, RP_MEMORY_HOST, &f->host_in));
@@ -131,7 +97,7 @@ static rp_status record(toto_forecaster *f) {
 rp_status toto_forecaster_create_with(rp_model *model, const rp_forecaster_config *config, bool taps, bool forced,
                                       rp_forecaster **out) {
     rp_status status = RP_OK;
-    toto_sizes sizes;
+    rp_sizes sizes;
     *out = NULL;
     toto_forecaster *f = calloc(1, sizeof *f);
     if (f == NULL) { return rp_fail(model->device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
@@ -139,7 +105,7 @@ rp_status toto_forecaster_create_with(rp_model *model, const rp_forecaster_confi
     f->taps_wanted = taps;
     f->forced_wanted = forced;
     RP_TRY(size(f, model, config));
-    RP_TRY(choose_chunk(f, &sizes));
+    RP_TRY(rp_chunks_choose(&f->base, measure, countable, &sizes));
     RP_TRY(allocate(f, &sizes));
     RP_TRY(toto_build(f, &sizes));
     RP_TRY(toto_write_tables(f));

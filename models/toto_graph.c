@@ -292,11 +292,11 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;
 }
 
-rp_status toto_build(toto_forecaster *f, toto_sizes *out) {
+rp_status toto_build(toto_forecaster *f, rp_sizes *out) {
     toto_model *m = (toto_model *)f->base.model;
     rp_device *device = m->base.device;
     path_state s = { 0 };
-    *out = (toto_sizes){ 0 };
+    *out = (rp_sizes){ 0 };
     f->n_taps = 0;
     RP_RETURN(lay_state(f, &s, &out->state));
     rp_region staged = { &f->arena, f->host_in, 0, false };

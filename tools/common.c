@@ -1,6 +1,7 @@
 // Small helpers of the program; see common.h.
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
+#include "platform.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 bool message_set(message *error, const char *format, ...) {
     va_list args;
@@ -140,8 +140,4 @@ int decimals_for(double largest) {
     return decimals < 0 ? 0 : decimals > 9 ? 9 : decimals;
 }
 
-double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+double seconds_now(void) { return 1e-9 * (double)rp_time_ns(); }
