@@ -46,6 +46,11 @@
 // The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
 #define RP_ATTN_SHARED 16
 #define RP_ATTN_SHARED_HEAD 64
+// On matrix units, for mixed nodes: so many queries a group, from so many on, heads in pieces of four. Sums in the units' own order.
+#define RP_ATTN_MIXED_ROWS 64
+#define RP_ATTN_MIXED_LEAST 16
+#define RP_ATTN_MIXED_HEAD 64
+#define RP_ATTN_MIXED_HEAD_WIDE 128
 
 #ifdef RP_GLSL
 #define RP_UINT uint
@@ -167,6 +172,7 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     float scale, scale_rest;  // of the scores, 1/sqrt(d); the rest is what float32 leaves of it, which float64 adds
     RP_UINT own;              // 1: n = R queries of each path, causal over its suffix; only with suffix_cap > 0
     RP_UINT y_f16;            // 1: y is float16
+    RP_UINT mixed;            // 1: queries, keys, values and weights may be rounded to float16 on their way to matrix units
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]

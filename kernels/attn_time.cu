@@ -53,4 +53,5 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
     rp_attend(memory, keys, n, q, d, p.scale, rp_at<void>(args, 7), at, p.y_f16);   // y [B, S, V, n, h, d]
 }
 
+#include "attn_mixed.cuh"
 #include "attn_shared.cuh"
