@@ -91,6 +91,7 @@ struct rp_device {
     uint32_t processors;           // that take a workgroup each; 0: few, or the backend cannot tell
     bool fast;                     // has the kernels that core/ops/ choose where a launch is `fast`
     bool clusters;                 // has attn_time_f32_spread
+    bool wgmma;                    // has the linear_wgmma kernels
     void *impl;                    // the backend's own
 };
 

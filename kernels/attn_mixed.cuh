@@ -251,6 +251,7 @@ template <int BLOCKS> __device__ inline void rp_attn_mixed(const rp_kernel_args<
 
 #define RP_ATTN_MIXED(name, blocks)                                                                                              \
     extern "C" __global__ void __launch_bounds__(MIXED_GROUP, blocks > 4 ? 2 : 3) name(const rp_kernel_args<rp_attn_time_params> args) {            \
+        rp_begin();                                                                                                            \
         __shared__ __align__(16) __half k_tile[MIXED_TILE * (blocks * 16 + 8)], v_tile[MIXED_TILE * (blocks * 16 + 8)];         \
         rp_attn_mixed<blocks>(args, k_tile, v_tile);                                                                            \
     }

@@ -1,7 +1,7 @@
 // linear with float16 weights and float16 x on the matrix units of compute capability 9.0: the sums of linear_mixed.cuh, in the
 // same order, so the same bits. One warp feeds tiles of x and w to shared memory by the copy engine, STAGES of 64 columns of k
 // ahead; two warpgroups multiply. Groups stay: each takes tiles of y until none is left, rows first, and is fed the next tile
-// while it stores one. Included by linear.cu; the host picks among the shapes of tiles (core/ops/linear.c).
+// while it stores one. Weights are asked for before the launch that makes x is done (rp_wait). Included by linear.cu; the host picks among the shapes of tiles (core/ops/linear.c).
 #ifndef RP_LINEAR_WGMMA_CUH
 #define RP_LINEAR_WGMMA_CUH
 
@@ -28,7 +28,7 @@ __device__ inline void rp_copy_part(float *to, const float *from, uint32_t bytes
 // other stores; else they share a tile.
 template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
     static constexpr int bm = TURNS ? FM * 64 : FM * 128;
-    static constexpr int threads = 2 * 128 + 32;
+    static constexpr int threads = RP_LINEAR_WGMMA_GROUP;
     static constexpr int stage_halves = (bm + BN) * 64;
     static constexpr int own_floats = 16 * OWN_PITCH + BN;                 // of a warp: sixteen rows of 32 results, then the bias
     static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + 8 * own_floats * 4;   // boxes begin at multiples of 1024
@@ -137,15 +137,24 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
     __device__ static inline void feed(const rp_linear_map_args &args, __half *memory, uint64_t *full, uint64_t *empty, uint32_t tiles,
                                        uint32_t m_tiles, uint32_t k_tiles) {
         uint32_t stage = 0, parity = 1;
+        const uint32_t early = min(STAGES, k_tiles);                       // weights that come before x is there
+        const tile_at first = place(blockIdx.x, m_tiles);
         rp_box_prefetch(&args.x), rp_box_prefetch(&args.w);
+        for (uint32_t k = 0; k < early; k++) {
+            rp_barrier_expect(&full[k], stage_halves * 2);
+            rp_box_load(memory + k * stage_halves + bm * 64, &args.w, k * 64, first.column, &full[k]);
+        }
+        rp_wait();
         for (uint32_t i = blockIdx.x; i < tiles; i += gridDim.x) {
             const tile_at at = place(i, m_tiles);
             for (uint32_t k = 0; k < k_tiles; k++) {
                 __half *x = memory + stage * stage_halves;
-                rp_barrier_wait(&empty[stage], parity);
-                rp_barrier_expect(&full[stage], stage_halves * 2);
+                if (i != blockIdx.x || k >= early) {
+                    rp_barrier_wait(&empty[stage], parity);
+                    rp_barrier_expect(&full[stage], stage_halves * 2);
+                    rp_box_load(x + bm * 64, &args.w, k * 64, at.column, &full[stage]);
+                }
                 rp_box_load(x, &args.x, k * 64, at.row, &full[stage]);
-                rp_box_load(x + bm * 64, &args.w, k * 64, at.column, &full[stage]);
                 if (++stage == STAGES) { stage = 0, parity ^= 1; }
             }
         }
@@ -228,9 +237,11 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
             rp_barrier_publish();
         }
         __syncthreads();                   // barriers: made by one, used by all
+        rp_release();
         if (threadIdx.x / 128 == 2) {
             if (threadIdx.x % 32 == 0) { feed(args, memory, full, empty, tiles, m_tiles, k_tiles); }
         } else {
+            rp_wait();
             multiply(args, memory, full, empty, tiles, m_tiles, k_tiles);
         }
     }
@@ -243,6 +254,13 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
         static_assert(rp_wgmma_tile<__VA_ARGS__>::bytes_needed == bytes, "as the launch rule says");                          \
         rp_wgmma_tile<__VA_ARGS__>::run(args, wgmma_memory);                                                                  \
     }
+
+RP_WGMMA_KERNEL(linear_wgmma_turns_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6), 2, 128, 6, true)
+RP_WGMMA_KERNEL(linear_wgmma_128x256, RP_LINEAR_WGMMA_SHARED(128, 256, 4), 1, 256, 4, false)
+RP_WGMMA_KERNEL(linear_wgmma_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6), 1, 128, 6, false)
+RP_WGMMA_KERNEL(linear_wgmma_128x96, RP_LINEAR_WGMMA_SHARED(128, 96, 7), 1, 96, 7, false)
+RP_WGMMA_KERNEL(linear_wgmma_turns_64x128, RP_LINEAR_WGMMA_SHARED(64, 128, 8), 1, 128, 8, true)
+RP_WGMMA_KERNEL(linear_wgmma_turns_64x64, RP_LINEAR_WGMMA_SHARED(64, 64, 12), 1, 64, 12, true)
 
 #endif
 #endif

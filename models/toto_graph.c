@@ -62,7 +62,7 @@ static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, 
     rp_tensor *rope_in[] = { qkv, f->rope, f->xpos, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
     rp_graph_add(b->g, RP_OP_ROPE_KV, label, &rope, sizeof rope, rope_in, rope_out);
     const struct rp_attn_time_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, f->tokens, b->decode ? R : 0, extra,
-                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), 0, b->m->mixed };
+                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), 0, b->m->mixed, b->m->mixed };
     rp_tensor *in[] = { rope_out[0], f->k_prompt[layer], f->v_prompt[layer], b->decode ? k : NULL, b->decode ? v : NULL,
                         f->in.n_patches, f->in.step };
     rp_tensor *out[] = { NULL };
