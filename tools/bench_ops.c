@@ -98,10 +98,42 @@ static int by_share(const void *a, const void *b) {
     return (p < q) - (p > q);
 }
 
+// A graph that is being taken apart.
+typedef struct subject {
+    rp_device *device;
+    const rp_plan *plan;
+    rp_recording *recording;
+    const rp_launch *advance;      // whose binding is the step block; NULL: there is none
+    struct rp_step step;
+} subject;
+
+// One replay from the same positions each time, and the positions again: it leaves numbers of the size that a forecast has, where
+// launches repeated on their own results would not.
+static rp_status refresh(const subject *s, double *seconds) {
+    if (s->advance != NULL) { RP_RETURN(write_block(s->device, s->advance, &s->step)); }
+    RP_RETURN(s->device->backend->wait(s->device));
+    const double start = seconds_now();
+    RP_RETURN(s->device->backend->replay(s->device, &s->recording, 1));
+    RP_RETURN(s->device->backend->wait(s->device));
+    *seconds = seconds_now() - start;
+    return s->advance != NULL ? write_block(s->device, s->advance, &s->step) : RP_OK;
+}
+
+static rp_status measure_replay(const subject *s, bench_graph *g) {
+    double best = 1e30, seconds;
+    for (int i = 0; i < TRIES && (i == 0 || best < 1); i++) {
+        RP_RETURN(refresh(s, &seconds));
+        if (seconds < best) { best = seconds; }
+    }
+    g->replay_us = best * 1e6;
+    return RP_OK;
+}
+
 // Launches that are alike go through one recording in turn, so that each finds its weights where a step would find them.
 // `advance` is left out: it would move the positions.
-static rp_status measure_plan(rp_device *device, const rp_plan *plan, bench_graph *g) {
+static rp_status measure_ops(const subject *s, bench_graph *g) {
     rp_status status = RP_OK;
+    const rp_plan *plan = s->plan;
     const rp_launch **group = take(plan->n_launches, sizeof *group);
     char *seen = take(plan->n_launches, 1);
     g->ops = take(plan->n_launches, sizeof *g->ops);
@@ -113,7 +145,8 @@ static rp_status measure_plan(rp_device *device, const rp_plan *plan, bench_grap
         for (uint32_t j = i; j < plan->n_launches; j++) {
             if (alike(&plan->launches[j], launch)) { seen[j] = 1, group[op.count++] = &plan->launches[j]; }
         }
-        status = bench_time_launches(device, group, op.count < MOST_LAUNCHES ? op.count : MOST_LAUNCHES, &seconds);
+        status = refresh(s, &seconds);
+        if (status == RP_OK) { status = bench_time_launches(s->device, group, op.count < MOST_LAUNCHES ? op.count : MOST_LAUNCHES, &seconds); }
         snprintf(op.label, sizeof op.label, "%s", launch->label);
         snprintf(op.kernel, sizeof op.kernel, "%s", launch->kernel);
         op.us = seconds * 1e6;
@@ -125,22 +158,11 @@ static rp_status measure_plan(rp_device *device, const rp_plan *plan, bench_grap
     return status;
 }
 
-// The whole graph, from the same positions each time.
-static rp_status measure_replay(rp_device *device, const rp_plan *plan, const rp_launch *advance, const struct rp_step *step, double *us) {
-    rp_recording *recording = NULL;
-    rp_status status = device->backend->record(device, plan, &recording);
-    double best = 1e30;
-    for (int i = 0; i < TRIES && status == RP_OK && (i == 0 || best < 1); i++) {
-        if (advance != NULL) { status = write_block(device, advance, step); }
-        if (status == RP_OK) { status = device->backend->wait(device); }
-        const double start = seconds_now();
-        if (status == RP_OK) { status = device->backend->replay(device, &recording, 1); }
-        if (status == RP_OK) { status = device->backend->wait(device); }
-        const double took = seconds_now() - start;
-        if (took < best) { best = took; }
-    }
-    *us = best * 1e6;
-    if (recording != NULL) { device->backend->recording_destroy(recording); }
+static rp_status measure(subject *s, bench_graph *g) {
+    RP_RETURN(s->device->backend->record(s->device, s->plan, &s->recording));
+    rp_status status = measure_replay(s, g);
+    if (status == RP_OK) { status = measure_ops(s, g); }
+    s->device->backend->recording_destroy(s->recording);
     return status;
 }
 
@@ -156,11 +178,8 @@ rp_status bench_ops_measure(rp_forecaster *forecaster, bench_result *out) {
     }
     for (uint32_t i = 0; i < n; i++) {
         bench_graph *g = &out->graphs[i];
-        const struct rp_step step = block_for(end, g);
-        if (g->replays == 0) { continue; }
-        RP_RETURN(measure_replay(device, plans[i], advance, &step, &g->replay_us));
-        if (advance != NULL) { RP_RETURN(write_block(device, advance, &step)); }
-        RP_RETURN(measure_plan(device, plans[i], g));
+        subject s = { .device = device, .plan = plans[i], .advance = advance, .step = block_for(end, g) };
+        if (g->replays > 0) { RP_RETURN(measure(&s, g)); }
     }
     return RP_OK;
 }
