@@ -71,6 +71,11 @@ typedef struct bench_model {
     size_t n_results;
 } bench_model;
 
+// From an open program to a row's first forecast, if the row is the first of its process: kernels and driver are cold only then.
+static inline double bench_to_first_ms(const bench_model *m, const bench_result *r) {
+    return m->open_ms + m->load_ms + r->create_ms + r->first_ms;
+}
+
 // ---- bench_run.c: one row ----
 
 // One forecast of a row; the inputs are made once, outside of what is timed.

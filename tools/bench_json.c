@@ -66,6 +66,7 @@ static cJSON *row_of(const bench_model *m, const bench_result *r) {
     add(ms, "n", r->ms.n), add(ms, "median", r->ms.median), add(ms, "min", r->ms.min), add(ms, "max", r->ms.max);
     add(ms, "mean", r->ms.mean), add(ms, "sigma", r->ms.sigma);
     add(o, "create_ms", r->create_ms), add(o, "first_forecast_ms", r->first_ms);
+    add(o, "to_first_forecast_ms", bench_to_first_ms(m, r));
     add_check(o, r);
     add(o, "forecaster_bytes", (double)r->forecaster_bytes), add(o, "peak_bytes", (double)r->peak_bytes);
     add(o, "recordings", (double)r->recordings), add(o, "recordings_after_first", (double)r->rerecordings);

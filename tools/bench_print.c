@@ -52,7 +52,7 @@ void bench_print_row(const bench_model *m, const bench_result *r) {
     const double seconds = t->median * 1e-3, copied = (double)r->cost.bytes / seconds, multiplied = (double)r->cost.flops / seconds;
     printf("%-4s median %.3f ms, min %.3f, max %.3f, sigma/mean %.2f %%, of %u\n", r->row->name, t->median, t->min, t->max,
            100 * t->sigma / t->mean, t->n);
-    printf("     created in %.1f ms, first forecast %.1f ms\n", r->create_ms, r->first_ms);
+    printf("     created in %.1f ms, first forecast %.1f ms; with device and load %.1f ms\n", r->create_ms, r->first_ms, bench_to_first_ms(m, r));
     print_check(m, r);
     printf("     device memory: forecaster %s, peak with the weights %s\n", BYTES(r->forecaster_bytes), BYTES(r->peak_bytes));
     printf("     recordings %" PRIu64 ", after the first forecast %" PRIu64 "; buffers allocated after create %" PRIu64 "\n", r->recordings,
