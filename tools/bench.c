@@ -68,7 +68,8 @@ static int check_names(const name_list *names) {
     for (size_t i = 0; i < names->count; i++) {
         if (row_find(names->names[i]) != NULL) { continue; }
         const char *near = nearest_name(names->names[i], known, N_ROWS);
-        return options_misused("bench", near ? "there is no row %s; did you mean %s?" : "there is no row %s; --help lists them", names->names[i], near);
+        if (near != NULL) { return options_misused("bench", "there is no row %s; did you mean %s?", names->names[i], near); }
+        return options_misused("bench", "there is no row %s; --help lists them", names->names[i]);
     }
     return -1;
 }
@@ -195,15 +196,20 @@ int command_bench(int argc, char **argv) {
     bench_options o = { .device = NULL };
     const option options[] = {
         { "rows", OPTION_NAMES, &names, "A,B",
-          "only these: toto-base T1, T2, T3; kronos-small K1, kronos-base K2, K3, K4,\nkronos-mini K5; toto2-22m D1, D3, toto2-313m D2, toto2-2.5b D4; and\n"
+          "only these: toto-base T1, T2, T3; kronos-small K1, kronos-base K2, K3, K4,\n"
+          "kronos-mini K5; toto2-22m D1, D3, toto2-313m D2, toto2-2.5b D4; and\n"
           "only where named the small X1, X2, X3, to try the command", NULL, false },
         { "device", OPTION_TEXT, &o.device, "D", "cuda[:N], vulkan[:N], ref or auto (default)", NULL, false },
         { "precision", OPTION_CHOICE, &o.precision, "P", "auto (default), f32 or mixed", PRECISION_CHOICES, false },
-        { "repeat", OPTION_COUNT, &o.repeat, "N", "timed forecasts of each row (default 20, and 5 of those that take\nmore than a second)", NULL, false },
+        { "repeat", OPTION_COUNT, &o.repeat, "N",
+          "timed forecasts of each row (default 20, and 5 of those that take\nmore than a second)", NULL, false },
         { "json", OPTION_TEXT, &json, "FILE", "all figures, as docs/benchmarks.md describes them", NULL, false },
         { "ops", OPTION_FLAG, &o.ops, NULL, "the time of each kernel too, by its share", NULL, false },
-        { "check", OPTION_FLAG, &o.check, NULL, "compare a short forecast of each row with ref first; takes seconds to\nload and run there", NULL, false },
-        { "weights", OPTION_TEXT, &o.keep, "DIR", "keep the seeded weights there, and use them again (default: a folder\nbelow TMPDIR or /tmp that is removed as soon as they are loaded)", NULL, false },
+        { "check", OPTION_FLAG, &o.check, NULL,
+          "compare a short forecast of each row with ref first; takes seconds to\nload and run there", NULL, false },
+        { "weights", OPTION_TEXT, &o.keep, "DIR",
+          "keep the seeded weights there, and use them again (default: a folder\nbelow TMPDIR or /tmp that is removed as soon as they are loaded)",
+          NULL, false },
         { "model", OPTION_TEXT, &o.folder, "DIR", "weights of a published size from this folder instead: its rows are run", NULL, false },
     };
     const option_set set = { "bench", "[options]",

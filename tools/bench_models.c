@@ -87,7 +87,9 @@ static void block(weights_list *l, const char *p, uint32_t D, uint32_t heads, ui
 typedef struct kronos_sizes { uint32_t s1_bits, s2_bits, layers, width, heads, mlp; } kronos_sizes;
 
 static void list_kronos(const void *sizes, weights_list *l) {
-    static const struct { const char *name; uint32_t n; } times[] = { { "minute", 60 }, { "hour", 24 }, { "weekday", 7 }, { "day", 32 }, { "month", 13 } };
+    static const struct { const char *name; uint32_t n; } times[] = {
+        { "minute", 60 }, { "hour", 24 }, { "weekday", 7 }, { "day", 32 }, { "month", 13 },
+    };
     const kronos_sizes *s = sizes;
     const uint32_t D = s->width;
     snprintf(l->config, sizeof l->config,

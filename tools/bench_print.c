@@ -42,7 +42,7 @@ static void print_ops(const bench_graph *g) {
     for (size_t i = 0; i < g->n_ops; i++) {
         const bench_op *op = &g->ops[i];
         const double us = op->us * op->count;
-        printf("     %5.1f %% %4u x %-26s %-28s %10.2f us %9.1f GB/s %8.2f TFLOP/s\n", g->ops_us > 0 ? 100 * us / g->ops_us : 0, op->count,
+        printf("     %5.1f %% %4u x %-26s %-28s %10.2f us %9.1f GB/s %9.4g TFLOP/s\n", g->ops_us > 0 ? 100 * us / g->ops_us : 0, op->count,
                op->label, op->kernel, op->us, (double)op->cost.bytes / op->us * 1e-3, (double)op->cost.flops / op->us * 1e-6);
     }
 }
@@ -57,7 +57,7 @@ void bench_print_row(const bench_model *m, const bench_result *r) {
     printf("     device memory: forecaster %s, peak with the weights %s\n", BYTES(r->forecaster_bytes), BYTES(r->peak_bytes));
     printf("     recordings %" PRIu64 ", after the first forecast %" PRIu64 "; buffers allocated after create %" PRIu64 "\n", r->recordings,
            r->rerecordings, r->allocations);
-    printf("     %.3f GB at %.1f GB/s, %.1f %% of copying (%.1f); %.3f TFLOP at %.3f TFLOP/s, %.1f %% of products (%.3f)\n",
+    printf("     %.4g GB at %.4g GB/s, %.1f %% of copying (%.4g); %.4g TFLOP at %.4g TFLOP/s, %.1f %% of products (%.4g)\n",
            (double)r->cost.bytes * 1e-9, copied * 1e-9, 100 * copied / m->rates.copy_bytes_per_s, m->rates.copy_bytes_per_s * 1e-9,
            (double)r->cost.flops * 1e-12, multiplied * 1e-12, 100 * multiplied / m->rates.matrix_flops_per_s,
            m->rates.matrix_flops_per_s * 1e-12);

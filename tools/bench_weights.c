@@ -195,7 +195,8 @@ char *weights_header(const weights_list *list, size_t first, size_t n) {
         const uint64_t end = offset + weights_tensor_bytes(t);
         char shape[32] = "";
         snprintf(shape, sizeof shape, t->n_dims == 2 ? "%u, %u" : t->n_dims == 1 ? "%u" : "", t->dims[0], t->dims[1]);
-        used += (size_t)snprintf(text + used, cap - used, "%s\"%s\": {\"dtype\": \"%s\", \"shape\": [%s], \"data_offsets\": [%" PRIu64 ", %" PRIu64 "]}",
+        used += (size_t)snprintf(text + used, cap - used,
+                                 "%s\"%s\": {\"dtype\": \"%s\", \"shape\": [%s], \"data_offsets\": [%" PRIu64 ", %" PRIu64 "]}",
                                  i == first ? "{" : ", ", t->name, t->fill == FILL_POWERS ? "I64" : "F32", shape, offset, end);
         offset = end;
     }
