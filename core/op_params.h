@@ -23,6 +23,10 @@
 // The skinny kernel, for at most RP_LINEAR_SKINNY_M rows: a group makes RP_LINEAR_SKINNY_N columns of all rows. Same sums.
 #define RP_LINEAR_SKINNY_M 16
 #define RP_LINEAR_SKINNY_N 32
+// The same on fast devices: an invocation for each chunk and column, RP_LINEAR_SPLIT_N columns and 32 chunks a group, or, for
+// at most RP_LINEAR_DEEP_M rows, 64. Same sums.
+#define RP_LINEAR_SPLIT_N 8
+#define RP_LINEAR_DEEP_M 8
 
 // linear with float16 weights, on matrix units: products of float16 numbers, sums in float32. Tiles: ascending over k in
 // sixteens, each sixteen in the unit's own order, from 0. Skinny: warp i of W = RP_LINEAR_MIXED_WARPS takes thirty-twos
@@ -124,13 +128,16 @@ struct rp_scale_step_params {
     float factor;
 };
 
-// RP_GROUP_LINEAR invocations a tile; grid (column tiles, row tiles)
+// RP_GROUP_LINEAR invocations a tile; grid (column tiles, row tiles). w, bias and scale are weights: no launch of the same
+// graph writes them, so that they may be read before the launches in front are done.
 struct rp_linear_params {     // y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ residual[m, n])
     RP_UINT m, n, k;
     RP_UINT has_bias, has_residual;
     RP_UINT w_f16;            // 1: w is float16, and x is rounded to it (what lies beyond its range, to its largest number)
     RP_UINT x_f16, y_f16;     // 1: x, or y, is float16; only with w_f16
-    RP_UINT gated;            // 1: of every 16 columns, 8 are a and 8 are b; y[m, n / 2] = silu(a) * b; only with w_f16
+    RP_UINT gated;            // 1: of every 16 columns, 8 are a and 8 are b; y[m, n / 2] = silu(a) * b; no residual
+    RP_UINT norm;             // 1: rows of x are normalised first, as rmsnorm does with scale [k] and eps; float32 x, m <= SKINNY_M
+    float eps;
 };
 
 // A group for each row; invocation i sums elements i, i + 64, .. ascending; then halving 64 -> 32 -> .. -> 1

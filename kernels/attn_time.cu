@@ -20,6 +20,7 @@ struct rp_time_keys {
 };
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const rp_kernel_args<rp_attn_time_params> args) {
+    rp_begin();
     __shared__ __align__(16) rp_attention_memory memory;
     const rp_attn_time_params p = args.p;
     const uint32_t d = p.head_width, width = p.heads * d;
