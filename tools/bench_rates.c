@@ -63,9 +63,11 @@ static rp_tensor *bind(probe *p, const char *name, rp_shape shape, uint64_t offs
 static rp_status measure_copy(probe *p, uint32_t words, double *rate) {
     const struct rp_copy_params params = { .n = words };
     rp_tensor *from = bind(p, "from", RP_SHAPE(RP_F32, words), 0), *to = bind(p, "to", RP_SHAPE(RP_F32, words), (uint64_t)words * 4);
+    rp_tensor *const in[RP_MAX_BINDINGS] = { from };
+    rp_tensor *out[RP_MAX_BINDINGS] = { to };
     double seconds;
     rp_cost cost;
-    rp_graph_add(p->graph, RP_OP_COPY, "copy", &params, sizeof params, (rp_tensor *[]){ from }, (rp_tensor *[]){ to });
+    rp_graph_add(p->graph, RP_OP_COPY, "copy", &params, sizeof params, in, out);
     RP_RETURN(fill(p, from));
     RP_RETURN(measure(p, &seconds, &cost));
     *rate = (double)cost.bytes / seconds;
@@ -78,9 +80,11 @@ static rp_status measure_products(probe *p, uint32_t n, bool mixed, double *rate
     const uint64_t bytes = (uint64_t)n * n * rp_dtype_size(dtype);
     rp_tensor *x = bind(p, "x", RP_SHAPE(dtype, n, n), 0), *w = bind(p, "w", RP_SHAPE(dtype, n, n), bytes),
               *y = bind(p, "y", RP_SHAPE(dtype, n, n), 2 * bytes);
+    rp_tensor *const in[RP_MAX_BINDINGS] = { x, w };   // the optional ones are absent
+    rp_tensor *out[RP_MAX_BINDINGS] = { y };
     double seconds;
     rp_cost cost;
-    rp_graph_add(p->graph, RP_OP_LINEAR, "product", &params, sizeof params, (rp_tensor *[]){ x, w, NULL, NULL }, (rp_tensor *[]){ y });
+    rp_graph_add(p->graph, RP_OP_LINEAR, "product", &params, sizeof params, in, out);
     RP_RETURN(fill(p, x));
     RP_RETURN(fill(p, w));
     RP_RETURN(measure(p, &seconds, &cost));
