@@ -42,10 +42,13 @@
 #define RP_LINEAR_NARROW_SHARED 73728   // 6 of (32 + 64) x 64
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 
-// attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix), online softmax: tile maximum by any
-// order, p = exp(score - running maximum), sum of p over a tile by halving (64 -> 32 -> .. -> 1, absent keys 0), values
-// added in ascending key order; at a new tile the old sum and values are multiplied by exp(old maximum - new maximum).
+// attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix). Each tile on its own: its maximum, p =
+// exp(score - maximum), sum of p by halving (64 -> 32 -> .. -> 1, absent keys 0), sum of p values in ascending key order from 0.
+// Then tiles join the running maximum, sum and values in ascending order: with m the larger maximum, running = running
+// exp(running maximum - m) + tile exp(tile maximum - m), the last product fused. So tiles can be computed anywhere.
 #define RP_ATTN_TILE 64
+// The kernel for few queries: the tiles of one query and head are dealt to this many groups, which join them together.
+#define RP_ATTN_SPREAD 8
 #define RP_ATTN_HEAD_MAX 256  // widest head
 // The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
 #define RP_ATTN_SHARED 16
