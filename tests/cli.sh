@@ -279,9 +279,10 @@ fi
 
 # ---- bench: small rows with weights of its own, which are gone afterwards ----
 mkdir "$here/tmp"
-TMPDIR=$here/tmp expect 0 bench --device "$device" --precision f32 --rows X2,X1 --repeat 3 --ops --check --json "$here/bench.json"
+TMPDIR=$here/tmp expect 0 bench --device ref --rows X2,X1 --repeat 3 --ops --check --json "$here/bench.json"
 out_has "toto-tiny: "
 out_has "kronos-tiny: "
+err_has "not compared with itself"
 out_has "checked: two forecasts with the same bits"
 out_has "after the first forecast 0; buffers allocated after create 0"
 out_has "sum of its launches"
@@ -313,7 +314,9 @@ for m in j["models"]:
             assert sum(o["launches"] for o in g["ops"]) <= g["nodes"] and sum(o["flops"] * o["launches"] for o in g["ops"]) == g["flops"], g
 PYTHON
 fi
-expect 0 bench --device "$device" --rows X1 --repeat 1 --weights "$here/kept"
+expect 0 bench --device "$device" --precision f32 --rows X1 --repeat 2 --ops --check --weights "$here/kept"
+out_has "after the first forecast 0; buffers allocated after create 0"
+out_has "sum of its launches"
 expect 0 bench --device "$device" --model "$here/kept/toto-tiny" --repeat 1
 out_has "X1 "
 expect 1 bench --device "$device" --model "$here/kept/toto-tiny" --rows T1
