@@ -13,6 +13,15 @@ static inline double attention_tolerance(double d, double score, double keys, do
     return (2 * weight + sums + 5) * U32ROUND * magnitude + keys * 1e4 * FLUSH;
 }
 
+// The same with q, k, weights and v rounded to float16, 2^-11 of each, or 2^-25 where it is subnormal, and sums on matrix units,
+// which may cut instead of rounding: twice the roundings. |q|, |k| <= 4 and |v| <= 1 in the cases; the largest weight is 1, so
+// that the sum of weights is 1 at least.
+static inline double attention_mixed_tolerance(double d, double score, double keys, double magnitude) {
+    const double off = (2 * U16ROUND * (1 + U16ROUND) + 2 * (d + 8) * U32ROUND) * score + sqrt(d) * 8 * 0x1p-25;   // of a score
+    const double weight = expm1(off) + 4 * U32ROUND, sums = 2 * (keys + 5 * ceil(keys / RP_ATTN_TILE) + 6) * U32ROUND;
+    return (2 * weight + 2 * U16ROUND + sums) * (1 + weight) * magnitude + (keys + 1) * 0x1p-25;
+}
+
 static inline void attention_scale(uint32_t head_width, float *scale, float *rest) {
     const double exact = 1 / sqrt((double)head_width);
     *scale = (float)exact;
