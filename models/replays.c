@@ -43,7 +43,7 @@ void rp_replays_destroy(rp_replays *queue) {
 }
 
 void rp_replays_begin(rp_replays *queue, struct rp_step step) {
-    queue->n = 0;
+    queue->n = queue->sent = 0;
     queue->mirror = step;
 }
 
@@ -74,13 +74,14 @@ rp_status rp_replays_send(rp_replays *queue, uint32_t first, uint32_t n) {
     for (uint32_t i = first; i < first + n; i++) {
         for (uint32_t j = 0; j < queue->runs[i]->n_advances; j++) { advance(&queue->mirror, &queue->runs[i]->advances[j]); }
     }
+    queue->sent = first + n;
     return RP_OK;
 }
 
 rp_status rp_replays_finish(rp_replays *queue, const rp_forecast_config *config) {
     rp_device *device = queue->device;
     const uint32_t n = queue->n, stride = config->progress ? PROGRESS_REPLAYS : n;
-    for (uint32_t first = 0; first < n; first += stride) {
+    for (uint32_t first = queue->sent; first < n; first += stride) {
         const uint32_t count = n - first < stride ? n - first : stride;
         RP_RETURN(rp_replays_send(queue, first, count));
         RP_RETURN(device->backend->wait(device));
