@@ -87,6 +87,7 @@ typedef struct rp_backend {
     // Holds back what this device does next, and with `host` also this call, until all that is queued on the caller's stream
     // is done.
     rp_status (*after)(rp_device *device, uint64_t stream, bool host);
+#define RP_STREAM_DEFAULT 1u       // CU_STREAM_LEGACY, which waits for all streams that block with it
 } rp_backend;
 
 extern const rp_backend rp_backend_ref;

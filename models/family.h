@@ -68,6 +68,7 @@ struct rp_forecaster {
     bool counted;              // among the model's forecasters
     struct { uint32_t series, horizon, paths; } last;   // forecast that ended well; series 0: none
     struct rp_loan *loan;      // of its result; NULL: nobody holds it
+    bool lent;                 // somebody held it since the last forecast
 };
 
 extern const rp_family rp_family_toto;
