@@ -193,7 +193,8 @@ static rp_status read_future(rp_forecaster *forecaster, rp_arena *arena, const r
                              rp_series *host, rp_device_series *there) {
     rp_device *device = forecaster->model->device;
     view future;
-    if (s->future == NULL || config->exogenous == 0) { return RP_OK; }   // the forecast says whether one is missing
+    // The forecast says whether one is missing, and what is beyond its sizes.
+    if (s->future == NULL || config->exogenous == 0 || config->horizon > forecaster->config.max_horizon) { return RP_OK; }
     RP_RETURN(read_named(device, index, "future", s->future, false, &future));
     RP_RETURN(expect_shape(device, &future, config->exogenous, config->horizon));
     if (future.device_type == RP_DL_CUDA) { return device_rows(forecaster, &future, &there->future); }
@@ -299,11 +300,11 @@ static rp_status on_host(rp_device *device, const view *v) {
 }
 
 static rp_status read_column(rp_device *device, rp_arena *arena, const view *bars, int64_t column, const float **out) {
+    *out = NULL;
+    if (column >= bars->cols) { return RP_OK; }
     const rp_numbers numbers = { .data = (const char *)(uintptr_t)bars->first + column * bars->stride * (int64_t)(bars->bits / 8),
                                  .stride = bars->row_stride * (int64_t)(bars->bits / 8), .count = (uint64_t)bars->rows, .kind = bars->kind,
                                  .bits = bars->bits };
-    *out = NULL;
-    if (column >= bars->cols) { return RP_OK; }
     *out = rp_numbers_in_place(&numbers);
     if (*out != NULL) { return RP_OK; }
     float *packed = rp_call_alloc(device, arena, numbers.count, sizeof *packed);

@@ -75,10 +75,9 @@ rp_status dlpack_results_make(rp_forecaster *forecaster, uint32_t n_series, cons
     rp_device *device = forecaster->model->device;
     const rp_forecaster_config *sizes = &forecaster->config;
     if (n_series > sizes->max_batch || config->horizon > sizes->max_horizon || config->paths > sizes->max_paths) { return RP_OK; }
-    rp_result_place place;
-    forecaster->model->family->result(forecaster, config->paths, &place);
-    const uint32_t samples[] = { n_series, place.variates, config->horizon, config->paths };
-    const uint32_t quantiles[] = { config->n_quantiles, n_series, place.variates, config->horizon };
+    const uint32_t variates = forecaster->model->family->forecast_bars != NULL ? RP_BAR_COLUMNS : sizes->variates;
+    const uint32_t samples[] = { n_series, variates, config->horizon, config->paths };
+    const uint32_t quantiles[] = { config->n_quantiles, n_series, variates, config->horizon };
     if (own->wanted & RP_DL_SAMPLES) { RP_RETURN(make(device, 4, samples, &own->samples, &own->arrays.samples)); }
     if (own->wanted & RP_DL_MEAN) { RP_RETURN(make(device, 3, samples, &own->mean, &own->arrays.mean)); }
     if (own->wanted & RP_DL_QUANTILES) { RP_RETURN(make(device, 4, quantiles, &own->quantiles, &own->arrays.quantiles)); }
@@ -101,7 +100,7 @@ rp_status rp_forecaster_lend_samples(rp_forecaster *forecaster, rp_dl_managed_te
     *out = NULL;
     if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
     rp_device *device = forecaster->model->device;
-    if (device->backend->borrow == NULL) {
+    if (device->backend->borrow == NULL || forecaster->model->family->result == NULL) {
         return rp_fail(device, RP_UNSUPPORTED, "Samples are lent on CUDA devices; this forecaster runs on %s. Take them on the host.", device->info.spec);
     }
     if (forecaster->loan != NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "The samples of this forecaster are lent already."); }
