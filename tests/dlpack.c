@@ -467,6 +467,24 @@ static void series_from_the_device(void **state) {
     close_it(&x);
 }
 
+// Who cannot take series from the device says so when the forecaster is made.
+static void device_inputs_are_checked(void **state) {
+    rp_device *device = test_device_of(state);
+    static const struct { const char *folder; uint32_t device_inputs; rp_status status; const char *says; } wrong[] = {
+        { KRONOS, 1, RP_UNSUPPORTED, "kronos" }, { TINY, 2, RP_INVALID_ARGUMENT, "device_inputs is 2" },
+    };
+    for (size_t i = 0; i < TEST_COUNT(wrong); i++) {
+        rp_model *model;
+        rp_forecaster *forecaster;
+        rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
+        config.max_context = 16, config.max_horizon = 4, config.device_inputs = wrong[i].device_inputs;
+        test_ok(device, rp_model_load(device, wrong[i].folder, NULL, &model), "load");
+        assert_int_equal(rp_forecaster_create(model, &config, &forecaster), wrong[i].status);
+        assert_non_null(strstr(device->error.text, wrong[i].says));
+        rp_model_destroy(model);
+    }
+}
+
 // ---- CUDA: on a device of its own; elsewhere skipped ----
 
 static rp_device *cuda_of(void **state) {
@@ -582,7 +600,9 @@ int main(void) {
     static const test_named all[] = {
         { "any layout", any_layout },       { "missing values", missing_values },     { "known future", known_future },
         { "results are tensors", results_are_tensors }, { "hostile tensors", hostile_tensors }, { "bars", bars },
-        { "series from the device", series_from_the_device }, { "CUDA tensors", cuda_tensors }, { "CUDA bars are lent", cuda_bars_are_lent },
+        { "series from the device", series_from_the_device },
+        { "device_inputs are checked", device_inputs_are_checked },
+        { "CUDA tensors", cuda_tensors }, { "CUDA bars are lent", cuda_bars_are_lent },
     };
     return test_on_each_device("dlpack", all, TEST_COUNT(all));
 }
