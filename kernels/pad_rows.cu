@@ -2,6 +2,7 @@
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) pad_rows_f32(const rp_kernel_args<rp_pad_rows_params> args) {
+    rp_begin();
     const rp_pad_rows_params p = args.p;
     const uint32_t *x = rp_at<const uint32_t>(args, 0);      // [x_count], bit for bit
     const uint32_t *mask = rp_at<const uint32_t>(args, 1);   // [mask_words]

@@ -33,7 +33,7 @@ void rp_device_inputs_add(rp_device_inputs *inputs, const char *label, const rp_
     rp_node node = { .op = RP_OP_PAD_ROWS, .label = label };
     memcpy(node.params, &p, sizeof p);
     *launch = (rp_launch){ .op = node.op, .label = label, .processors = inputs->device->processors, .fast = inputs->device->fast,
-                           .n_in = rp_op_table[node.op].n_in, .n_bindings = rp_op_table[node.op].n_in + rp_op_table[node.op].n_out };
+                           .clusters = inputs->device->clusters, .n_in = rp_op_table[node.op].n_in, .n_bindings = rp_op_table[node.op].n_in + rp_op_table[node.op].n_out };
     memcpy(launch->params, node.params, sizeof node.params);
     const rp_binding all[] = { { (rp_buffer *)&x->buffer, 0, x->buffer.bytes },
                                { masked ? (rp_buffer *)&mask->buffer : NULL, 0, masked ? mask->buffer.bytes : 0 },

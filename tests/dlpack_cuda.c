@@ -104,7 +104,7 @@ static rp_cuda_driver table(void) {
 #undef RP_OP
         { NULL, NULL, NULL },
     };
-    rp_cuda_driver d;
+    rp_cuda_driver d = { .blobs = blobs };   // and no optional function
 #define X(member, symbol, parameters) d.member = plain_##member;
     RP_CU_LIST(X)
 #undef X
@@ -114,7 +114,7 @@ static rp_cuda_driver table(void) {
     d.memory_free = memory_gone, d.host_alloc = host, d.host_free = host_gone, d.host_address = host_address, d.copy_to_device = up;
     d.copy_to_host = down, d.module_load = module, d.module_unload = module_gone, d.module_function = function, d.graph_create = graph;
     d.graph_destroy = graph_gone, d.graph_add_kernel = node, d.graph_instantiate = exec, d.exec_destroy = exec_gone, d.launch = launch;
-    d.pointer_attribute = pointer, d.blobs = blobs;
+    d.pointer_attribute = pointer;
     return d;
 }
 
