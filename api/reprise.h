@@ -184,6 +184,8 @@ typedef struct rp_forecaster_config {
                               // changes no number; 0 = no limit
     uint32_t window;          // Kronos: bars seen at once, context and forecast together (the original's max_context);
                               // 0 = the model's own. max_horizon may not exceed it
+    uint32_t device_inputs;   // 1: series may come as CUDA tensors (reprise_dlpack.h), for one launch more in each forecast;
+                              // CUDA and Toto only
 } rp_forecaster_config;
 #define RP_FORECASTER_CONFIG_INIT { .struct_size = sizeof(rp_forecaster_config) }
 
@@ -240,7 +242,8 @@ typedef struct rp_forecast_config {
 } rp_forecast_config;
 #define RP_FORECAST_CONFIG_INIT { .struct_size = sizeof(rp_forecast_config) }
 
-// What a forecast fills in: the caller's arrays, each optional (NULL = not wanted).
+// What a forecast fills in: the caller's arrays, each optional (NULL = not wanted). Where none is wanted nothing is copied to the
+// host; on CUDA reprise_dlpack.h then lends the samples where they are.
 typedef struct rp_forecast_result {
     size_t struct_size;
     float *samples;           // [B, V, H, S]; in mean mode not available

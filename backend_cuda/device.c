@@ -124,6 +124,7 @@ static rp_status open_table(rp_device *device, int index) {
                        count);
     }
     RP_RETURN(describe(&device->error, driver, version, index, &cuda->id, &device->info));
+    device->ordinal = index;
     RP_RETURN(rp_cuda_check(device, driver->context_retain(&cuda->context, cuda->id), "making a context"));
     RP_RETURN(rp_cuda_enter(device));
     rp_status status = open_inside(device);
@@ -161,6 +162,7 @@ static void close_device(rp_device *device) {
         if (driver->context_push(cuda->context) == RP_CU_SUCCESS) {
             if (cuda->stream != NULL) { (void)driver->stream_wait(cuda->stream); }
             rp_cuda_staging_destroy(device);
+            if (cuda->caller != NULL) { (void)driver->event_destroy(cuda->caller); }
             for (uint32_t i = 0; i < RP_OP_COUNT; i++) {
                 if (cuda->modules[i] != NULL) { (void)driver->module_unload(cuda->modules[i]); }
             }
@@ -184,8 +186,11 @@ const rp_backend rp_backend_cuda = {
     .write = rp_cuda_write,
     .read = rp_cuda_read,
     .run = rp_cuda_run,
+    .enqueue = rp_cuda_enqueue,
     .record = rp_cuda_record,
     .recording_destroy = rp_cuda_recording_destroy,
     .replay = rp_cuda_replay,
     .wait = rp_cuda_wait,
+    .borrow = rp_cuda_borrow,
+    .after = rp_cuda_after,
 };

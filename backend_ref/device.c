@@ -39,6 +39,7 @@ const rp_backend rp_backend_ref = {
     .write = rp_ref_write,
     .read = rp_ref_read,
     .run = rp_ref_run,
+    .enqueue = rp_ref_run,
     .record = rp_ref_record,
     .recording_destroy = rp_ref_recording_destroy,
     .replay = rp_ref_replay,

@@ -486,6 +486,7 @@ const rp_backend rp_backend_vulkan = {
     .write = rp_vulkan_write,
     .read = rp_vulkan_read,
     .run = rp_vulkan_run,
+    .enqueue = rp_vulkan_run,
     .record = rp_vulkan_record,
     .recording_destroy = rp_vulkan_recording_destroy,
     .replay = rp_vulkan_replay,

@@ -5,6 +5,7 @@
 
 #include "backend.h"
 #include "config_struct.h"
+#include "loan.h"
 
 static const rp_backend *const backends[] = { &rp_backend_cuda, &rp_backend_vulkan, &rp_backend_ref };   // "auto" tries in this order
 #define N_BACKENDS (sizeof backends / sizeof *backends)
@@ -119,6 +120,7 @@ rp_status rp_device_create(const char *spec, const rp_device_config *config, rp_
 
 void rp_device_destroy(rp_device *device) {
     if (device == NULL) { return; }
+    rp_loans_end(device);
     if (device->backend != NULL) { device->backend->close(device); }
     free(device);
 }
