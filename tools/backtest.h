@@ -96,6 +96,7 @@ typedef struct bt_summary {
     double mae_deviation;          // of the MAE over seeds; NAN with one seed
     double ms_per_window, time_spread;   // median; standard deviation / mean over repeats of one batch; NAN if unknown
     size_t n_repeats;
+    double timed_batch;            // windows in each of these repeats
     double calls;                  // timed calls
 } bt_summary;
 

@@ -61,8 +61,9 @@ static void print_stability(const bt_run *run, const bt_summary *s) {
     }
     if (!isnan(s->ms_per_window)) {
         printf("time      %.4g ms for each window", s->ms_per_window);
-        if (run->batch) { printf(" in batches of %" PRIu32, run->batch); }
-        if (s->n_repeats > 1) { printf(", σ/mean %.2g %% over %zu repeats", 100 * s->time_spread, s->n_repeats); }
+        if (s->n_repeats > 1) {
+            printf(" in batches of %.0f, σ/mean %.2g %% over %zu repeats", s->timed_batch, 100 * s->time_spread, s->n_repeats);
+        }
         printf("\n");
     }
     if (run->batch) {

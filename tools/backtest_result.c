@@ -64,7 +64,9 @@ static void summarise_time(const bt_run *run, bt_summary *s) {
         const bt_result *r = &run->files[f].result;
         for (size_t i = 0; i < r->n_timings && run->files[f].finished; i++) {
             all[n_all++] = r->timings[i].ms / r->timings[i].windows;
-            if (r->timings[i].repeat != 0) { repeats[n_repeats++] = r->timings[i].ms / r->timings[i].windows; }
+            if (r->timings[i].repeat == 0) { continue; }
+            repeats[n_repeats++] = r->timings[i].ms / r->timings[i].windows;
+            s->timed_batch = r->timings[i].windows;
         }
     }
     s->calls = (double)n_all;

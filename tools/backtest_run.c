@@ -243,16 +243,30 @@ static bool run_group(bt_run *run, size_t n_all, bool times_repeats, bool (*fini
     return good;
 }
 
-bool bt_run_all(bt_run *run, bool (*finished)(const bt_run *run, const bt_file *file)) {
-    bool known = false;   // how steady times are
+// The variates of the group with most to compute, whose first batch is repeated; 0 where records know how steady times are.
+static size_t group_to_time(const bt_run *run) {
+    size_t best = 0, best_work = 0;
     for (size_t i = 0; i < run->n_files; i++) {
         const bt_result *r = &run->files[i].result;
-        for (size_t t = 0; t < r->n_timings; t++) { known = known || r->timings[t].repeat != 0; }
+        size_t work = 0;
+        for (size_t t = 0; t < r->n_timings; t++) {
+            if (r->timings[t].repeat != 0) { return 0; }
+        }
+        for (size_t j = 0; j < run->n_files; j++) {
+            const bt_file *f = &run->files[j];
+            if (is_open(f) && f->n_all == run->files[i].n_all) { work += f->n_windows * f->n_all; }
+        }
+        if (work > best_work) { best_work = work, best = run->files[i].n_all; }
     }
+    return best;
+}
+
+bool bt_run_all(bt_run *run, bool (*finished)(const bt_run *run, const bt_file *file)) {
+    const size_t timed = group_to_time(run);
     for (size_t i = 0; i < run->n_files; i++) {   // the first open file of a group starts all of it
+        const size_t n_all = run->files[i].n_all;
         if (!is_open(&run->files[i])) { continue; }
-        if (interrupt_came() || !run_group(run, run->files[i].n_all, !known, finished)) { return false; }
-        known = true;
+        if (interrupt_came() || !run_group(run, n_all, n_all == timed, finished)) { return false; }
     }
     return true;
 }
