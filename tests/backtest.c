@@ -413,12 +413,12 @@ static void test_page(void **state) {
     const char *path = place("index.html");
     assert_true(report_write(&s.run, &summary, NULL, path, &error));
     char *page = read_text(path);
-    // Four charts: fans, error by step twice, calibration, times. Each with one median line of three fans among the first.
+    // Fans; error by step and calibration, of all files and of the one; times.
     assert_int_equal(count(page, "<svg viewBox=\"0 0 1040 260\""), 1);
-    assert_int_equal(count(page, "<svg viewBox=\"0 0 510 300\""), 4);
+    assert_int_equal(count(page, "<svg viewBox=\"0 0 510 300\""), 5);
     assert_int_equal(count(page, "<path class=\"band80\" clip-path"), 3);
     assert_int_equal(count(page, "<path class=\"actual\" clip-path"), 1);
-    assert_int_equal(count(page, "<circle class=\"dot\""), N_LEVELS);
+    assert_int_equal(count(page, "<circle class=\"dot\""), 2 * N_LEVELS);
     assert_int_equal(count(page, "<rect class=\"bar\""), 2);   // 5 and 7 ms, 45 ms
     assert_non_null(strstr(page, "&lt;ten&gt; &amp; &quot;more&quot;"));
     assert_null(strstr(page, "<ten>"));

@@ -55,7 +55,8 @@ static bool series_window(const bt_request *r, const bt_file *f, size_t end, mes
     return any || message_set(why, "the rows %zu to %zu have no value to compare with", end + 1, end + r->horizon);
 }
 
-// `b` is NULL for series. The latest windows that can be used, `step` rows apart counted from the end of the file.
+// The latest windows that can be used, `step` rows apart counted from the end of the file. `b` is NULL for series; of bars, every
+// number of a window must be one that a bar can have.
 static bool place_windows(const bt_request *r, bt_file *f, const table *t, const bars *b, message *error) {
     size_t need = (size_t)r->context + r->horizon, n = 0;
     if (f->n_rows < need) {
@@ -67,7 +68,7 @@ static bool place_windows(const bt_request *r, bt_file *f, const table *t, const
     f->ends = take(wanted, sizeof *f->ends);
     for (size_t i = 0; i < places && n < wanted; i++) {
         size_t end = f->n_rows - r->horizon - i * r->step;
-        if ((!b || bars_check(b, t, end - r->context, end, &why)) && series_window(r, f, end, &why)) {
+        if ((!b || bars_check(b, t, end - r->context, end + r->horizon, &why)) && series_window(r, f, end, &why)) {
             f->ends[wanted - ++n] = end;
         } else if (f->n_unusable++ == 0) {
             first = why;

@@ -8,7 +8,8 @@
 #include "model_input.h"
 #include "progress.h"
 
-#define HOST_BUDGET (UINT64_C(1) << 28)   // for devices that are the host: larger batches gain nothing there
+#define HOST_BUDGET (UINT64_C(1) << 30)   // for devices that are the host
+#define HOST_BATCH 8u                     // larger ones gain nothing there, and steps would take long
 #define PATHS_BUDGET (UINT64_C(1) << 30)  // of host memory for the paths of one call
 #define SHORT_CALL 0.2                    // seconds
 
@@ -64,18 +65,19 @@ static bool fits(const group *g, uint32_t batch, uint64_t budget) {
 }
 
 static uint32_t choose_batch(const group *g, uint64_t budget) {
-    const uint32_t most = g->n_jobs < 65536 ? (uint32_t)g->n_jobs : 65536, asked = g->run->request->batch;
-    if (asked) { return asked < most ? asked : most; }
+    const uint32_t cap = g->run->session->device_info.kind == RP_DEVICE_GPU ? 65536 : HOST_BATCH, asked = g->run->request->batch;
+    const uint32_t most = g->n_jobs < (asked ? asked : cap) ? (uint32_t)g->n_jobs : asked ? asked : cap;
+    if (asked) { return most; }
     uint32_t low = 1, high = 1;
     while (high < most && fits(g, high, budget)) { low = high, high = high < most / 2 ? 2 * high : most; }
-    if (fits(g, high, budget)) { return high; }
+    if (fits(g, high, budget)) { low = high; }
     while (low + 1 < high) {   // low fits, or is 1
         uint32_t middle = low + (high - low) / 2;
         if (fits(g, middle, budget)) { low = middle; } else { high = middle; }
     }
     // Equal batches rather than full ones and a rest.
-    uint32_t n_batches = (most + low - 1) / low;
-    return (most + n_batches - 1) / n_batches;
+    const size_t n_batches = (g->n_jobs + low - 1) / low;
+    return (uint32_t)((g->n_jobs + n_batches - 1) / n_batches);
 }
 
 static bool create(group *g) {

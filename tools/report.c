@@ -198,13 +198,14 @@ static void put_file(FILE *out, const bt_run *run, const bt_file *f, bool open, 
     step_tally *steps = steps_of(run, f);
     fputs("<div class=\"pair\">", out);
     figure_steps(out, steps, f->result.horizon, ++*id);
+    figure_calibration(out, run, f, ++*id);
     fputs("</div></details>\n", out);
     free(steps);
 }
 
 static void put_stability(FILE *out, const bt_run *run, const bt_summary *s) {
     char bytes[32];
-    fputs("<h2>Stability and speed</h2>\n<dl>", out);
+    fputs("<dl>", out);
     fprintf(out, "<dt>MAE over %" PRIu32 " seed%s</dt><dd>", run->request->seeds, run->request->seeds == 1 ? "" : "s");
     if (isnan(s->mae_deviation)) { fputs("one seed tells nothing of how it scatters", out); }
     else { fprintf(out, "standard deviation %.4g, %.2g %% of %.6g", s->mae_deviation, 100 * s->mae_deviation / tally_measure(&s->total, MEASURE_MAE), tally_measure(&s->total, MEASURE_MAE)); }
@@ -253,13 +254,14 @@ bool report_write(const bt_run *run, const bt_summary *s, const comparisons *com
     step_tally *steps = steps_of(run, NULL);
     fputs("<div class=\"pair\">", d.file);
     figure_steps(d.file, steps, run->request->horizon, ++id);
-    figure_calibration(d.file, run, &s->total, ++id);
+    figure_calibration(d.file, run, NULL, ++id);
     fputs("</div>\n<h2>Forecasts</h2>\n", d.file);
     for (size_t i = 0; i < run->n_files; i++) {
         if (run->files[i].finished) { put_file(d.file, run, &run->files[i], n_put++ < FILES_OPEN, &id); }
     }
+    fputs("<h2>Stability and speed</h2>\n<div class=\"pair\"><div>", d.file);
     put_stability(d.file, run, s);
-    fputs("<div class=\"pair\">", d.file);
+    fputs("</div>\n", d.file);
     figure_times(d.file, run, ++id);
     fputs("</div>\n", d.file);
     put_notes(d.file, s);

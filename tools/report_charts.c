@@ -141,10 +141,10 @@ step_tally *steps_of(const bt_run *run, const bt_file *file) {
 
 void figure_steps(FILE *out, const step_tally *steps, size_t horizon, unsigned id) {
     static const char *const classes[] = { "last", "seasonal", "model" };
-    chart c = { .out = out, .width = HALF, .height = 300, .left = 56, .right = 12, .top = 8, .bottom = 42, .x_low = 1, .x_high = (double)horizon,
+    chart c = { .out = out, .width = HALF, .height = 300, .left = 56, .right = 24, .top = 8, .bottom = 42, .x_low = 1, .x_high = (double)horizon,
                 .clip = id };
     double *x = take(horizon, sizeof *x), *y[3], high = 0, unit;
-    bool scaled = false;
+    bool scaled = false, same = true;   // without a season both naive forecasts are one
     for (size_t k = 0; k < 3; k++) { y[k] = take(horizon, sizeof **y); }
     for (size_t h = 0; h < horizon; h++) { scaled = scaled || steps[h].n_scaled > 0; }
     for (size_t h = 0; h < horizon; h++) {
@@ -154,6 +154,7 @@ void figure_steps(FILE *out, const step_tally *steps, size_t horizon, unsigned i
         x[h] = (double)(h + 1);
         for (size_t k = 0; k < 3; k++) { y[k][h] = n > 0 ? sums[k] / n : NAN, high = fmax(high, y[k][h]); }
     }
+    for (size_t h = 0; h < horizon; h++) { same = same && !(y[0][h] < y[1][h] || y[0][h] > y[1][h]); }
     c.y_high = high > 0 ? 1.06 * high : 1;
     if (horizon == 1) { c.x_low = 0.5, c.x_high = 1.5; }
     fputs("<figure>", out);
@@ -161,11 +162,13 @@ void figure_steps(FILE *out, const step_tally *steps, size_t horizon, unsigned i
     chart_y_axis(&c, 5, "", &unit);
     chart_x_axis(&c, horizon > 8 ? 8 : horizon > 1 ? (int)horizon - 1 : 1, "");
     chart_x_title(&c, "step of the horizon");
-    for (size_t k = 0; k < 3; k++) { chart_line(&c, classes[k], x, y[k], horizon); }
+    for (size_t k = 0; k < 3; k++) {
+        if (k != 1 || !same) { chart_line(&c, classes[k], x, y[k], horizon); }
+    }
     chart_end(&c);
     fprintf(out, "<figcaption><b>Error by step</b>: %s%s. ", scaled ? "scaled as in MASE" : "MAE", chart_unit(unit));
     legend(out, "model", "model");
-    legend(out, "seasonal", "seasonal naive");
+    if (!same) { legend(out, "seasonal", "seasonal naive"); }
     legend(out, "last", "last value");
     fputs("</figcaption></figure>\n", out);
     free(x);
@@ -178,32 +181,34 @@ static void observed(const tally *t, double *y) {
     for (size_t i = 0; i < N_LEVELS; i++) { y[i] = t->n > 0 ? 100 * t->below[i] / t->n : NAN; }
 }
 
-void figure_calibration(FILE *out, const bt_run *run, const tally *total, unsigned id) {
-    chart c = { .out = out, .width = HALF, .height = 300, .left = 56, .right = 12, .top = 8, .bottom = 42, .x_high = 100, .y_high = 100, .clip = id };
+void figure_calibration(FILE *out, const bt_run *run, const bt_file *file, unsigned id) {
+    chart c = { .out = out, .width = HALF, .height = 300, .left = 56, .right = 24, .top = 8, .bottom = 42, .x_high = 100, .y_high = 100, .clip = id };
     const double ends[] = { 0, 100 };
     double x[N_LEVELS], y[N_LEVELS], unit;
+    tally sum = { 0 };
     size_t n_files = 0;
     for (size_t i = 0; i < N_LEVELS; i++) { x[i] = 100 * calibration_level(i); }
-    for (size_t i = 0; i < run->n_files; i++) { n_files += run->files[i].finished; }
+    for (size_t i = 0; i < run->n_files; i++) { n_files += run->files[i].finished && (!file || file == &run->files[i]); }
     fputs("<figure>", out);
     chart_begin(&c, "Calibration: share of values at or below each quantile");
     chart_y_axis(&c, 5, " %", &unit);
     chart_x_axis(&c, 5, " %");
     chart_x_title(&c, "quantile");
     chart_line(&c, "ideal", ends, ends, 2);
-    for (size_t i = 0; i < run->n_files && n_files > 1; i++) {
+    for (size_t i = 0; i < run->n_files; i++) {
         const bt_file *f = &run->files[i];
-        if (!f->finished) { continue; }
+        if (!f->finished || (file && file != f)) { continue; }
         const tally t = bt_result_tally(&f->result, SIZE_MAX, SIZE_MAX);
+        tally_add(&sum, &t);
         observed(&t, y);
-        chart_line(&c, "each", x, y, N_LEVELS);
+        if (n_files > 1) { chart_line(&c, "each", x, y, N_LEVELS); }
     }
-    observed(total, y);
+    observed(&sum, y);
     chart_line(&c, "model", x, y, N_LEVELS);
     chart_dots(&c, "dot", x, y, N_LEVELS);
     chart_end(&c);
     fputs("<figcaption><b>Calibration</b>: how many values were at or below each quantile. ", out);
-    legend(out, "model", "all files");
+    legend(out, "model", n_files > 1 ? "all files" : "forecast");
     if (n_files > 1) { legend(out, "each", "each file"); }
     legend(out, "ideal", "as promised");
     fputs("</figcaption></figure>\n", out);
@@ -245,7 +250,7 @@ void figure_times(FILE *out, const bt_run *run, unsigned id) {
         const size_t bin = (size_t)((ms[i] - low) / width), at = bin < n_bins ? bin : n_bins - 1;
         if (++counts[at] > highest) { highest = counts[at]; }
     }
-    chart c = { .out = out, .width = HALF, .height = 300, .left = 56, .right = 12, .top = 8, .bottom = 42, .x_low = low - 0.5 * width,
+    chart c = { .out = out, .width = HALF, .height = 300, .left = 56, .right = 24, .top = 8, .bottom = 42, .x_low = low - 0.5 * width,
                 .x_high = low + ((double)n_bins + 0.5) * width, .y_high = (double)highest, .clip = id };
     fputs("<figure>", out);
     chart_begin(&c, "Histogram of times");

@@ -12,8 +12,8 @@ void figure_fans(FILE *out, const bt_file *f, size_t variate, size_t context, un
 // The error at each step of the horizon beside both naive forecasts: scaled as in MASE, or plain where nothing has a scale.
 void figure_steps(FILE *out, const step_tally *steps, size_t horizon, unsigned id);
 
-// The share of values at or below each quantile: of all files, and each file alone as a thin line.
-void figure_calibration(FILE *out, const bt_run *run, const tally *total, unsigned id);
+// The share of values at or below each quantile: of one file; or, where it is NULL, of all, and each alone as a thin line.
+void figure_calibration(FILE *out, const bt_run *run, const bt_file *file, unsigned id);
 
 // How many calls took how long for each window.
 void figure_times(FILE *out, const bt_run *run, unsigned id);

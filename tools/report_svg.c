@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TICK_ROOM = 105 };   // for the text of one time
+enum { TICK_ROOM = 150 };   // for the text of one time, to the second
 
 static double x_of(const chart *c, double x) { return c->left + (c->width - c->left - c->right) * (x - c->x_low) / (c->x_high - c->x_low); }
 static double y_of(const chart *c, double y) { return c->top + (c->height - c->top - c->bottom) * (c->y_high - y) / (c->y_high - c->y_low); }
