@@ -170,7 +170,7 @@ static void test_judging(void **state) {
     near(tally_measure(&all, MEASURE_LAST_MAE), 1.5); // 1 and 2 steps on
     near(tally_measure(&all, MEASURE_IN_50), 50);     // centre - 1 to centre + 1: seed 0 only
     near(tally_measure(&all, MEASURE_IN_80), 100);    // 1.6 to either side
-    near(bt_mae_deviation(&f.result), sqrt(0.5));     // of 0.5 and 1.5
+    near(bt_mae_deviation(&f.result, SIZE_MAX), sqrt(0.5));     // of 0.5 and 1.5
     near(f.result.steps[0].n, 3);
     near(f.result.steps[1].last, 3 * 2);
     // The picture of the window after row 6, median at the second step: 8.5 of the first seed, though the second came later.

@@ -32,9 +32,9 @@ static int read_request(int argc, char **argv, bt_request *r) {
         { "time-column", OPTION_TEXT, &r->time_column, "c", "default: the first column of dates", NULL, false },
         { "season", OPTION_COUNT, &r->season, "M", "rows of a season, for seasonal naive and MASE; default: from the dates\n(months 12, "
           "quarters 4, days 7, working days 5, hours 24, else 1;\nof bars 1)", NULL, false },
-        { "temperature", OPTION_NUMBER, &r->temperature, "X", "Kronos: as for 'reprise forecast', as the two below", NULL, false },
-        { "top-k", OPTION_COUNT, &r->top_k, "K", "", NULL, false },
-        { "top-p", OPTION_NUMBER, &r->top_p, "P", "", NULL, false },
+        { "temperature", OPTION_NUMBER, &r->temperature, "X", "Kronos: above 1 more varied paths, below 1 likelier ones; default 1", NULL, false },
+        { "top-k", OPTION_COUNT, &r->top_k, "K", "Kronos: draw among the K likeliest tokens; default all", NULL, false },
+        { "top-p", OPTION_NUMBER, &r->top_p, "P", "Kronos: draw among the likeliest tokens that together exceed P; default 1, all", NULL, false },
         { "device", OPTION_TEXT, &r->device, "D", "auto, cuda, cuda:N, vulkan, vulkan:N or ref; default auto", NULL, false },
         { "precision", OPTION_CHOICE, &r->precision, "P", "f32, mixed (16-bit operands on matrix units) or auto", PRECISION_CHOICES, false },
         { "memory", OPTION_BYTES, &r->memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G;\ndefault: most of "
@@ -175,7 +175,8 @@ static int deliver(const bt_run *run, bool ran, const cJSON *baseline) {
                  r->results ? "; the same command goes on from here" : "; with --results or --report a later run could go on from here");
     }
     if (s.n_skipped) { complain("%zu of %zu files were skipped, as said above", s.n_skipped, run->n_files); }
-    const int result = !good || (!ran && !interrupt_came()) || s.n_finished == 0 ? EXIT_FAILED : compared.n_worse ? EXIT_WORSE : s.n_skipped ? EXIT_SKIPPED : EXIT_DONE;
+    const bool failed = !good || (!ran && !interrupt_came()) || s.n_finished == 0;
+    const int result = failed ? EXIT_FAILED : compared.n_worse ? EXIT_WORSE : s.n_skipped ? EXIT_SKIPPED : EXIT_DONE;
     comparisons_free(&compared);
     return interrupt_exit(result);
 }

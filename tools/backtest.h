@@ -101,7 +101,7 @@ typedef struct bt_summary {
 } bt_summary;
 
 bt_summary bt_summarise(const bt_run *run);
-double bt_mae_deviation(const bt_result *r);   // of one file
+double bt_mae_deviation(const bt_result *r, size_t variate);   // of one file; SIZE_MAX: of all its variates
 bool bt_usable(const bt_file *file);           // no problem was found
 
 void bt_print(const bt_run *run, const bt_summary *s);

@@ -88,7 +88,7 @@ void bt_print(const bt_run *run, const bt_summary *s) {
         const bt_file *f = &run->files[i];
         if (!f->finished) { continue; }
         tally t = bt_result_tally(&f->result, SIZE_MAX, SIZE_MAX);
-        print_row(f->name, width, f->n_windows, &t, bt_mae_deviation(&f->result));
+        print_row(f->name, width, f->n_windows, &t, bt_mae_deviation(&f->result, SIZE_MAX));
     }
     if (s->n_finished > 1) { print_row("overall", width, s->n_windows, &s->total, s->mae_deviation); }
     printf("seasonal, last: the MASE of seasonal naive and of repeating the last value; errors are those of the median\n");

@@ -46,9 +46,9 @@ static double deviation_over_seeds(const tally *of_seeds, size_t n_seeds) {
     return deviation;
 }
 
-double bt_mae_deviation(const bt_result *r) {
+double bt_mae_deviation(const bt_result *r, size_t variate) {
     tally *of_seeds = take(r->n_seeds, sizeof *of_seeds);
-    for (size_t s = 0; s < r->n_seeds; s++) { of_seeds[s] = bt_result_tally(r, s, SIZE_MAX); }
+    for (size_t s = 0; s < r->n_seeds; s++) { of_seeds[s] = bt_result_tally(r, s, variate); }
     double deviation = deviation_over_seeds(of_seeds, r->n_seeds);
     free(of_seeds);
     return deviation;

@@ -10,7 +10,7 @@
 
 #define HOST_BUDGET (UINT64_C(1) << 30)   // for devices that are the host
 #define HOST_BATCH 8u                     // larger ones gain nothing there, and steps would take long
-#define PATHS_BUDGET (UINT64_C(1) << 30)  // of host memory for the paths of one call
+#define PATHS_BUDGET (UINT64_C(1) << 29)  // of host memory for the paths of one call; there are two such buffers
 #define SHORT_CALL 0.2                    // seconds
 
 // Everything about forecasting one kind of windows: those of files with equally many variates.

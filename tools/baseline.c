@@ -28,14 +28,13 @@ static bool add_file(cJSON *files, const bt_file *f) {
     tally all = bt_result_tally(&f->result, SIZE_MAX, SIZE_MAX);
     bool good = json_append(files, json) && json_add(json, "name", cJSON_CreateString(f->name)) &&
                 json_add(json, "digest", cJSON_CreateString(digits)) && json_add(json, "windows", json_double((double)f->n_windows)) &&
-                json_add(json, "season", json_double((double)f->season)) && add_measures(json, &all, bt_mae_deviation(&f->result));
+                json_add(json, "season", json_double((double)f->season)) && add_measures(json, &all, bt_mae_deviation(&f->result, SIZE_MAX));
     cJSON *variates = good ? cJSON_AddArrayToObject(json, "variates") : NULL;
     for (size_t v = 0; v < f->n_variates && variates && good; v++) {
         cJSON *variate = cJSON_CreateObject();
         tally one = bt_result_tally(&f->result, SIZE_MAX, v);
         good = json_append(variates, variate) && json_add(variate, "name", cJSON_CreateString(f->names[v])) &&
-               add_measures(variate, &one, NAN);
-        if (good) { cJSON_DeleteItemFromObject(variate, "mae_deviation_over_seeds"); }
+               add_measures(variate, &one, bt_mae_deviation(&f->result, v));
     }
     return good && variates;
 }

@@ -139,7 +139,7 @@ static void put_files(FILE *out, const bt_run *run, const bt_summary *s) {
         const bt_file *f = &run->files[i];
         if (!f->finished) { continue; }
         const tally t = bt_result_tally(&f->result, SIZE_MAX, SIZE_MAX);
-        put_row(out, "", f->name, (double)f->n_windows, &t, bt_mae_deviation(&f->result));
+        put_row(out, "", f->name, (double)f->n_windows, &t, bt_mae_deviation(&f->result, SIZE_MAX));
     }
     put_row(out, " class=\"total\"", "overall", (double)s->n_windows, &s->total, s->mae_deviation);
     fputs("</tbody></table></div>\n", out);
@@ -180,14 +180,7 @@ static void put_file(FILE *out, const bt_run *run, const bt_file *f, bool open, 
         put_table_head(out, "column", "values");
         for (size_t v = 0; v < f->n_variates; v++) {
             const tally t = bt_result_tally(&f->result, SIZE_MAX, v);
-            tally one;
-            double *errors = take(f->result.n_seeds, sizeof *errors);
-            for (size_t seed = 0; seed < f->result.n_seeds; seed++) {
-                one = bt_result_tally(&f->result, seed, v);
-                errors[seed] = tally_measure(&one, MEASURE_MAE);
-            }
-            put_row(out, "", f->names[v], t.n / (double)f->result.n_seeds, &t, deviation_of(errors, f->result.n_seeds));
-            free(errors);
+            put_row(out, "", f->names[v], t.n / (double)f->result.n_seeds, &t, bt_mae_deviation(&f->result, v));
         }
         fputs("</tbody></table></div>\n", out);
     }
@@ -205,10 +198,11 @@ static void put_file(FILE *out, const bt_run *run, const bt_file *f, bool open, 
 
 static void put_stability(FILE *out, const bt_run *run, const bt_summary *s) {
     char bytes[32];
+    const double mae = tally_measure(&s->total, MEASURE_MAE);
     fputs("<dl>", out);
     fprintf(out, "<dt>MAE over %" PRIu32 " seed%s</dt><dd>", run->request->seeds, run->request->seeds == 1 ? "" : "s");
     if (isnan(s->mae_deviation)) { fputs("one seed tells nothing of how it scatters", out); }
-    else { fprintf(out, "standard deviation %.4g, %.2g %% of %.6g", s->mae_deviation, 100 * s->mae_deviation / tally_measure(&s->total, MEASURE_MAE), tally_measure(&s->total, MEASURE_MAE)); }
+    else { fprintf(out, "standard deviation %.4g, %.2g %% of %.6g", s->mae_deviation, 100 * s->mae_deviation / mae, mae); }
     fputs("</dd>", out);
     if (s->n_repeats > 1) {
         fprintf(out, "<dt>time over %zu repeats</dt><dd>σ/mean %.2g %%, median %.4g ms for each of %.0f windows in a batch</dd>", s->n_repeats,
