@@ -55,8 +55,16 @@ static void says(const message *m, const char *part) {
 // ---- windows ----
 
 static bt_request small_request(void) {
-    return (bt_request){ .model = "models/some", .context = 3, .horizon = 2, .step = 2, .samples = 5, .seeds = 2, .repeats = 1,
-                         .accuracy_tolerance = 2, .coverage_tolerance = 2, .speed_tolerance = 15 };
+    return (bt_request){ .model = "models/some",
+                         .context = 3,
+                         .horizon = 2,
+                         .step = 2,
+                         .samples = 5,
+                         .seeds = 2,
+                         .repeats = 1,
+                         .accuracy_tolerance = 2,
+                         .coverage_tolerance = 2,
+                         .speed_tolerance = 15 };
 }
 
 static void test_windows(void **state) {
@@ -64,7 +72,7 @@ static void test_windows(void **state) {
     bt_request r = small_request();
     bt_file f;
     const char *path = write_file("ten.csv", "y\n1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n");
-    assert_true(bt_file_load(&r, false, path, &f));   // ends count from the end of the file: 8, 6, 4
+    assert_true(bt_file_load(&r, false, path, &f)); // ends count from the end of the file: 8, 6, 4
     assert_int_equal(f.n_windows, 3);
     assert_int_equal(f.ends[0], 4);
     assert_int_equal(f.ends[2], 8);
@@ -79,11 +87,11 @@ static void test_windows(void **state) {
     assert_int_equal(f.n_windows, 4);
     assert_int_equal(f.ends[0], 5);
     assert_int_equal(f.ends[3], 8);
-    assert_int_equal(f.result.n_pictures, 2);         // 8 and 6: those between overlap
+    assert_int_equal(f.result.n_pictures, 2); // 8 and 6: those between overlap
     assert_int_equal(f.result.picture_ends[0], 6);
     bt_file_free(&f);
 
-    r.context = 8, r.windows = 0;                     // exactly one fits, then none
+    r.context = 8, r.windows = 0; // exactly one fits, then none
     assert_true(bt_file_load(&r, false, path, &f));
     assert_int_equal(f.n_windows, 1);
     bt_file_free(&f);
@@ -110,11 +118,18 @@ static void judge_all(bt_file *f, const bt_request *r, float shift) {
             jobs[w] = (bt_job){ f, w };
             for (size_t v = 0; v < f->n_all; v++) {
                 for (size_t h = 0; h < r->horizon; h++) {
-                    set_paths(paths + ((w * f->n_all + v) * r->horizon + h) * 5, (float)(f->ends[w] + h + 1) + shift + (float)seed);
+                    set_paths(paths + ((w * f->n_all + v) * r->horizon + h) * 5,
+                              (float)(f->ends[w] + h + 1) + shift + (float)seed);
                 }
             }
         }
-        bt_scoring s = { .jobs = jobs, .n_jobs = f->n_windows, .n_all = f->n_all, .horizon = r->horizon, .n_paths = 5, .seed = seed, .paths = paths };
+        bt_scoring s = { .jobs = jobs,
+                         .n_jobs = f->n_windows,
+                         .n_all = f->n_all,
+                         .horizon = r->horizon,
+                         .n_paths = 5,
+                         .seed = seed,
+                         .paths = paths };
         bt_scoring_start(&s);
         bt_scoring_wait(&s);
     }
@@ -132,20 +147,20 @@ static void test_missing(void **state) {
     bt_file f;
     const char *path = write_file("gaps.csv", "t,y\n1,1\n2,2\n3,3\n4,\n5,NA\n6,\n7,7\n8,8\n9,9\n10,10\n");
     r.step = 1;
-    assert_true(bt_file_load(&r, false, path, &f));   // not after row 6: no context; not after 3 and 4: nothing to compare with
+    assert_true(bt_file_load(&r, false, path, &f)); // not after row 6: no context; not after 3 and 4: nothing to compare with
     assert_int_equal(f.n_windows, 3);
     assert_int_equal(f.n_unusable, 3);
     assert_int_equal(f.ends[0], 5);
     assert_int_equal(f.ends[1], 7);
-    near(f.scales[5], 1);                             // of the pairs 1, 2 and 2, 3
+    near(f.scales[5], 1); // of the pairs 1, 2 and 2, 3
     judge_all(&f, &r, 0);
     const tally all = bt_result_tally(&f.result, 0, SIZE_MAX);
-    near(all.n, 1 + 2 + 2);                           // row 6 is not judged
+    near(all.n, 1 + 2 + 2); // row 6 is not judged
     near(f.result.steps[0].n, 2);
     near(tally_measure(&all, MEASURE_MAE), 0);
-    near(all.last, (7 - 3) + (1 + 2) + (1 + 2));      // the last value before row 6 is that of row 3
+    near(all.last, (7 - 3) + (1 + 2) + (1 + 2)); // the last value before row 6 is that of row 3
     bt_file_free(&f);
-    r.windows = 2;                                    // the latest that can be used
+    r.windows = 2; // the latest that can be used
     assert_true(bt_file_load(&r, false, path, &f));
     assert_int_equal(f.ends[0], 7);
     assert_int_equal(f.n_unusable, 0);
@@ -161,16 +176,16 @@ static void test_judging(void **state) {
     bt_request r = small_request();
     bt_file f;
     assert_true(bt_file_load(&r, false, place("ten.csv"), &f));
-    judge_all(&f, &r, 0.5f);                          // y = row: seed 0 misses by 0.5, seed 1 by 1.5
+    judge_all(&f, &r, 0.5f); // y = row: seed 0 misses by 0.5, seed 1 by 1.5
     tally first = bt_result_tally(&f.result, 0, SIZE_MAX), all = bt_result_tally(&f.result, SIZE_MAX, 0);
     near(first.n, 6);
     near(tally_measure(&first, MEASURE_MAE), 0.5);
     near(tally_measure(&all, MEASURE_MAE), 1);
-    near(tally_measure(&all, MEASURE_MASE), 1);       // each row is one more than the row before
-    near(tally_measure(&all, MEASURE_LAST_MAE), 1.5); // 1 and 2 steps on
-    near(tally_measure(&all, MEASURE_IN_50), 50);     // centre - 1 to centre + 1: seed 0 only
-    near(tally_measure(&all, MEASURE_IN_80), 100);    // 1.6 to either side
-    near(bt_mae_deviation(&f.result, SIZE_MAX), sqrt(0.5));     // of 0.5 and 1.5
+    near(tally_measure(&all, MEASURE_MASE), 1);             // each row is one more than the row before
+    near(tally_measure(&all, MEASURE_LAST_MAE), 1.5);       // 1 and 2 steps on
+    near(tally_measure(&all, MEASURE_IN_50), 50);           // centre - 1 to centre + 1: seed 0 only
+    near(tally_measure(&all, MEASURE_IN_80), 100);          // 1.6 to either side
+    near(bt_mae_deviation(&f.result, SIZE_MAX), sqrt(0.5)); // of 0.5 and 1.5
     near(f.result.steps[0].n, 3);
     near(f.result.steps[1].last, 3 * 2);
     // The picture of the window after row 6, median at the second step: 8.5 of the first seed, though the second came later.
@@ -218,13 +233,13 @@ static void test_records(void **state) {
     message error = { "" };
     set_stage(&made, 1 / 3.0f);
     assert_true(bt_make_folder(made.results, &error));
-    assert_true(bt_make_folder(made.results, &error));   // it is there
+    assert_true(bt_make_folder(made.results, &error)); // it is there
     assert_true(bt_record_write(&made.run, &made.file, &error));
 
     set_stage(&later, -1);
     assert_true(bt_record_read(&later.run, &later.file));
     assert_true(later.file.finished && later.file.from_record);
-    assert_memory_equal(later.file.result.tallies, made.file.result.tallies, 2 * sizeof(tally));   // to the last bit
+    assert_memory_equal(later.file.result.tallies, made.file.result.tallies, 2 * sizeof(tally)); // to the last bit
     assert_memory_equal(later.file.result.steps, made.file.result.steps, 2 * 2 * sizeof(step_tally));
     assert_memory_equal(later.file.result.pictures, made.file.result.pictures, 3 * PICTURE_LEVELS * 2 * sizeof(float));
     assert_int_equal(later.file.result.n_timings, 3);
@@ -264,7 +279,7 @@ static void test_records(void **state) {
     set_stage(&later, -1);
     assert_false(bt_record_read(&later.run, &later.file));
     bt_file_free(&later.file);
-    memcpy(steps, "\"stop_sums", strlen("\"stop_sums"));   // whole again as JSON, but not as a record
+    memcpy(steps, "\"stop_sums", strlen("\"stop_sums")); // whole again as JSON, but not as a record
     steps[strlen("\"step_sums\":[")] = '1';
     file = fopen(path, "wb");
     fputs(text, file);
@@ -287,16 +302,16 @@ static void test_records(void **state) {
 static void test_judges(void **state) {
     (void)state;
     double change;
-    assert_int_equal(judge_error(10, 10.2, 2, &change), VERDICT_SAME);   // exactly the tolerance
+    assert_int_equal(judge_error(10, 10.2, 2, &change), VERDICT_SAME); // exactly the tolerance
     near(change, 2);
     assert_int_equal(judge_error(10, 10.21, 2, &change), VERDICT_WORSE);
     assert_int_equal(judge_error(10, 9.7, 2, &change), VERDICT_BETTER);
     assert_int_equal(judge_error(0, 0, 2, &change), VERDICT_SAME);
-    assert_int_equal(judge_error(0, 1e-9, 2, &change), VERDICT_WORSE);   // from nothing, anything is more
+    assert_int_equal(judge_error(0, 1e-9, 2, &change), VERDICT_WORSE); // from nothing, anything is more
     assert_int_equal(judge_error(NAN, 3, 2, &change), VERDICT_SAME);
     assert_int_equal(judge_error(3, NAN, 2, &change), VERDICT_WORSE);
     assert_int_equal(judge_error(3, INFINITY, 2, &change), VERDICT_WORSE);
-    assert_int_equal(judge_coverage(78, 82, 80, 2, &change), VERDICT_SAME);    // as far off on the other side
+    assert_int_equal(judge_coverage(78, 82, 80, 2, &change), VERDICT_SAME); // as far off on the other side
     near(change, 0);
     assert_int_equal(judge_coverage(78, 84.5, 80, 2, &change), VERDICT_WORSE);
     near(change, 2.5);
@@ -324,7 +339,7 @@ static void test_baseline(void **state) {
     const char *path = place("baseline.json");
     set_stage(&before, 0.5f);
     bt_summary s = bt_summarise(&before.run);
-    near(s.ms_per_window, 6);                         // of 5 and 7: the repeats
+    near(s.ms_per_window, 6); // of 5 and 7: the repeats
     near(s.time_spread, sqrt(2.0) / 6);
     near(s.mae_deviation, sqrt(0.5));
     assert_true(baseline_save(&before.run, &s, path, &error));
@@ -334,11 +349,11 @@ static void test_baseline(void **state) {
     assert_non_null(baseline);
     comparisons c = compare(&now, baseline);
     assert_int_equal(c.n_worse + c.n_better, 0);
-    assert_int_equal(c.n, 2 * (N_MEASURES - 4) + 2);  // overall and the file; speed and re-recordings
+    assert_int_equal(c.n, 2 * (N_MEASURES - 4) + 2); // overall and the file; speed and re-recordings
     assert_string_equal(c.notes, "");
     comparisons_free(&c);
 
-    now.file.result.timings[0].ms = 12, now.file.result.timings[1].ms = 16;   // 7 ms for each window: 17 % more
+    now.file.result.timings[0].ms = 12, now.file.result.timings[1].ms = 16; // 7 ms for each window: 17 % more
     c = compare(&now, baseline);
     assert_int_equal(c.n_worse, 1);
     assert_int_equal(row_of(&c, "speed", "ms for each window")->verdict, VERDICT_WORSE);
@@ -351,7 +366,7 @@ static void test_baseline(void **state) {
     assert_int_equal(row_of(&c, "speed", "re-recordings")->verdict, VERDICT_WORSE);
     comparisons_free(&c);
     now.run.re_recordings = 0;
-    strcpy(now.session.device_info.name, "another");  // times of other devices are not compared
+    strcpy(now.session.device_info.name, "another"); // times of other devices are not compared
     now.request.speed_tolerance = 1;
     c = compare(&now, baseline);
     assert_int_equal(c.n_worse, 0);
@@ -359,20 +374,20 @@ static void test_baseline(void **state) {
     comparisons_free(&c);
     bt_file_free(&now.file);
 
-    set_stage(&now, 0.75f);                           // MAE 1.25 where it was 1
+    set_stage(&now, 0.75f); // MAE 1.25 where it was 1
     c = compare(&now, baseline);
     assert_true(c.n_worse > 0);
     near(row_of(&c, "overall", "MAE")->before, 1);
     near(row_of(&c, "overall", "MAE")->change, 25);
     assert_int_equal(row_of(&c, "ten.csv", "MASE")->verdict, VERDICT_WORSE);
-    near(row_of(&c, "ten.csv", "in 80 %")->change, 10);   // 100 % was 20 off; seed 1 now misses, and 50 % is 30 off
+    near(row_of(&c, "ten.csv", "in 80 %")->change, 10); // 100 % was 20 off; seed 1 now misses, and 50 % is 30 off
     comparisons_free(&c);
     bt_file_free(&now.file);
     set_stage(&now, 0.25f);
     c = compare(&now, baseline);
     assert_int_equal(row_of(&c, "overall", "MAE")->verdict, VERDICT_BETTER);
     comparisons_free(&c);
-    now.file.digest++;                                // another file: nothing to compare but speed
+    now.file.digest++; // another file: nothing to compare but speed
     c = compare(&now, baseline);
     assert_int_equal(c.n, 2);
     assert_non_null(strstr(c.notes, "other files: 0 of its 1 files"));
@@ -419,7 +434,7 @@ static void test_page(void **state) {
     assert_int_equal(count(page, "<path class=\"band80\" clip-path"), 3);
     assert_int_equal(count(page, "<path class=\"actual\" clip-path"), 1);
     assert_int_equal(count(page, "<circle class=\"dot\""), 2 * N_LEVELS);
-    assert_int_equal(count(page, "<rect class=\"bar\""), 2);   // 5 and 7 ms, 45 ms
+    assert_int_equal(count(page, "<rect class=\"bar\""), 2); // 5 and 7 ms, 45 ms
     assert_non_null(strstr(page, "&lt;ten&gt; &amp; &quot;more&quot;"));
     assert_null(strstr(page, "<ten>"));
     assert_non_null(strstr(page, "prefers-color-scheme:dark"));
@@ -455,8 +470,9 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_windows), cmocka_unit_test(test_missing), cmocka_unit_test(test_judging),
-                                        cmocka_unit_test(test_records), cmocka_unit_test(test_judges),  cmocka_unit_test(test_baseline),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_windows), cmocka_unit_test(test_missing),
+                                        cmocka_unit_test(test_judging), cmocka_unit_test(test_records),
+                                        cmocka_unit_test(test_judges),  cmocka_unit_test(test_baseline),
                                         cmocka_unit_test(test_page) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -60,17 +60,17 @@ static void test_quantile(void **state) {
     const float paths[] = { 1, 2, 4, 8 };
     near(sorted_quantile(paths, 4, 0), 1);
     near(sorted_quantile(paths, 4, 0.5), 3);
-    near(sorted_quantile(paths, 4, 0.25), 1.75);   // at 0.75 between 1 and 2
-    near(sorted_quantile(paths, 4, 0.9), 6.8);     // at 2.7: 4 + 0.7 * 4
+    near(sorted_quantile(paths, 4, 0.25), 1.75); // at 0.75 between 1 and 2
+    near(sorted_quantile(paths, 4, 0.9), 6.8);   // at 2.7: 4 + 0.7 * 4
     near(sorted_quantile(paths, 4, 1), 8);
     near(sorted_quantile(paths, 1, 0.3), 1);
 }
 
 static void test_pinball(void **state) {
     (void)state;
-    near(pinball_loss(0.9, 10, 12), 1.8);   // too low, at a high quantile: dear
+    near(pinball_loss(0.9, 10, 12), 1.8); // too low, at a high quantile: dear
     near(pinball_loss(0.9, 12, 10), 0.2);
-    near(pinball_loss(0.5, 3, -1), 2);      // half the distance
+    near(pinball_loss(0.5, 3, -1), 2); // half the distance
     near(pinball_loss(0.1, 5, 5), 0);
 }
 
@@ -88,10 +88,10 @@ static void test_crps(void **state) {
     (void)state;
     const float one[] = { 3 }, two[] = { 0, 2 }, many[] = { -3, -1, -1, 0, 2.5f, 4, 9 };
     const double actuals[] = { -10, -3, -1, 0.25, 2.5, 9, 20 };
-    near(sorted_crps(one, 1, 5), 2);        // of one path: the absolute error
-    near(sorted_crps(two, 2, 1), 0.5);      // E|X - y| = 1, E|X - X'| / 2 = 1 / 2
-    near(sorted_crps(two, 2, 0), 0.5);      // F is 1/2 from 0 to 2: (1 / 2)^2 * 2
-    near(sorted_crps(two, 2, 3), 1.5);      // and 1 more from 2 to 3
+    near(sorted_crps(one, 1, 5), 2);   // of one path: the absolute error
+    near(sorted_crps(two, 2, 1), 0.5); // E|X - y| = 1, E|X - X'| / 2 = 1 / 2
+    near(sorted_crps(two, 2, 0), 0.5); // F is 1/2 from 0 to 2: (1 / 2)^2 * 2
+    near(sorted_crps(two, 2, 3), 1.5); // and 1 more from 2 to 3
     for (size_t i = 0; i < 7; i++) { near(sorted_crps(many, 7, actuals[i]), plain_crps(many, 7, actuals[i])); }
 }
 
@@ -105,20 +105,23 @@ static void test_naive(void **state) {
     near(naive_last(y, 7), 12);
     no_number(naive_last(missing, 3));
     near(naive_seasonal(y, 6, 3, 0), 2);
-    near(naive_seasonal(y, 6, 3, 1), 5);    // the last one is missing: that of the season before
+    near(naive_seasonal(y, 6, 3, 1), 5); // the last one is missing: that of the season before
     near(naive_seasonal(y, 6, 3, 2), 12);
-    near(naive_seasonal(y, 6, 3, 3), 2);    // into the second season
-    near(naive_seasonal(y, 2, 12, 0), 5);   // less than a season: the last value
+    near(naive_seasonal(y, 6, 3, 3), 2);  // into the second season
+    near(naive_seasonal(y, 2, 12, 0), 5); // less than a season: the last value
     near(naive_scale(y, 6, 3), (1 + 3) / 2.0);
     near(naive_scale(y, 4, 1), (4 + 4 + 7) / 3.0);
-    no_number(naive_scale(y, 3, 3));        // no pair
+    no_number(naive_scale(y, 3, 3)); // no pair
     no_number(naive_scale(missing, 3, 1));
     near(naive_scale(flat, 4, 1), 0);
     naive_scales(y, 7, 3, scales);
     for (size_t end = 0; end <= 7; end++) {
         const double wanted = naive_scale(y, end, 3);
-        if (isnan(wanted)) { no_number(scales[end]); }
-        else { near(scales[end], wanted); }
+        if (isnan(wanted)) {
+            no_number(scales[end]);
+        } else {
+            near(scales[end], wanted);
+        }
     }
 }
 
@@ -134,8 +137,8 @@ static void test_measures(void **state) {
     tally t = { 0 };
     step_tally s = { 0 };
     judged first = value(a, 5, 12, 9, 11, 2), second = value(b, 5, -1, 1, -3, 4);
-    tally_value(&t, &s, &first);    // median 10, misses by 2
-    tally_value(&t, &s, &second);   // median 1, misses by 2
+    tally_value(&t, &s, &first);  // median 10, misses by 2
+    tally_value(&t, &s, &second); // median 1, misses by 2
     near(tally_measure(&t, MEASURE_MAE), 2);
     near(tally_measure(&t, MEASURE_MAPE), 100 * (2 / 12.0 + 2) / 2);
     near(tally_measure(&t, MEASURE_SMAPE), 100 * (2 * 2 / 22.0 + 2 * 2 / 2.0) / 2);
@@ -152,8 +155,8 @@ static void test_measures(void **state) {
     // The 50 % interval of 8..12 is 9 to 11, the 80 % one 8.4 to 11.6, the 90 % one 8.2 to 11.8: both values lie outside of all.
     near(tally_measure(&t, MEASURE_IN_50), 0);
     near(tally_measure(&t, MEASURE_IN_90), 0);
-    near(t.below[18], 1);           // -1 is below the quantile 0.95, 12 is not
-    near(t.below[0], 1);            // and below the quantile 0.05, -0.8
+    near(t.below[18], 1); // -1 is below the quantile 0.95, 12 is not
+    near(t.below[0], 1);  // and below the quantile 0.05, -0.8
     near(s.n, 2);
     near(s.error, 4);
     near(s.scaled_seasonal, 2);
@@ -173,7 +176,7 @@ static void test_coverage(void **state) {
     near(tally_measure(&t, MEASURE_IN_50), 100 * 3 / 8.0);
     near(tally_measure(&t, MEASURE_IN_80), 100 * 5 / 8.0);
     near(tally_measure(&t, MEASURE_IN_90), 100 * 6 / 8.0);
-    near(t.below[9], 4);            // at or below the median, 2: 1, 2, 0.5, -1
+    near(t.below[9], 4); // at or below the median, 2: 1, 2, 0.5, -1
 }
 
 // Zeros in MAPE and sMAPE, a column that does not change in MASE, nothing judged at all.
@@ -183,7 +186,7 @@ static void test_edges(void **state) {
     tally t = { 0 }, none = { 0 };
     step_tally s = { 0 };
     judged j = value(zero, 3, 0, 0, 0, 0);
-    tally_value(&t, &s, &j);        // exact, and of nothing
+    tally_value(&t, &s, &j); // exact, and of nothing
     near(tally_measure(&t, MEASURE_MAE), 0);
     no_number(tally_measure(&t, MEASURE_MAPE));
     near(tally_measure(&t, MEASURE_SMAPE), 0);
@@ -191,11 +194,11 @@ static void test_edges(void **state) {
     no_number(tally_measure(&t, MEASURE_SEASONAL_MASE));
     near(tally_measure(&t, MEASURE_IN_50), 100);
     j = value(one, 3, 0, 0, 0, NAN);
-    tally_value(&t, &s, &j);        // all of it wrong: sMAPE is 200 % there
+    tally_value(&t, &s, &j); // all of it wrong: sMAPE is 200 % there
     near(tally_measure(&t, MEASURE_SMAPE), 100);
     no_number(tally_measure(&t, MEASURE_MAPE));
     j = value(one, 3, 2, 0, 0, 0.5);
-    tally_value(&t, &s, &j);        // the only value that MAPE and MASE can use
+    tally_value(&t, &s, &j); // the only value that MAPE and MASE can use
     near(tally_measure(&t, MEASURE_MAPE), 50);
     near(tally_measure(&t, MEASURE_MASE), 2);
     near(t.n, 3);
@@ -237,9 +240,10 @@ static void test_spread(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sort),     cmocka_unit_test(test_quantile), cmocka_unit_test(test_pinball),
-                                        cmocka_unit_test(test_crps),     cmocka_unit_test(test_naive),    cmocka_unit_test(test_measures),
-                                        cmocka_unit_test(test_coverage), cmocka_unit_test(test_edges),    cmocka_unit_test(test_add),
-                                        cmocka_unit_test(test_spread) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sort),     cmocka_unit_test(test_quantile),
+                                        cmocka_unit_test(test_pinball),  cmocka_unit_test(test_crps),
+                                        cmocka_unit_test(test_naive),    cmocka_unit_test(test_measures),
+                                        cmocka_unit_test(test_coverage), cmocka_unit_test(test_edges),
+                                        cmocka_unit_test(test_add),      cmocka_unit_test(test_spread) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

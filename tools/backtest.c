@@ -17,8 +17,10 @@
 // -1 when it can be answered, else the exit code.
 static int read_request(int argc, char **argv, bt_request *r) {
     const option options[] = {
-        { "model", OPTION_TEXT, &r->model, "DIR", "folder with config.json and model.safetensors, or with such folders\n`model` and `tokenizer`", NULL, true },
-        { "tokenizer", OPTION_TEXT, &r->tokenizer, "DIR", "Kronos: the folder of its tokenizer, where it is not inside --model", NULL, false },
+        { "model", OPTION_TEXT, &r->model, "DIR",
+          "folder with config.json and model.safetensors, or with such folders\n`model` and `tokenizer`", NULL, true },
+        { "tokenizer", OPTION_TEXT, &r->tokenizer, "DIR", "Kronos: the folder of its tokenizer, where it is not inside --model",
+          NULL, false },
         { "input", OPTION_FILES, &r->inputs, "FILES", "CSV files as for 'reprise forecast', one after the other", NULL, true },
         { "context", OPTION_COUNT, &r->context, "N", "rows given to the model in each window", NULL, true },
         { "horizon", OPTION_COUNT, &r->horizon, "H", "rows to forecast in each window", NULL, true },
@@ -28,43 +30,64 @@ static int read_request(int argc, char **argv, bt_request *r) {
         { "seed", OPTION_SEED, &r->seed, "N", "the first seed; default 0", NULL, false },
         { "seeds", OPTION_COUNT, &r->seeds, "N", "so many seeds, one after the other; default 3", NULL, false },
         { "columns", OPTION_NAMES, &r->columns, "a,b", "Toto: columns to forecast; default: all numeric ones", NULL, false },
-        { "future-columns", OPTION_NAMES, &r->future_columns, "c,d", "Toto: columns that are known over the horizon and help the others", NULL, false },
+        { "future-columns", OPTION_NAMES, &r->future_columns, "c,d",
+          "Toto: columns that are known over the horizon and help the others", NULL, false },
         { "time-column", OPTION_TEXT, &r->time_column, "c", "default: the first column of dates", NULL, false },
-        { "season", OPTION_COUNT, &r->season, "M", "rows of a season, for seasonal naive and MASE; default: from the dates\n(months 12, "
-          "quarters 4, days 7, working days 5, hours 24, else 1;\nof bars 1)", NULL, false },
-        { "temperature", OPTION_NUMBER, &r->temperature, "X", "Kronos: above 1 more varied paths, below 1 likelier ones; default 1", NULL, false },
+        { "season", OPTION_COUNT, &r->season, "M",
+          "rows of a season, for seasonal naive and MASE; default: from the dates\n"
+          "(months 12, quarters 4, days 7, working days 5, hours 24, else 1;\nof bars 1)",
+          NULL, false },
+        { "temperature", OPTION_NUMBER, &r->temperature, "X",
+          "Kronos: above 1 more varied paths, below 1 likelier ones; default 1", NULL, false },
         { "top-k", OPTION_COUNT, &r->top_k, "K", "Kronos: draw among the K likeliest tokens; default all", NULL, false },
-        { "top-p", OPTION_NUMBER, &r->top_p, "P", "Kronos: draw among the likeliest tokens that together exceed P; default 1, all", NULL, false },
+        { "top-p", OPTION_NUMBER, &r->top_p, "P",
+          "Kronos: draw among the likeliest tokens that together exceed P; default 1, all", NULL, false },
         { "device", OPTION_TEXT, &r->device, "D", "auto, cuda, cuda:N, vulkan, vulkan:N or ref; default auto", NULL, false },
-        { "precision", OPTION_CHOICE, &r->precision, "P", "f32, mixed (16-bit operands on matrix units) or auto", PRECISION_CHOICES, false },
-        { "memory", OPTION_BYTES, &r->memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G;\ndefault: most of "
-          "the device's", NULL, false },
-        { "batch", OPTION_COUNT, &r->batch, "B", "windows forecast together; default: as many as the memory allows", NULL, false },
+        { "precision", OPTION_CHOICE, &r->precision, "P", "f32, mixed (16-bit operands on matrix units) or auto",
+          PRECISION_CHOICES, false },
+        { "memory", OPTION_BYTES, &r->memory, "BYTES",
+          "device memory to stay within beyond the model's own, such as 2G;\ndefault: most of the device's",
+          NULL, false },
+        { "batch", OPTION_COUNT, &r->batch, "B", "windows forecast together; default: as many as the memory allows", NULL,
+          false },
         { "repeats", OPTION_COUNT, &r->repeats, "N", "the first batch is timed so often; default 5", NULL, false },
-        { "save-baseline", OPTION_TEXT, &r->save_baseline, "FILE", "write the measures as JSON, to be compared with later", NULL, false },
-        { "baseline", OPTION_TEXT, &r->baseline, "FILE", "compare with such a file; exit code 2 if anything got worse", NULL, false },
-        { "accuracy-tolerance", OPTION_NUMBER, &r->accuracy_tolerance, "PERCENT", "by which an error may grow; default 2", NULL, false },
-        { "coverage-tolerance", OPTION_NUMBER, &r->coverage_tolerance, "POINTS", "by which an interval's share may move away from its\n"
-          "nominal one; default 2", NULL, false },
-        { "speed-tolerance", OPTION_NUMBER, &r->speed_tolerance, "PERCENT", "by which the time of a window may grow; default 15", NULL, false },
-        { "report", OPTION_TEXT, &r->report, "DIR", "write DIR/index.html, one page with charts, and records of finished\nfiles in DIR/results", NULL, false },
-        { "results", OPTION_TEXT, &r->results, "DIR", "the folder of these records, with which a run that was interrupted\ngoes on", NULL, false },
+        { "save-baseline", OPTION_TEXT, &r->save_baseline, "FILE", "write the measures as JSON, to be compared with later", NULL,
+          false },
+        { "baseline", OPTION_TEXT, &r->baseline, "FILE", "compare with such a file; exit code 2 if anything got worse", NULL,
+          false },
+        { "accuracy-tolerance", OPTION_NUMBER, &r->accuracy_tolerance, "PERCENT", "by which an error may grow; default 2", NULL,
+          false },
+        { "coverage-tolerance", OPTION_NUMBER, &r->coverage_tolerance, "POINTS",
+          "by which an interval's share may move away from its\nnominal one; default 2",
+          NULL, false },
+        { "speed-tolerance", OPTION_NUMBER, &r->speed_tolerance, "PERCENT", "by which the time of a window may grow; default 15",
+          NULL, false },
+        { "report", OPTION_TEXT, &r->report, "DIR",
+          "write DIR/index.html, one page with charts, and records of finished\nfiles in DIR/results", NULL, false },
+        { "results", OPTION_TEXT, &r->results, "DIR",
+          "the folder of these records, with which a run that was interrupted\ngoes on", NULL, false },
         { "fresh", OPTION_FLAG, &r->fresh, NULL, "forecast also what has a record", NULL, false },
     };
     const option_set set = {
-        "backtest", "--model DIR --input FILES --context N --horizon H [options]",
-        "Forecasts windows of the past, all that fit into each file, and compares with what happened: errors beside those of naive\n"
-        "forecasts, intervals, stability and speed. docs/backtest.md defines every measure.\n"
+        "backtest",
+        "--model DIR --input FILES --context N --horizon H [options]",
+        "Forecasts windows of the past, all that fit into each file, and compares with what happened: errors beside those of\n"
+        "naive forecasts, intervals, stability and speed. docs/backtest.md defines every measure.\n"
         "Exit codes: 0 done; 1 nothing could be done; 2 worse than the baseline, or wrong use; 3 done, but a file was skipped;\n"
         "130 interrupted (finished files are reported, and kept where there is a folder for records).\n",
         "  reprise backtest --model models/demo-toto --input data/*.csv --context 96 --horizon 24 --windows 8 --report out\n",
-        options, sizeof options / sizeof *options,
+        options,
+        sizeof options / sizeof *options,
     };
     int result = options_parse(&set, argc, argv, NULL, 0, NULL);
     if (result >= 0) { return result; }
     if (r->top_p > 1) { return options_misused("backtest", "--top-p is %g; it is a probability, above 0 and up to 1", r->top_p); }
-    if (r->temperature > 1e6) { return options_misused("backtest", "--temperature is %g; it is above 0 and up to 1e6", r->temperature); }
-    if (r->fresh && !r->results && !r->report) { return options_misused("backtest", "--fresh is about records, so it needs --report or --results"); }
+    if (r->temperature > 1e6) {
+        return options_misused("backtest", "--temperature is %g; it is above 0 and up to 1e6", r->temperature);
+    }
+    if (r->fresh && !r->results && !r->report) {
+        return options_misused("backtest", "--fresh is about records, so it needs --report or --results");
+    }
     if (r->step == 0) { r->step = r->horizon; }
     return -1;
 }
@@ -73,15 +96,18 @@ static int read_request(int argc, char **argv, bt_request *r) {
 static int refuse(const bt_request *r, const session *s) {
     if (!session_is_bars(s)) {
         const char *option = r->temperature > 0 ? "temperature" : r->top_k ? "top-k" : r->top_p > 0 ? "top-p" : NULL;
-        return option ? options_misused("backtest", "--%s is for models of bars, and %s is none; leave it out", option, r->model) : -1;
+        return option ? options_misused("backtest", "--%s is for models of bars, and %s is none; leave it out", option, r->model)
+                      : -1;
     }
     if (r->columns.count || r->future_columns.count) {
-        return options_misused("backtest", "%s is a model of bars: it forecasts open, high, low, close, volume and amount together, so --%s "
-                               "does not go with it", r->model, r->columns.count ? "columns" : "future-columns");
+        return options_misused("backtest",
+                               "%s is a model of bars: it forecasts open, high, low, close, volume and amount together, so --%s "
+                               "does not go with it",
+                               r->model, r->columns.count ? "columns" : "future-columns");
     }
     if (s->model_info.window && r->horizon > s->model_info.window) {
-        return options_misused("backtest", "--horizon %u: the model sees %u bars at once, and the forecast must fit into them", r->horizon,
-                               s->model_info.window);
+        return options_misused("backtest", "--horizon %u: the model sees %u bars at once, and the forecast must fit into them",
+                               r->horizon, s->model_info.window);
     }
     return -1;
 }
@@ -159,20 +185,27 @@ static int deliver(const bt_run *run, bool ran, const cJSON *baseline) {
         char path[4096];
         snprintf(path, sizeof path, "%s/index.html", r->report);
         good = report_write(run, &s, baseline && whole ? &compared : NULL, path, &error);
-        if (good) { printf("\nwrote %s\n", path); }
-        else { complain("%s", error.text); }
+        if (good) {
+            printf("\nwrote %s\n", path);
+        } else {
+            complain("%s", error.text);
+        }
     }
     if (r->save_baseline && whole && good) {
         good = baseline_save(run, &s, r->save_baseline, &error);
-        if (good) { printf("\nwrote %s\n", r->save_baseline); }
-        else { complain("%s", error.text); }
+        if (good) {
+            printf("\nwrote %s\n", r->save_baseline);
+        } else {
+            complain("%s", error.text);
+        }
     }
     if (interrupt_came()) {
         size_t n_open = 0;
         for (size_t i = 0; i < run->n_files; i++) { n_open += bt_usable(&run->files[i]) && !run->files[i].finished; }
         n_open += r->inputs.count - run->n_files;
         complain("stopped by %s: %zu of %zu files are finished%s", interrupt_name(), s.n_finished, s.n_finished + n_open,
-                 r->results ? "; the same command goes on from here" : "; with --results or --report a later run could go on from here");
+                 r->results ? "; the same command goes on from here"
+                            : "; with --results or --report a later run could go on from here");
     }
     if (s.n_skipped) { complain("%zu of %zu files were skipped, as said above", s.n_skipped, run->n_files); }
     const bool failed = !good || (!ran && !interrupt_came()) || s.n_finished == 0;
@@ -198,7 +231,7 @@ static int answer(bt_run *run, bt_request *r) {
         if (bt_usable(&run->files[i])) { bt_record_read(run, &run->files[i]); }
     }
     const bool ran = bt_run_all(run, keep);
-    for (size_t i = 0; i < run->n_files; i++) {   // those that went wrong while they were forecast
+    for (size_t i = 0; i < run->n_files; i++) { // those that went wrong while they were forecast
         const bt_file *f = &run->files[i];
         if (!bt_usable(f) && f->done) { complain("%s; it is skipped", f->problem.text); }
     }
@@ -210,7 +243,9 @@ static int answer(bt_run *run, bt_request *r) {
 }
 
 int command_backtest(int argc, char **argv) {
-    bt_request r = { .samples = 256, .seeds = 3, .repeats = 5, .accuracy_tolerance = 2, .coverage_tolerance = 2, .speed_tolerance = 15 };
+    bt_request r = {
+        .samples = 256, .seeds = 3, .repeats = 5, .accuracy_tolerance = 2, .coverage_tolerance = 2, .speed_tolerance = 15
+    };
     session s = { 0 };
     char *results = NULL;
     int result = read_request(argc, argv, &r);
@@ -218,7 +253,9 @@ int command_backtest(int argc, char **argv) {
         interrupt_install();
         result = EXIT_FAILED;
         bt_run run = { .request = &r, .session = &s };
-        if (prepare_folders(&r, &results) && session_open_pair(r.device, r.precision, r.model, r.tokenizer, &s)) { result = answer(&run, &r); }
+        if (prepare_folders(&r, &results) && session_open_pair(r.device, r.precision, r.model, r.tokenizer, &s)) {
+            result = answer(&run, &r);
+        }
     }
     session_close(&s);
     free(results);

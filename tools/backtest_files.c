@@ -31,7 +31,7 @@ static bool read_bars(const bt_request *r, const table *t, bt_file *f, bars *b, 
     f->n_variates = b->has_volume ? BAR_COLUMNS : BAR_VOLUME;
     f->names = take(BAR_COLUMNS, sizeof *f->names);
     for (size_t c = 0; c < BAR_COLUMNS; c++) { f->names[c] = take_text(bar_names[c]); }
-    f->season = r->season ? r->season : 1;   // prices have none: seasonal naive is then the last value
+    f->season = r->season ? r->season : 1; // prices have none: seasonal naive is then the last value
     return true;
 }
 
@@ -44,10 +44,13 @@ static bool series_window(const bt_request *r, const bt_file *f, size_t end, mes
         const double *values = f->values + v * f->n_rows;
         size_t row = end - r->context;
         while (row < end && isnan(values[row])) { row++; }
-        if (row == end) { return message_set(why, "column '%s' has no value in the %u rows before row %zu", f->names[v], r->context, end + 1); }
+        if (row == end) {
+            return message_set(why, "column '%s' has no value in the %u rows before row %zu", f->names[v], r->context, end + 1);
+        }
         for (row = end; row < end + r->horizon; row++) {
-            if (v < f->n_variates) { any = any || !isnan(values[row]); }
-            else if (isnan(values[row])) {
+            if (v < f->n_variates) {
+                any = any || !isnan(values[row]);
+            } else if (isnan(values[row])) {
                 return message_set(why, "column '%s' has a known future, but no value in row %zu", f->names[v], row + 1);
             }
         }
@@ -74,11 +77,15 @@ static bool place_windows(const bt_request *r, bt_file *f, const table *t, const
             first = why;
         }
     }
-    if (n == 0) { return message_set(error, "%s: none of its %zu windows can be used; of the last one, %.700s", f->path, places, first.text); }
+    if (n == 0) {
+        return message_set(error, "%s: none of its %zu windows can be used; of the last one, %.700s", f->path, places,
+                           first.text);
+    }
     memmove(f->ends, f->ends + (wanted - n), n * sizeof *f->ends);
     f->n_windows = n;
     if (f->n_unusable) {
-        note("%s: %zu window%s passed over; of the first, %s", f->path, f->n_unusable, f->n_unusable == 1 ? " is" : "s are", first.text);
+        note("%s: %zu window%s passed over; of the first, %s", f->path, f->n_unusable, f->n_unusable == 1 ? " is" : "s are",
+             first.text);
     }
     return true;
 }
@@ -107,7 +114,7 @@ static bool load(const bt_request *r, bool is_bars, table *t, bt_file *f, messag
     f->n_rows = t->n_rows;
     if (!timeline_read(t, r->time_column, &f->time, &time_column, &inner) ||
         !(is_bars ? read_bars(r, t, f, &b, &inner) : read_series(r, t, time_column, f, &inner))) {
-        bool named = strncmp(inner.text, f->path, strlen(f->path)) == 0;   // sentences about cells name no file
+        bool named = strncmp(inner.text, f->path, strlen(f->path)) == 0; // sentences about cells name no file
         return message_set(error, "%s%s%.900s", named ? "" : f->path, named ? "" : ": ", inner.text);
     }
     if (!place_windows(r, f, t, is_bars ? &b : NULL, error)) { return false; }

@@ -6,20 +6,29 @@
 
 #include "backtest.h"
 
-static const struct column { measure measure; const char *title; int width; } columns[] = {
-    { MEASURE_MAE, "MAE", 12 },      { MEASURE_MASE, "MASE", 8 },     { MEASURE_SEASONAL_MASE, "seasonal", 10 },
-    { MEASURE_LAST_MASE, "last", 8 }, { MEASURE_MAPE, "MAPE", 9 },     { MEASURE_SMAPE, "sMAPE", 9 },
-    { MEASURE_CRPS, "CRPS", 12 },    { MEASURE_PINBALL, "pinball", 12 }, { MEASURE_IN_50, "in 50 %", 9 },
-    { MEASURE_IN_80, "in 80 %", 9 }, { MEASURE_IN_90, "in 90 %", 9 },
+static const struct column {
+    measure measure;
+    const char *title;
+    int width;
+} columns[] = {
+    { MEASURE_MAE, "MAE", 12 },       { MEASURE_MASE, "MASE", 8 },        { MEASURE_SEASONAL_MASE, "seasonal", 10 },
+    { MEASURE_LAST_MASE, "last", 8 }, { MEASURE_MAPE, "MAPE", 9 },        { MEASURE_SMAPE, "sMAPE", 9 },
+    { MEASURE_CRPS, "CRPS", 12 },     { MEASURE_PINBALL, "pinball", 12 }, { MEASURE_IN_50, "in 50 %", 9 },
+    { MEASURE_IN_80, "in 80 %", 9 },  { MEASURE_IN_90, "in 90 %", 9 },
 };
 enum { N_COLUMNS = sizeof columns / sizeof *columns };
 
 static void print_value(double value, bool percent, int width) {
     char text[48];
-    if (isnan(value)) { snprintf(text, sizeof text, "-"); }
-    else if (percent) { snprintf(text, sizeof text, "%.1f %%", value); }
-    else if (fabs(value) >= 1e6) { snprintf(text, sizeof text, "%.4g", value); }
-    else { snprintf(text, sizeof text, "%.*f", decimals_for(fabs(value)), value); }
+    if (isnan(value)) {
+        snprintf(text, sizeof text, "-");
+    } else if (percent) {
+        snprintf(text, sizeof text, "%.1f %%", value);
+    } else if (fabs(value) >= 1e6) {
+        snprintf(text, sizeof text, "%.4g", value);
+    } else {
+        snprintf(text, sizeof text, "%.*f", decimals_for(fabs(value)), value);
+    }
     printf("%*s", width, text);
 }
 
@@ -83,7 +92,7 @@ void bt_print(const bt_run *run, const bt_summary *s) {
     }
     printf("\n%-*s%9s", width, "", "windows");
     for (size_t i = 0; i < N_COLUMNS; i++) { printf("%*s", columns[i].width, columns[i].title); }
-    printf("%13s\n", "σ of MAE");   // σ is two bytes
+    printf("%13s\n", "σ of MAE"); // σ is two bytes
     for (size_t i = 0; i < run->n_files; i++) {
         const bt_file *f = &run->files[i];
         if (!f->finished) { continue; }
@@ -92,7 +101,11 @@ void bt_print(const bt_run *run, const bt_summary *s) {
     }
     if (s->n_finished > 1) { print_row("overall", width, s->n_windows, &s->total, s->mae_deviation); }
     printf("seasonal, last: the MASE of seasonal naive and of repeating the last value; errors are those of the median\n");
-    if (s->total.n_relative < s->total.n) { printf("MAPE leaves out %.0f values that are 0\n", s->total.n - s->total.n_relative); }
-    if (s->total.n_scaled < s->total.n) { printf("MASE leaves out %.0f values of columns that did not change before\n", s->total.n - s->total.n_scaled); }
+    if (s->total.n_relative < s->total.n) {
+        printf("MAPE leaves out %.0f values that are 0\n", s->total.n - s->total.n_relative);
+    }
+    if (s->total.n_scaled < s->total.n) {
+        printf("MASE leaves out %.0f values of columns that did not change before\n", s->total.n - s->total.n_scaled);
+    }
     print_stability(run, s);
 }

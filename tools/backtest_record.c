@@ -11,7 +11,7 @@
 
 #include "digest.h"
 
-enum { FORMAT = 1 };   // of records; to be raised when sums or their order change
+enum { FORMAT = 1 }; // of records; to be raised when sums or their order change
 
 static bool add_names(cJSON *object, const char *key, const name_list *names) {
     cJSON *array = cJSON_AddArrayToObject(object, key);
@@ -22,11 +22,11 @@ static bool add_names(cJSON *object, const char *key, const name_list *names) {
 
 cJSON *bt_question(const bt_request *r, const char *family) {
     cJSON *json = cJSON_CreateObject();
-    bool good = json && json_add(json, "family", cJSON_CreateString(family)) && json_add(json, "context", json_double(r->context)) &&
-                json_add(json, "horizon", json_double(r->horizon)) && json_add(json, "step", json_double(r->step)) &&
-                json_add(json, "windows", json_double(r->windows)) && json_add(json, "samples", json_double(r->samples)) &&
-                json_add(json, "seed", json_digits(r->seed)) && json_add(json, "seeds", json_double(r->seeds)) &&
-                json_add(json, "season", json_double(r->season)) &&
+    bool good = json && json_add(json, "family", cJSON_CreateString(family)) &&
+                json_add(json, "context", json_double(r->context)) && json_add(json, "horizon", json_double(r->horizon)) &&
+                json_add(json, "step", json_double(r->step)) && json_add(json, "windows", json_double(r->windows)) &&
+                json_add(json, "samples", json_double(r->samples)) && json_add(json, "seed", json_digits(r->seed)) &&
+                json_add(json, "seeds", json_double(r->seeds)) && json_add(json, "season", json_double(r->season)) &&
                 json_add(json, "time_column", cJSON_CreateString(r->time_column ? r->time_column : "")) &&
                 add_names(json, "columns", &r->columns) && add_names(json, "future_columns", &r->future_columns) &&
                 json_add(json, "temperature", json_double(r->temperature)) && json_add(json, "top_k", json_double(r->top_k)) &&
@@ -101,8 +101,9 @@ static cJSON *record_of(const bt_run *run, const bt_file *f) {
     char digits[32];
     snprintf(digits, sizeof digits, "%016" PRIx64, f->digest);
     cJSON *json = cJSON_CreateObject();
-    bool good = json && json_add(json, "reprise_backtest_record", json_double(FORMAT)) && json_add(json, "question", origin(run)) &&
-                json_add(json, "file", cJSON_CreateString(f->path)) && json_add(json, "digest", cJSON_CreateString(digits)) &&
+    bool good = json && json_add(json, "reprise_backtest_record", json_double(FORMAT)) &&
+                json_add(json, "question", origin(run)) && json_add(json, "file", cJSON_CreateString(f->path)) &&
+                json_add(json, "digest", cJSON_CreateString(digits)) &&
                 json_add(json, "variates", json_double((double)r->n_variates)) &&
                 json_add(json, "windows", json_double((double)r->n_windows)) &&
                 json_add(json, "sums", json_doubles((const double *)r->tallies, r->n_seeds * r->n_variates * TALLY_NUMBERS)) &&
@@ -174,7 +175,8 @@ bool bt_record_read(const bt_run *run, bt_file *f) {
     double format;
     const char *digest = json ? json_get_text(json, "digest") : NULL;
     const char *why = missing ? NULL
-                      : !json || !json_get_double(json, "reprise_backtest_record", &format) || format != FORMAT ? "is no record of this program"
+                      : !json || !json_get_double(json, "reprise_backtest_record", &format) || format != FORMAT
+                          ? "is no record of this program"
                       : !cJSON_Compare(cJSON_GetObjectItemCaseSensitive(json, "question"), wanted, true)
                           ? "was made with other options, another model or another device"
                       : !digest || strcmp(digest, digits) != 0 ? "belongs to other contents of the file"

@@ -8,10 +8,10 @@
 #include "model_input.h"
 #include "progress.h"
 
-#define HOST_BUDGET (UINT64_C(1) << 30)   // for devices that are the host
-#define HOST_BATCH 8u                     // larger ones gain nothing there, and steps would take long
-#define PATHS_BUDGET (UINT64_C(1) << 29)  // of host memory for the paths of one call; there are two such buffers
-#define SHORT_CALL 0.2                    // seconds
+#define HOST_BUDGET (UINT64_C(1) << 30)  // for devices that are the host
+#define HOST_BATCH 8u                    // larger ones gain nothing there, and steps would take long
+#define PATHS_BUDGET (UINT64_C(1) << 29) // of host memory for the paths of one call; there are two such buffers
+#define SHORT_CALL 0.2                   // seconds
 
 // Everything about forecasting one kind of windows: those of files with equally many variates.
 typedef struct group {
@@ -21,14 +21,14 @@ typedef struct group {
     size_t n_jobs;
     rp_forecaster *forecaster;
     uint32_t batch;
-    bt_scoring scorings[2];        // one is judged while the other is forecast
+    bt_scoring scorings[2]; // one is judged while the other is forecast
     float *paths[2];
-    size_t n_calls;                // made so far
-    double last_call;              // seconds; 0: none yet
-    bool times_repeats;            // this group's first batch is the one that is repeated to learn how steady times are
+    size_t n_calls;     // made so far
+    double last_call;   // seconds; 0: none yet
+    bool times_repeats; // this group's first batch is the one that is repeated to learn how steady times are
 } group;
 
-typedef struct meter {             // progress over all calls of the group
+typedef struct meter { // progress over all calls of the group
     progress bar;
     size_t done, total;
     bool wanted;
@@ -40,7 +40,7 @@ static uint64_t budget_of(const bt_run *run) {
     const rp_device_info *device = &run->session->device_info;
     if (run->request->memory) { return run->request->memory; }
     if (device->kind != RP_DEVICE_GPU || device->memory_bytes == 0) { return HOST_BUDGET; }
-    uint64_t most = device->memory_bytes / 10 * 8, weights = run->session->model_info.device_bytes;   // others need some too
+    uint64_t most = device->memory_bytes / 10 * 8, weights = run->session->model_info.device_bytes; // others need some too
     return most > weights + device->memory_bytes / 10 ? most - weights : device->memory_bytes / 10;
 }
 
@@ -61,7 +61,8 @@ static bool fits(const group *g, uint32_t batch, uint64_t budget) {
     rp_forecaster_info info = RP_FORECASTER_INFO_INIT;
     const double paths = (double)batch * (double)g->n_all * config.max_horizon * config.max_paths * sizeof(float);
     if (paths > (double)PATHS_BUDGET) { return false; }
-    return rp_forecaster_query(g->run->session->model, &config, &info) == RP_OK && info.chunks == 1 && info.device_bytes <= budget;
+    return rp_forecaster_query(g->run->session->model, &config, &info) == RP_OK && info.chunks == 1 &&
+           info.device_bytes <= budget;
 }
 
 static uint32_t choose_batch(const group *g, uint64_t budget) {
@@ -71,9 +72,13 @@ static uint32_t choose_batch(const group *g, uint64_t budget) {
     uint32_t low = 1, high = 1;
     while (high < most && fits(g, high, budget)) { low = high, high = high < most / 2 ? 2 * high : most; }
     if (fits(g, high, budget)) { low = high; }
-    while (low + 1 < high) {   // low fits, or is 1
+    while (low + 1 < high) { // low fits, or is 1
         uint32_t middle = low + (high - low) / 2;
-        if (fits(g, middle, budget)) { low = middle; } else { high = middle; }
+        if (fits(g, middle, budget)) {
+            low = middle;
+        } else {
+            high = middle;
+        }
     }
     // Equal batches rather than full ones and a rest.
     const size_t n_batches = (g->n_jobs + low - 1) / low;
@@ -92,7 +97,7 @@ static bool create(group *g) {
         status = rp_forecaster_create(run->session->model, &config, &g->forecaster);
         run->recordings += run->session->device->counters.recordings - before;
         if (status != RP_OUT_OF_MEMORY || g->batch == 1 || run->request->batch) { break; }
-        g->batch = (g->batch + 1) / 2;   // something else holds the memory that we counted on
+        g->batch = (g->batch + 1) / 2; // something else holds the memory that we counted on
     }
     rp_forecaster_info info = RP_FORECASTER_INFO_INIT;
     if (status == RP_OK) { status = rp_forecaster_copy_info(g->forecaster, &info); }
@@ -145,10 +150,13 @@ static rp_status forecast(group *g, const bt_job *jobs, size_t n, size_t seed, f
     rp_bars *bar_series = take(n, sizeof *bar_series);
     for (size_t i = 0; i < n; i++) {
         const bt_file *f = jobs[i].file;
-        const model_rows rows = { f->values, f->n_rows, f->n_all, bars ? 0 : f->n_all - f->n_variates, f->ends[jobs[i].window],
+        const model_rows rows = { f->values,  f->n_rows, f->n_all, bars ? 0 : f->n_all - f->n_variates, f->ends[jobs[i].window],
                                   r->context, r->horizon };
-        if (bars) { model_input_bars(&rows, &f->time, &in[i], &bar_series[i]); }
-        else { model_input_series(&rows, &in[i], &series[i]); }
+        if (bars) {
+            model_input_bars(&rows, &f->time, &in[i], &bar_series[i]);
+        } else {
+            model_input_series(&rows, &in[i], &series[i]);
+        }
         series[i].id = bar_series[i].id = id_of(&jobs[i]);
     }
     const rp_forecast_config config = question(g, seed, m);
@@ -193,8 +201,11 @@ static void keep_time(group *g, const bt_job *jobs, size_t n, double seconds, bo
 static bool call(group *g, const bt_job *jobs, size_t n, size_t seed, float *paths, bool repeat, meter *m) {
     double seconds;
     rp_status status = interrupt_came() ? RP_CANCELLED : forecast(g, jobs, n, seed, paths, m, &seconds);
-    if (status == RP_OK) { keep_time(g, jobs, n, seconds, repeat); }
-    else if (!interrupt_came()) { session_complain(g->run->session->device, status); }
+    if (status == RP_OK) {
+        keep_time(g, jobs, n, seconds, repeat);
+    } else if (!interrupt_came()) {
+        session_complain(g->run->session->device, status);
+    }
     return status == RP_OK;
 }
 
@@ -218,8 +229,13 @@ static bool run_jobs(group *g, bool (*finished)(const bt_run *run, const bt_file
             good = call(g, jobs, n, seed, paths, repeat, &m);
             good = judge_rest(g, other, finished) && good;
             if (!good) { break; }
-            *own = (bt_scoring){ .jobs = jobs, .n_jobs = n, .n_all = g->n_all, .horizon = r->horizon, .n_paths = r->samples,
-                                 .seed = seed, .paths = paths };
+            *own = (bt_scoring){ .jobs = jobs,
+                                 .n_jobs = n,
+                                 .n_all = g->n_all,
+                                 .horizon = r->horizon,
+                                 .n_paths = r->samples,
+                                 .seed = seed,
+                                 .paths = paths };
             bt_scoring_start(own);
         }
     }
@@ -265,7 +281,7 @@ static size_t group_to_time(const bt_run *run) {
 
 bool bt_run_all(bt_run *run, bool (*finished)(const bt_run *run, const bt_file *file)) {
     const size_t timed = group_to_time(run);
-    for (size_t i = 0; i < run->n_files; i++) {   // the first open file of a group starts all of it
+    for (size_t i = 0; i < run->n_files; i++) { // the first open file of a group starts all of it
         const size_t n_all = run->files[i].n_all;
         if (!is_open(&run->files[i])) { continue; }
         if (interrupt_came() || !run_group(run, n_all, n_all == timed, finished)) { return false; }

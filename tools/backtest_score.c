@@ -15,7 +15,9 @@ static size_t picture_of(const bt_result *r, size_t end) {
 
 static void draw(bt_result *r, size_t picture, size_t variate, size_t step, const float *sorted, size_t n) {
     float *to = r->pictures + (picture * r->n_variates + variate) * PICTURE_LEVELS * r->horizon;
-    for (size_t q = 0; q < PICTURE_LEVELS; q++) { to[q * r->horizon + step] = (float)sorted_quantile(sorted, n, picture_levels[q]); }
+    for (size_t q = 0; q < PICTURE_LEVELS; q++) {
+        to[q * r->horizon + step] = (float)sorted_quantile(sorted, n, picture_levels[q]);
+    }
 }
 
 static bool score_variate(const bt_scoring *s, bt_file *f, size_t end, size_t v, float *paths, float *spare) {
@@ -44,8 +46,10 @@ void bt_score(const bt_scoring *s) {
         size_t end = f->ends[s->jobs[i].window];
         for (size_t v = 0; v < f->n_variates && bt_usable(f); v++) {
             if (score_variate(s, f, end, v, s->paths + (i * s->n_all + v) * each, spare)) { continue; }
-            message_set(&f->problem, "%s: the forecast of column '%s' after row %zu is not finite; 'reprise verify' tells whether the "
-                        "device computes as it should", f->path, f->names[v], end);
+            message_set(&f->problem,
+                        "%s: the forecast of column '%s' after row %zu is not finite; 'reprise verify' tells whether the "
+                        "device computes as it should",
+                        f->path, f->names[v], end);
         }
     }
     free(spare);

@@ -17,7 +17,9 @@ static const char *const speed_title = "ms for each window";
 
 static bool add_measures(cJSON *json, const tally *t, double deviation) {
     bool good = json_add(json, "values", json_double(t->n));
-    for (size_t m = 0; m < N_MEASURES && good; m++) { good = json_add(json, measures[m].key, json_double(tally_measure(t, (measure)m))); }
+    for (size_t m = 0; m < N_MEASURES && good; m++) {
+        good = json_add(json, measures[m].key, json_double(tally_measure(t, (measure)m)));
+    }
     return good && json_add(json, "mae_deviation_over_seeds", json_double(deviation));
 }
 
@@ -27,8 +29,10 @@ static bool add_file(cJSON *files, const bt_file *f) {
     cJSON *json = cJSON_CreateObject();
     tally all = bt_result_tally(&f->result, SIZE_MAX, SIZE_MAX);
     bool good = json_append(files, json) && json_add(json, "name", cJSON_CreateString(f->name)) &&
-                json_add(json, "digest", cJSON_CreateString(digits)) && json_add(json, "windows", json_double((double)f->n_windows)) &&
-                json_add(json, "season", json_double((double)f->season)) && add_measures(json, &all, bt_mae_deviation(&f->result, SIZE_MAX));
+                json_add(json, "digest", cJSON_CreateString(digits)) &&
+                json_add(json, "windows", json_double((double)f->n_windows)) &&
+                json_add(json, "season", json_double((double)f->season)) &&
+                add_measures(json, &all, bt_mae_deviation(&f->result, SIZE_MAX));
     cJSON *variates = good ? cJSON_AddArrayToObject(json, "variates") : NULL;
     for (size_t v = 0; v < f->n_variates && variates && good; v++) {
         cJSON *variate = cJSON_CreateObject();
@@ -49,7 +53,8 @@ cJSON *baseline_make(const bt_run *run, const bt_summary *s) {
                 json_add(json, "precision", cJSON_CreateString(precision_name(session->model_info.precision))) &&
                 json_add(json, "question", bt_question(run->request, session->model_info.family));
     overall = good ? cJSON_AddObjectToObject(json, "overall") : NULL;
-    good = overall && json_add(overall, "windows", json_double((double)s->n_windows)) && add_measures(overall, &s->total, s->mae_deviation);
+    good = overall && json_add(overall, "windows", json_double((double)s->n_windows)) &&
+           add_measures(overall, &s->total, s->mae_deviation);
     speed = good ? cJSON_AddObjectToObject(json, "speed") : NULL;
     good = speed && json_add(speed, "ms_per_window", json_double(s->ms_per_window)) &&
            json_add(speed, "deviation_over_mean", json_double(s->time_spread)) &&
@@ -91,7 +96,8 @@ cJSON *baseline_read(const bt_request *r, const char *family, const char *path, 
         const cJSON *old = cJSON_GetObjectItemCaseSensitive(question, item->string);
         if (!good || cJSON_Compare(old, item, true)) { continue; }
         char *before = cJSON_PrintUnformatted(old), *now = cJSON_PrintUnformatted(item);
-        good = message_set(error, "%s was made with %s %s, but now it is %s; ask the same, or make a new baseline with --save-baseline",
+        good = message_set(error,
+                           "%s was made with %s %s, but now it is %s; ask the same, or make a new baseline with --save-baseline",
                            path, item->string, before ? before : "?", now ? now : "?");
         cJSON_free(before);
         cJSON_free(now);
@@ -172,9 +178,12 @@ static bool is_text(const cJSON *json, const char *key, const char *text) {
 
 static void compare_speed(comparisons *c, const bt_run *run, const bt_summary *s, const cJSON *baseline) {
     const cJSON *old = cJSON_GetObjectItemCaseSensitive(baseline, "speed");
-    comparison row = { .scope = "speed", .title = speed_title, .now = s->ms_per_window, .tolerance = run->request->speed_tolerance };
+    comparison row = {
+        .scope = "speed", .title = speed_title, .now = s->ms_per_window, .tolerance = run->request->speed_tolerance
+    };
     size_t before;
-    if (!is_text(baseline, "device_name", run->session->device_info.name) || !is_text(baseline, "device", run->session->device_info.spec)) {
+    if (!is_text(baseline, "device_name", run->session->device_info.name) ||
+        !is_text(baseline, "device", run->session->device_info.spec)) {
         const char *device = json_get_text(baseline, "device_name");
         add_note(c, "speed is not compared: the baseline was made on another device (%.100s)\n", device ? device : "?");
     } else if (isnan(s->ms_per_window)) {
@@ -184,7 +193,9 @@ static void compare_speed(comparisons *c, const bt_run *run, const bt_summary *s
         add_row(c, row);
     }
     if (json_get_size(old, "re_recordings", &before)) {
-        row = (comparison){ .scope = "speed", .title = "re-recordings", .before = (double)before, .now = (double)run->re_recordings };
+        row = (comparison){
+            .scope = "speed", .title = "re-recordings", .before = (double)before, .now = (double)run->re_recordings
+        };
         row.verdict = judge_error(row.before, row.now, 0, &row.change);
         add_row(c, row);
     }
@@ -227,7 +238,9 @@ void comparisons_print(const comparisons *c, const char *path) {
     static const char *const words[N_VERDICTS] = { "as before", "better", "WORSE" };
     int width = 8;
     for (size_t i = 0; i < c->n; i++) {
-        if (c->rows[i].verdict != VERDICT_SAME && (int)strlen(c->rows[i].scope) > width) { width = (int)strlen(c->rows[i].scope); }
+        if (c->rows[i].verdict != VERDICT_SAME && (int)strlen(c->rows[i].scope) > width) {
+            width = (int)strlen(c->rows[i].scope);
+        }
     }
     printf("\ncompared with %s: %zu measure%s worse beyond tolerance, %zu better, %zu as before\n", path, c->n_worse,
            c->n_worse == 1 ? "" : "s", c->n_better, c->n - c->n_worse - c->n_better);
@@ -238,7 +251,7 @@ void comparisons_print(const comparisons *c, const char *path) {
         const comparison *row = &c->rows[i];
         if (row->verdict == VERDICT_SAME) { continue; }
         const char *unit = row->points ? "points" : "%";
-        printf("%-*s  %-20s%14.6g%14.6g%+9.3g %-6s%9.3g %-6s %s\n", width, row->scope, row->title, row->before, row->now, row->change, unit,
-               row->tolerance, unit, words[row->verdict]);
+        printf("%-*s  %-20s%14.6g%14.6g%+9.3g %-6s%9.3g %-6s %s\n", width, row->scope, row->title, row->before, row->now,
+               row->change, unit, row->tolerance, unit, words[row->verdict]);
     }
 }

@@ -67,7 +67,9 @@ bool json_get_double(const cJSON *object, const char *key, double *out) {
 
 bool json_get_size(const cJSON *object, const char *key, size_t *out) {
     double value;
-    if (!json_get_double(object, key, &value) || !(value >= 0 && value <= 9007199254740992.0) || value != floor(value)) { return false; }
+    if (!json_get_double(object, key, &value) || !(value >= 0 && value <= 9007199254740992.0) || value != floor(value)) {
+        return false;
+    }
     *out = (size_t)value;
     return true;
 }
@@ -107,8 +109,11 @@ cJSON *json_read(const char *path, bool *missing, message *error) {
     fclose(file);
     const char *end = data;
     cJSON *json = bad ? NULL : cJSON_ParseWithLengthOpts(data, size, &end, 0);
-    if (bad) { message_set(error, "%s cannot be read", path); }
-    else if (!json) { message_set(error, "%s is no JSON: it breaks off or goes wrong at byte %zu", path, (size_t)(end - data)); }
+    if (bad) {
+        message_set(error, "%s cannot be read", path);
+    } else if (!json) {
+        message_set(error, "%s is no JSON: it breaks off or goes wrong at byte %zu", path, (size_t)(end - data));
+    }
     free(data);
     return json;
 }

@@ -12,20 +12,25 @@
 #include "report_style.h"
 #include "report_svg.h"
 
-enum { FILES_OPEN = 3, MOST_VARIATES = 6 };   // files shown unfolded; fan charts of one file
+enum { FILES_OPEN = 3, MOST_VARIATES = 6 }; // files shown unfolded; fan charts of one file
 
-static const measure shown[] = { MEASURE_MAE, MEASURE_SEASONAL_MAE, MEASURE_LAST_MAE, MEASURE_MAPE, MEASURE_SMAPE, MEASURE_MASE,
-                                 MEASURE_SEASONAL_MASE, MEASURE_LAST_MASE, MEASURE_CRPS, MEASURE_PINBALL, MEASURE_IN_50, MEASURE_IN_80,
-                                 MEASURE_IN_90 };
+static const measure shown[] = { MEASURE_MAE,   MEASURE_SEASONAL_MAE,  MEASURE_LAST_MAE,  MEASURE_MAPE, MEASURE_SMAPE,
+                                 MEASURE_MASE,  MEASURE_SEASONAL_MASE, MEASURE_LAST_MASE, MEASURE_CRPS, MEASURE_PINBALL,
+                                 MEASURE_IN_50, MEASURE_IN_80,         MEASURE_IN_90 };
 enum { N_SHOWN = sizeof shown / sizeof *shown };
 
 // ---- numbers ----
 
 static void format_measure(double value, bool percent, char *buf, size_t cap) {
-    if (isnan(value)) { snprintf(buf, cap, "–"); }
-    else if (percent) { snprintf(buf, cap, "%.1f %%", value); }
-    else if (fabs(value) >= 1e6) { snprintf(buf, cap, "%.4g", value); }
-    else { snprintf(buf, cap, "%.*f", decimals_for(fabs(value)), value); }
+    if (isnan(value)) {
+        snprintf(buf, cap, "–");
+    } else if (percent) {
+        snprintf(buf, cap, "%.1f %%", value);
+    } else if (fabs(value) >= 1e6) {
+        snprintf(buf, cap, "%.4g", value);
+    } else {
+        snprintf(buf, cap, "%.*f", decimals_for(fabs(value)), value);
+    }
 }
 
 static void put_cell(FILE *out, double value, bool percent) {
@@ -54,20 +59,25 @@ static void put_head(FILE *out, const bt_run *run, const bt_summary *s) {
     snprintf(title, sizeof title, "Backtest of %.*s", (int)(length < 200 ? length : 200), name);
     format_count(session->model_info.parameters, count, sizeof count);
     fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-          "content=\"width=device-width,initial-scale=1\"><title>", out);
+          "content=\"width=device-width,initial-scale=1\"><title>",
+          out);
     svg_text(out, title);
     fprintf(out, "</title><style>%s</style></head><body>\n<h1>", report_style);
     svg_text(out, title);
-    fprintf(out, "</h1><p class=\"faint\">%zu windows of %zu file%s, context %" PRIu32 ", horizon %" PRIu32 ", every %" PRIu32
-            " row%s; %" PRIu32 " paths, %" PRIu32 " seed%s from %" PRIu64 "<br>", s->n_windows, s->n_finished, s->n_finished == 1 ? "" : "s",
-            r->context, r->horizon, r->step, r->step == 1 ? "" : "s", r->samples, r->seeds, r->seeds == 1 ? "" : "s", r->seed);
-    fprintf(out, "%s model of %s parameters, %s, on ", session->model_info.family, count, precision_name(session->model_info.precision));
+    fprintf(out,
+            "</h1><p class=\"faint\">%zu windows of %zu file%s, context %" PRIu32 ", horizon %" PRIu32 ", every %" PRIu32
+            " row%s; %" PRIu32 " paths, %" PRIu32 " seed%s from %" PRIu64 "<br>",
+            s->n_windows, s->n_finished, s->n_finished == 1 ? "" : "s", r->context, r->horizon, r->step, r->step == 1 ? "" : "s",
+            r->samples, r->seeds, r->seeds == 1 ? "" : "s", r->seed);
+    fprintf(out, "%s model of %s parameters, %s, on ", session->model_info.family, count,
+            precision_name(session->model_info.precision));
     svg_text(out, session->device_info.spec);
     fputs(" (", out);
     svg_text(out, session->device_info.name);
     fputs(")</p>\n", out);
     if (interrupt_came()) {
-        fprintf(out, "<p class=\"bad\">Stopped before the end: this page shows the %zu files that were finished.</p>\n", s->n_finished);
+        fprintf(out, "<p class=\"bad\">Stopped before the end: this page shows the %zu files that were finished.</p>\n",
+                s->n_finished);
     }
     for (size_t i = 0; i < run->n_files; i++) {
         if (bt_usable(&run->files[i])) { continue; }
@@ -97,8 +107,9 @@ static void put_tiles(FILE *out, const bt_summary *s) {
     format_measure(tally_measure(&s->total, MEASURE_IN_90), true, last, sizeof last);
     snprintf(beside, sizeof beside, "in 50 %%: %s, in 90 %%: %s", other, last);
     put_tile(out, value, "", "inside the 80 % interval", beside);
-    if (isnan(s->mae_deviation)) { put_tile(out, "–", "", "σ of MAE over seeds", "one seed"); }
-    else {
+    if (isnan(s->mae_deviation)) {
+        put_tile(out, "–", "", "σ of MAE over seeds", "one seed");
+    } else {
         snprintf(value, sizeof value, "%.2g %%", 100 * s->mae_deviation / mae);
         snprintf(beside, sizeof beside, "of the MAE, %.4g", mae);
         put_tile(out, value, "", "σ of MAE over seeds", beside);
@@ -106,7 +117,8 @@ static void put_tiles(FILE *out, const bt_summary *s) {
     if (!isnan(s->ms_per_window)) {
         snprintf(value, sizeof value, "%.4g ms", s->ms_per_window);
         if (s->n_repeats > 1) {
-            snprintf(beside, sizeof beside, "batches of %.0f; σ/mean %.2g %% over %zu repeats", s->timed_batch, 100 * s->time_spread, s->n_repeats);
+            snprintf(beside, sizeof beside, "batches of %.0f; σ/mean %.2g %% over %zu repeats", s->timed_batch,
+                     100 * s->time_spread, s->n_repeats);
         } else {
             snprintf(beside, sizeof beside, "median of %.0f calls", s->calls);
         }
@@ -146,10 +158,13 @@ static void put_files(FILE *out, const bt_run *run, const bt_summary *s) {
 }
 
 static void put_comparison(FILE *out, const bt_request *r, const comparisons *c) {
-    static const char *const words[N_VERDICTS] = { "as before", "better", "worse" }, *const classes[N_VERDICTS] = { "", "good", "bad" };
-    fprintf(out, "<h2>Against the baseline</h2>\n<p><b class=\"%s\">%zu measure%s worse beyond tolerance</b>, %zu better, %zu as before. "
-            "Compared with <code>", c->n_worse ? "bad" : "good", c->n_worse, c->n_worse == 1 ? "" : "s", c->n_better,
-            c->n - c->n_worse - c->n_better);
+    static const char *const words[N_VERDICTS] = { "as before", "better", "worse" }, *const classes[N_VERDICTS] = { "", "good",
+                                                                                                                    "bad" };
+    fprintf(
+        out,
+        "<h2>Against the baseline</h2>\n<p><b class=\"%s\">%zu measure%s worse beyond tolerance</b>, %zu better, %zu as before. "
+        "Compared with <code>",
+        c->n_worse ? "bad" : "good", c->n_worse, c->n_worse == 1 ? "" : "s", c->n_better, c->n - c->n_worse - c->n_better);
     svg_text(out, r->baseline);
     fputs("</code>.</p>\n", out);
     if (c->notes[0]) {
@@ -157,15 +172,21 @@ static void put_comparison(FILE *out, const bt_request *r, const comparisons *c)
         svg_text(out, c->notes);
         fputs("</p>\n", out);
     }
-    fprintf(out, "<details%s><summary>All %zu comparisons</summary><div class=\"wide\"><table><thead><tr><th></th><th class=\"left\">measure</th>"
-            "<th>before</th><th>now</th><th>change</th><th>tolerance</th><th></th></tr></thead><tbody>\n", c->n_worse ? " open" : "", c->n);
+    fprintf(out,
+            "<details%s><summary>All %zu comparisons</summary><div class=\"wide\"><table><thead><tr><th></th><th "
+            "class=\"left\">measure</th>"
+            "<th>before</th><th>now</th><th>change</th><th>tolerance</th><th></th></tr></thead><tbody>\n",
+            c->n_worse ? " open" : "", c->n);
     for (size_t i = 0; i < c->n; i++) {
         const comparison *row = &c->rows[i];
         const char *unit = row->points ? "points" : "%";
         fputs("<tr><td>", out);
         svg_text(out, row->scope);
-        fprintf(out, "</td><td class=\"left\">%s</td><td>%.5g</td><td>%.5g</td><td>%+.3g %s</td><td>%.3g %s</td><td class=\"%s\">%s</td></tr>\n",
-                row->title, row->before, row->now, row->change, unit, row->tolerance, unit, classes[row->verdict], words[row->verdict]);
+        fprintf(out,
+                "</td><td class=\"left\">%s</td><td>%.5g</td><td>%.5g</td><td>%+.3g %s</td><td>%.3g %s</td><td "
+                "class=\"%s\">%s</td></tr>\n",
+                row->title, row->before, row->now, row->change, unit, row->tolerance, unit, classes[row->verdict],
+                words[row->verdict]);
     }
     fputs("</tbody></table></div></details>\n", out);
 }
@@ -201,17 +222,23 @@ static void put_stability(FILE *out, const bt_run *run, const bt_summary *s) {
     const double mae = tally_measure(&s->total, MEASURE_MAE);
     fputs("<dl>", out);
     fprintf(out, "<dt>MAE over %" PRIu32 " seed%s</dt><dd>", run->request->seeds, run->request->seeds == 1 ? "" : "s");
-    if (isnan(s->mae_deviation)) { fputs("one seed tells nothing of how it scatters", out); }
-    else { fprintf(out, "standard deviation %.4g, %.2g %% of %.6g", s->mae_deviation, 100 * s->mae_deviation / mae, mae); }
+    if (isnan(s->mae_deviation)) {
+        fputs("one seed tells nothing of how it scatters", out);
+    } else {
+        fprintf(out, "standard deviation %.4g, %.2g %% of %.6g", s->mae_deviation, 100 * s->mae_deviation / mae, mae);
+    }
     fputs("</dd>", out);
     if (s->n_repeats > 1) {
-        fprintf(out, "<dt>time over %zu repeats</dt><dd>σ/mean %.2g %%, median %.4g ms for each of %.0f windows in a batch</dd>", s->n_repeats,
-                100 * s->time_spread, s->ms_per_window, s->timed_batch);
+        fprintf(out, "<dt>time over %zu repeats</dt><dd>σ/mean %.2g %%, median %.4g ms for each of %.0f windows in a batch</dd>",
+                s->n_repeats, 100 * s->time_spread, s->ms_per_window, s->timed_batch);
     }
     if (run->batch) {
         format_bytes(run->forecaster_bytes, bytes, sizeof bytes);
-        fprintf(out, "<dt>recordings</dt><dd>%" PRIu64 " made with the forecasters, %" PRIu64 " while forecasting</dd><dt>device memory</dt>"
-                "<dd>%s beside the weights; batches of up to %" PRIu32 " windows</dd>", run->recordings, run->re_recordings, bytes, run->batch);
+        fprintf(out,
+                "<dt>recordings</dt><dd>%" PRIu64 " made with the forecasters, %" PRIu64
+                " while forecasting</dd><dt>device memory</dt>"
+                "<dd>%s beside the weights; batches of up to %" PRIu32 " windows</dd>",
+                run->recordings, run->re_recordings, bytes, run->batch);
     } else {
         fputs("<dt>recordings</dt><dd>none: all files are from records</dd>", out);
     }
@@ -219,16 +246,23 @@ static void put_stability(FILE *out, const bt_run *run, const bt_summary *s) {
 }
 
 static void put_notes(FILE *out, const bt_summary *s) {
-    fputs("<h2>What the measures mean</h2>\n<dl>"
-          "<dt>MAE</dt><dd>mean of |median − actual|; beside it that of seasonal naive (the value one season ago) and of the last value</dd>"
-          "<dt>MAPE, sMAPE</dt><dd>that error in percent of the actual value, and of the mean of both sizes</dd>"
-          "<dt>MASE</dt><dd>that error divided by the mean change from one season to the next before the window; below the naive ones is better</dd>"
-          "<dt>CRPS</dt><dd>distance of the paths' distribution from what happened, in the unit of the column; less is better</dd>"
-          "<dt>pinball loss</dt><dd>mean over the quantiles 0.1 to 0.9; less is better</dd>"
-          "<dt>in 50, 80, 90 %</dt><dd>share of actual values inside the interval; the nearer to its name the better</dd></dl>\n"
-          "<p class=\"faint\">MAE, CRPS and pinball loss have the unit of their column, so over columns of different size the largest rule; MASE "
-          "and the percentages do not.", out);
-    if (s->total.n_relative < s->total.n) { fprintf(out, " MAPE leaves out %.0f values that are 0.", s->total.n - s->total.n_relative); }
+    fputs(
+        "<h2>What the measures mean</h2>\n<dl>"
+        "<dt>MAE</dt><dd>mean of |median − actual|; beside it that of seasonal naive (the value one season ago) and of the last "
+        "value</dd>"
+        "<dt>MAPE, sMAPE</dt><dd>that error in percent of the actual value, and of the mean of both sizes</dd>"
+        "<dt>MASE</dt><dd>that error divided by the mean change from one season to the next before the window; below the naive "
+        "ones is better</dd>"
+        "<dt>CRPS</dt><dd>distance of the paths' distribution from what happened, in the unit of the column; less is better</dd>"
+        "<dt>pinball loss</dt><dd>mean over the quantiles 0.1 to 0.9; less is better</dd>"
+        "<dt>in 50, 80, 90 %</dt><dd>share of actual values inside the interval; the nearer to its name the better</dd></dl>\n"
+        "<p class=\"faint\">MAE, CRPS and pinball loss have the unit of their column, so over columns of different size the "
+        "largest rule; MASE "
+        "and the percentages do not.",
+        out);
+    if (s->total.n_relative < s->total.n) {
+        fprintf(out, " MAPE leaves out %.0f values that are 0.", s->total.n - s->total.n_relative);
+    }
     if (s->total.n_scaled < s->total.n) {
         fprintf(out, " MASE leaves out %.0f values of columns that did not change before.", s->total.n - s->total.n_scaled);
     }

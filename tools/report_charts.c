@@ -8,7 +8,7 @@
 #include "naive.h"
 #include "report_svg.h"
 
-enum { WIDE = 1040, HALF = 510, LONGEST = 12 };   // units of the pictures; horizons that a fan chart covers at most
+enum { WIDE = 1040, HALF = 510, LONGEST = 12 }; // units of the pictures; horizons that a fan chart covers at most
 
 static void stretch(double value, double *low, double *high) {
     if (!isfinite(value)) { return; }
@@ -23,6 +23,12 @@ static void round_out(double *low, double *high) {
     const double span = *high > *low ? *high - *low : fmax(fabs(*high), 1) * 0.1;
     *low -= 0.05 * span, *high += 0.05 * span;
     if (positive && *low < 0.25 * span) { *low = 0; }
+}
+
+// One of two side by side; its y starts at 0.
+static chart half(FILE *out, unsigned id, double x_low, double x_high) {
+    return (chart){ .out = out, .width = HALF, .height = 300, .left = 56, .right = 24, .top = 8, .bottom = 42,
+                    .x_low = x_low, .x_high = x_high, .clip = id };
 }
 
 static void legend(FILE *out, const char *css_class, const char *text) {
@@ -96,12 +102,21 @@ void figure_fans(FILE *out, const bt_file *f, size_t variate, size_t context, un
     size_t before = span / 3 > 2 * r->horizon ? span / 3 : 2 * r->horizon;
     before = before < context ? before : context;
     const size_t first = start - before, n = last - first + 1;
-    chart c = { .out = out, .width = WIDE, .height = 260, .left = 64, .right = 12, .top = 8, .bottom = 26, .x_low = (double)first,
-                .x_high = (double)last, .clip = id };
+    chart c = { .out = out,
+                .width = WIDE,
+                .height = 260,
+                .left = 64,
+                .right = 12,
+                .top = 8,
+                .bottom = 26,
+                .x_low = (double)first,
+                .x_high = (double)last,
+                .clip = id };
     double unit, *x = take(n, sizeof *x);
     char label[256];
     fan_range(f, variate, first, last, from, &c);
-    snprintf(label, sizeof label, "%.100s, %.100s: forecasts of %zu windows on what happened", f->name, f->names[variate], r->n_pictures - from);
+    snprintf(label, sizeof label, "%.100s, %.100s: forecasts of %zu windows on what happened", f->name, f->names[variate],
+             r->n_pictures - from);
     fputs("<figure>", out);
     chart_begin(&c, label);
     chart_y_axis(&c, 5, "", &unit);
@@ -114,8 +129,11 @@ void figure_fans(FILE *out, const bt_file *f, size_t variate, size_t context, un
     fputs("<figcaption><b>", out);
     svg_text(out, f->names[variate]);
     fprintf(out, "</b>%s: ", chart_unit(unit));
-    if (r->n_pictures - from == 1) { fputs("the latest window. ", out); }
-    else { fprintf(out, "the latest %zu windows that do not overlap. ", r->n_pictures - from); }
+    if (r->n_pictures - from == 1) {
+        fputs("the latest window. ", out);
+    } else {
+        fprintf(out, "the latest %zu windows that do not overlap. ", r->n_pictures - from);
+    }
     legend(out, "actual", "what happened");
     legend(out, "median", "median");
     legend(out, "band50", "50 %");
@@ -133,7 +151,9 @@ step_tally *steps_of(const bt_run *run, const bt_file *file) {
         const bt_file *f = &run->files[i];
         if (!f->finished || (file && f != file)) { continue; }
         for (size_t s = 0; s < f->result.n_seeds; s++) {
-            for (size_t h = 0; h < f->result.horizon; h++) { step_tally_add(&sum[h], &f->result.steps[s * f->result.horizon + h]); }
+            for (size_t h = 0; h < f->result.horizon; h++) {
+                step_tally_add(&sum[h], &f->result.steps[s * f->result.horizon + h]);
+            }
         }
     }
     return sum;
@@ -141,16 +161,16 @@ step_tally *steps_of(const bt_run *run, const bt_file *file) {
 
 void figure_steps(FILE *out, const step_tally *steps, size_t horizon, unsigned id) {
     static const char *const classes[] = { "last", "seasonal", "model" };
-    chart c = { .out = out, .width = HALF, .height = 300, .left = 56, .right = 24, .top = 8, .bottom = 42, .x_low = 1, .x_high = (double)horizon,
-                .clip = id };
+    chart c = half(out, id, 1, (double)horizon);
     double *x = take(horizon, sizeof *x), *y[3], high = 0, unit;
-    bool scaled = false, same = true;   // without a season both naive forecasts are one
+    bool scaled = false, same = true; // without a season both naive forecasts are one
     for (size_t k = 0; k < 3; k++) { y[k] = take(horizon, sizeof **y); }
     for (size_t h = 0; h < horizon; h++) { scaled = scaled || steps[h].n_scaled > 0; }
     for (size_t h = 0; h < horizon; h++) {
         const step_tally *s = &steps[h];
-        const double n = scaled ? s->n_scaled : s->n, sums[] = { scaled ? s->scaled_last : s->last, scaled ? s->scaled_seasonal : s->seasonal,
-                                                                 scaled ? s->scaled : s->error };
+        const double n = scaled ? s->n_scaled : s->n,
+                     sums[] = { scaled ? s->scaled_last : s->last, scaled ? s->scaled_seasonal : s->seasonal,
+                                scaled ? s->scaled : s->error };
         x[h] = (double)(h + 1);
         for (size_t k = 0; k < 3; k++) { y[k][h] = n > 0 ? sums[k] / n : NAN, high = fmax(high, y[k][h]); }
     }
@@ -182,7 +202,8 @@ static void observed(const tally *t, double *y) {
 }
 
 void figure_calibration(FILE *out, const bt_run *run, const bt_file *file, unsigned id) {
-    chart c = { .out = out, .width = HALF, .height = 300, .left = 56, .right = 24, .top = 8, .bottom = 42, .x_high = 100, .y_high = 100, .clip = id };
+    chart c = half(out, id, 0, 100);
+    c.y_high = 100;
     const double ends[] = { 0, 100 };
     double x[N_LEVELS], y[N_LEVELS], unit;
     tally sum = { 0 };
@@ -245,13 +266,13 @@ void figure_times(FILE *out, const bt_run *run, unsigned id) {
     }
     const size_t n_bins = n < 9 ? 6 : 2 * sqrt((double)n) < MOST ? (size_t)(2 * sqrt((double)n)) : MOST;
     double low = ms[0], width = (ms[n - 1] - low) / (double)n_bins;
-    if (!(width > 1e-9 * low)) { width = fmax(low, 1e-6) * 0.02 / (double)n_bins; }   // all alike
+    if (!(width > 1e-9 * low)) { width = fmax(low, 1e-6) * 0.02 / (double)n_bins; } // all alike
     for (size_t i = 0; i < n; i++) {
         const size_t bin = (size_t)((ms[i] - low) / width), at = bin < n_bins ? bin : n_bins - 1;
         if (++counts[at] > highest) { highest = counts[at]; }
     }
-    chart c = { .out = out, .width = HALF, .height = 300, .left = 56, .right = 24, .top = 8, .bottom = 42, .x_low = low - 0.5 * width,
-                .x_high = low + ((double)n_bins + 0.5) * width, .y_high = (double)highest, .clip = id };
+    chart c = half(out, id, low - 0.5 * width, low + ((double)n_bins + 0.5) * width);
+    c.y_high = (double)highest;
     fputs("<figure>", out);
     chart_begin(&c, "Histogram of times");
     chart_y_axis(&c, highest < 5 ? (int)highest : 5, "", &unit);
@@ -264,7 +285,8 @@ void figure_times(FILE *out, const bt_run *run, unsigned id) {
     }
     chart_vertical(&c, "median", median_of(ms, n));
     chart_end(&c);
-    fprintf(out, "<figcaption><b>Times</b>: %zu timed call%s, by their time for each window; median %.4g ms. ", n, n == 1 ? "" : "s", median_of(ms, n));
+    fprintf(out, "<figcaption><b>Times</b>: %zu timed call%s, by their time for each window; median %.4g ms. ", n,
+            n == 1 ? "" : "s", median_of(ms, n));
     legend(out, "median", "median");
     fputs("</figcaption></figure>\n", out);
     free(ms);

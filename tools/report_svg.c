@@ -4,10 +4,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { TICK_ROOM = 150 };   // for the text of one time, to the second
+enum { TICK_ROOM = 150 }; // for the text of one time, to the second
 
-static double x_of(const chart *c, double x) { return c->left + (c->width - c->left - c->right) * (x - c->x_low) / (c->x_high - c->x_low); }
-static double y_of(const chart *c, double y) { return c->top + (c->height - c->top - c->bottom) * (c->y_high - y) / (c->y_high - c->y_low); }
+static double x_of(const chart *c, double x) {
+    return c->left + (c->width - c->left - c->right) * (x - c->x_low) / (c->x_high - c->x_low);
+}
+static double y_of(const chart *c, double y) {
+    return c->top + (c->height - c->top - c->bottom) * (c->y_high - y) / (c->y_high - c->y_low);
+}
 
 // A band may leave the plot, but coordinates of 1e30 upset viewers.
 static double near_plot(const chart *c, double y) { return fmin(fmax(y_of(c, y), -c->height), 2 * c->height); }
@@ -95,7 +99,7 @@ void chart_line(const chart *c, const char *css_class, const double *x, const do
         }
         const bool alone = !down && (i + 1 == n || isnan(y[i + 1]));
         fprintf(c->out, "%c%.1f %.1f", down ? 'L' : 'M', x_of(c, x[i]), near_plot(c, y[i]));
-        if (alone) { fputs("h.1", c->out); }   // with round ends this is a dot
+        if (alone) { fputs("h.1", c->out); } // with round ends this is a dot
         down = true;
     }
     fputs("\"/>\n", c->out);
@@ -112,8 +116,8 @@ void chart_band(const chart *c, const char *css_class, const double *x, const do
 void chart_dots(const chart *c, const char *css_class, const double *x, const double *y, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (isnan(y[i])) { continue; }
-        fprintf(c->out, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%.4g: %.4g</title></circle>", css_class, x_of(c, x[i]),
-                near_plot(c, y[i]), x[i], y[i]);
+        fprintf(c->out, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%.4g: %.4g</title></circle>", css_class,
+                x_of(c, x[i]), near_plot(c, y[i]), x[i], y[i]);
     }
     fputc('\n', c->out);
 }
@@ -131,5 +135,9 @@ void chart_vertical(const chart *c, const char *css_class, double x) {
 }
 
 const char *chart_unit(double unit) {
-    return unit == 1e12 ? ", trillions" : unit == 1e9 ? ", billions" : unit == 1e6 ? ", millions" : unit == 1e3 ? ", thousands" : "";
+    return unit == 1e12  ? ", trillions"
+           : unit == 1e9 ? ", billions"
+           : unit == 1e6 ? ", millions"
+           : unit == 1e3 ? ", thousands"
+                         : "";
 }
