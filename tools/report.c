@@ -12,7 +12,7 @@
 #include "report_style.h"
 #include "report_svg.h"
 
-enum { FILES_OPEN = 3, MOST_VARIATES = 6 }; // files shown unfolded; fan charts of one file
+enum { FILES_OPEN = 3, MOST_FILES = 60, MOST_VARIATES = 6 };   // files shown unfolded, and at all; fan charts of one file
 
 static const measure shown[] = { MEASURE_MAE,   MEASURE_SEASONAL_MAE,  MEASURE_LAST_MAE,  MEASURE_MAPE, MEASURE_SMAPE,
                                  MEASURE_MASE,  MEASURE_SEASONAL_MASE, MEASURE_LAST_MASE, MEASURE_CRPS, MEASURE_PINBALL,
@@ -285,8 +285,10 @@ bool report_write(const bt_run *run, const bt_summary *s, const comparisons *com
     figure_calibration(d.file, run, NULL, ++id);
     fputs("</div>\n<h2>Forecasts</h2>\n", d.file);
     for (size_t i = 0; i < run->n_files; i++) {
-        if (run->files[i].finished) { put_file(d.file, run, &run->files[i], n_put++ < FILES_OPEN, &id); }
+        if (!run->files[i].finished || n_put++ >= MOST_FILES) { continue; }
+        put_file(d.file, run, &run->files[i], n_put <= FILES_OPEN, &id);
     }
+    if (n_put > MOST_FILES) { fprintf(d.file, "<p class=\"faint\">The first %d of %zu files are drawn.</p>\n", MOST_FILES, n_put); }
     fputs("<h2>Stability and speed</h2>\n<div class=\"pair\"><div>", d.file);
     put_stability(d.file, run, s);
     fputs("</div>\n", d.file);
