@@ -18,7 +18,7 @@ static const char *const speed_title = "ms for each window";
 static bool add_measures(cJSON *json, const tally *t, double deviation) {
     bool good = json_add(json, "values", json_double(t->n));
     for (size_t m = 0; m < N_MEASURES && good; m++) {
-        good = json_add(json, measures[m].key, json_double(tally_measure(t, (measure)m)));
+        good = json_add(json, measures[m].key, json_exact(tally_measure(t, (measure)m)));
     }
     return good && json_add(json, "mae_deviation_over_seeds", json_double(deviation));
 }
@@ -234,6 +234,13 @@ void comparisons_free(comparisons *c) {
 
 // ---- printing ----
 
+void comparison_change(const comparison *row, char *buf, size_t cap) {
+    const char *unit = row->points ? "points" : "%";
+    if (isnan(row->change)) { snprintf(buf, cap, "gone"); }
+    else if (fabs(row->change) < 1e4) { snprintf(buf, cap, "%+.2f %s", row->change, unit); }
+    else { snprintf(buf, cap, "%+.2g %s", row->change, unit); }
+}
+
 void comparisons_print(const comparisons *c, const char *path) {
     static const char *const words[N_VERDICTS] = { "as before", "better", "WORSE" };
     int width = 8;
@@ -246,12 +253,14 @@ void comparisons_print(const comparisons *c, const char *path) {
            c->n_worse == 1 ? "" : "s", c->n_better, c->n - c->n_worse - c->n_better);
     fputs(c->notes, stdout);
     if (c->n_worse + c->n_better == 0) { return; }
-    printf("%-*s  %-20s%14s%14s%16s%16s\n", width, "", "", "before", "now", "change", "tolerance");
+    printf("%-*s  %-20s%14s%14s%18s%14s\n", width, "", "", "before", "now", "change", "tolerance");
     for (size_t i = 0; i < c->n; i++) {
         const comparison *row = &c->rows[i];
         if (row->verdict == VERDICT_SAME) { continue; }
-        const char *unit = row->points ? "points" : "%";
-        printf("%-*s  %-20s%14.6g%14.6g%+9.3g %-6s%9.3g %-6s %s\n", width, row->scope, row->title, row->before, row->now,
-               row->change, unit, row->tolerance, unit, words[row->verdict]);
+        char change[48], tolerance[48];
+        comparison_change(row, change, sizeof change);
+        snprintf(tolerance, sizeof tolerance, "%g %s", row->tolerance, row->points ? "points" : "%");
+        printf("%-*s  %-20s%14.6g%14.6g%18s%14s  %s\n", width, row->scope, row->title, row->before, row->now, change, tolerance,
+               words[row->verdict]);
     }
 }

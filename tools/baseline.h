@@ -40,6 +40,9 @@ typedef struct comparisons {
 comparisons baseline_compare(const bt_run *run, const bt_summary *s, const cJSON *baseline);
 void comparisons_free(comparisons *c);
 
+// "+2.50 %", "-1.00 points"; "gone" for what can no longer be computed.
+void comparison_change(const comparison *row, char *buf, size_t cap);
+
 // Rows that changed beyond their tolerance, or a line that none did.
 void comparisons_print(const comparisons *c, const char *path);
 

@@ -179,14 +179,15 @@ static void put_comparison(FILE *out, const bt_request *r, const comparisons *c)
             c->n_worse ? " open" : "", c->n);
     for (size_t i = 0; i < c->n; i++) {
         const comparison *row = &c->rows[i];
-        const char *unit = row->points ? "points" : "%";
+        char change[48];
+        comparison_change(row, change, sizeof change);
         fputs("<tr><td>", out);
         svg_text(out, row->scope);
-        fprintf(out,
-                "</td><td class=\"left\">%s</td><td>%.5g</td><td>%.5g</td><td>%+.3g %s</td><td>%.3g %s</td><td "
-                "class=\"%s\">%s</td></tr>\n",
-                row->title, row->before, row->now, row->change, unit, row->tolerance, unit, classes[row->verdict],
-                words[row->verdict]);
+        fprintf(out, "</td><td class=\"left\">%s</td>", row->title);
+        put_cell(out, row->before, false);
+        put_cell(out, row->now, false);
+        fprintf(out, "<td>%s</td><td>%g %s</td><td class=\"%s\">%s</td></tr>\n", change, row->tolerance, row->points ? "points" : "%",
+                classes[row->verdict], words[row->verdict]);
     }
     fputs("</tbody></table></div></details>\n", out);
 }
