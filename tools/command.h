@@ -4,6 +4,7 @@
 #define TOOLS_COMMAND_H
 
 int command_forecast(int argc, char **argv);
+int command_backtest(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_devices(int argc, char **argv);
 int command_verify(int argc, char **argv);

@@ -12,6 +12,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     { "forecast", command_forecast, "forecast the rows that follow a CSV file" },
+    { "backtest", command_backtest, "forecast the past of CSV files and score it; compare with a baseline" },
     { "inspect", command_inspect, "what is in a model folder, and the memory it takes" },
     { "devices", command_devices, "the devices of this machine, and why others are absent" },
     { "verify", command_verify, "compare a device with recorded results of the original code" },
