@@ -21,12 +21,9 @@ typedef struct request {
 
 static const char *device_name(const walk *w, uint32_t which) { return w->device[which]->info.spec; }
 
-// Which device's number stands as ref in a node, and which as got.
-static uint32_t reference_of(const walk *w) { return w->device[1]->info.kind == RP_DEVICE_REFERENCE ? 1 : 0; }
-
 static void print_first(const walk *w) {
     const walk_node *n = &w->nodes[w->first_failed];
-    const uint32_t of = reference_of(w);
+    const uint32_t of = walk_reference(w);
     printf("first out of tolerance: replay %u '%s', node %u '%s' (%s; %s on %s, %s on %s)\n", n->replay, n->plan, n->index, n->label, n->op,
            n->kernel[0], device_name(w, 0), n->kernel[1], device_name(w, 1));
     printf("  output %u, number %llu: %.9g on %s, %.9g on %s, %.3g apart where %.3g is allowed; %llu of its %llu numbers are out\n",

@@ -19,6 +19,10 @@ typedef struct apart {
 
 #define ALIGNMENT ((uint64_t)256)
 
+uint32_t walk_reference(const walk *w) {
+    return w->device[0]->info.kind != RP_DEVICE_REFERENCE && w->device[1]->info.kind == RP_DEVICE_REFERENCE;
+}
+
 static bool fail(walk *w, uint32_t which, rp_status status) {
     char text[sizeof w->error.text];
     rp_device_copy_error(w->device[which], text, sizeof text);
@@ -167,8 +171,7 @@ static void judge(const walk *w, const apart *n, double *const *ref, double *con
 static rp_status measure_apart(walk *w, const rp_plan *const plan[2], apart *n, walk_node *out) {
     double *ref[RP_MAX_BINDINGS] = { 0 }, *got[RP_MAX_BINDINGS] = { 0 }, *magnitude[RP_MAX_BINDINGS] = { 0 };
     rp_status status = RP_OK;
-    // The reference is the definition, whichever of the two it is.
-    const uint32_t of = w->device[1]->info.kind == RP_DEVICE_REFERENCE ? 1 : 0;
+    const uint32_t of = walk_reference(w);
     tolerance_begin(&n->judged);
     w->status[of] = status = run_apart(w, of, plan[of], n, ref);
     if (status == RP_OK) { w->status[1 - of] = status = run_apart(w, 1 - of, plan[1 - of], n, got); }
@@ -207,6 +210,8 @@ static rp_status measure_drift(walk *w, const apart *n, walk_node *out) {
         }
         free(x[0]), free(x[1]);
         RP_RETURN(status);
+        // Copies move words of whatever type, which the reference keeps in its own way.
+        if (n->launch[0]->op == RP_OP_COPY || n->launch[0]->op == RP_OP_BROADCAST) { continue; }
         if (t->dtype == RP_U32 || t->dtype == RP_I32) {
             out->moved += differ;
         } else if (largest > 0) {

@@ -44,6 +44,7 @@ rp_status walk_open(const char *spec, rp_precision precision, rp_device **out);
 // Walks one forecast. The devices were opened by walk_open, the forecasters made for s. a holds the first device's results
 // afterwards and b the second's; both were made alike. False with a sentence when it could not be walked to its end.
 bool walk_run(walk *w, sample *a, sample *b);
+uint32_t walk_reference(const walk *w);   // which of the two is taken for right: the reference, else the first
 void walk_free(walk *w);         // what walk_run made; devices and forecasters stay
 
 #endif
