@@ -80,6 +80,10 @@ typedef struct rp_device_info {
     rp_device_kind kind;
     uint64_t memory_bytes;    // device memory in all; 0: the host's
     uint32_t mixed;           // 1: has matrix units that precision `mixed` uses
+    uint64_t memory_free_bytes; // of memory_bytes, when asked of an open device; 0: not known, as in lists
+    uint64_t allocation_bytes;  // the largest single allocation; 0: no such limit
+    char uses[160];           // features of it that are used, separated by commas
+    char lacks[256];          // features that would be used and are not there, and what takes their place; "" = none
 } rp_device_info;
 #define RP_DEVICE_INFO_INIT { .struct_size = sizeof(rp_device_info) }
 

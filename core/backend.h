@@ -76,6 +76,9 @@ typedef struct rp_backend {
     // Queues replays of n recordings in order, each after all of the one before; returns at once.
     rp_status (*replay)(rp_device *device, rp_recording *const *recordings, uint32_t n);
     rp_status (*wait)(rp_device *device);                                      // until all queued work is done
+
+    // Device memory that is free now; 0: the driver does not say. NULL: device memory is the host's.
+    rp_status (*memory)(rp_device *device, uint64_t *free_bytes);
 } rp_backend;
 
 extern const rp_backend rp_backend_ref;
@@ -96,6 +99,8 @@ struct rp_device {
     void *watch_user;
 };
 
+// The devices of one backend alone; see rp_device_list_create. Errors: NOT_FOUND (no backend of that name), OUT_OF_MEMORY.
+rp_status rp_device_list_create_of(const char *backend, rp_device_list **out);
 // Adds an entry; errors: OUT_OF_MEMORY.
 rp_status rp_device_list_add(rp_device_list *list, const rp_device_info *info);
 
