@@ -287,9 +287,16 @@ static void processes(void **state) {
 static doctor_answer work(doctor_kind kind, const char *subject, const char *device) {
     static doctor_answer a;
     const char *const both[] = { RP_SOURCE_DIR "/models/demo-toto", RP_SOURCE_DIR "/models/demo-kronos" };
-    const doctor_ask ask = { .kind = kind, .subject = subject, .device = device, .models = both, .n_models = 2 };
+    char *small = kind == DOCTOR_OPS || kind == DOCTOR_GOLDEN ? doctor_unpack() : NULL;
+    const doctor_ask ask = { .kind = kind, .subject = subject, .small = small, .device = device, .models = both, .n_models = 2 };
     memset(&a, 0, sizeof a);
     doctor_work(&ask, &a);
+    if (small != NULL) {
+        assert_true(rp_path_is_folder(small));
+        rp_folder_remove(small);
+        assert_false(rp_path_exists(small));
+    }
+    free(small);
     return a;
 }
 
@@ -308,6 +315,11 @@ static void steps_work(void **state) {
         assert_false(a.good);
         assert_true(a.status == RP_NOT_FOUND || a.status == RP_UNAVAILABLE);
     }
+    const doctor_ask without = { .kind = DOCTOR_OPS, .subject = spec };
+    memset(&a, 0, sizeof a);
+    doctor_work(&without, &a);
+    assert_false(a.good);
+    assert_non_null(strstr(a.text, "/tmp"));
     a = work(DOCTOR_MODEL, RP_SOURCE_DIR "/models/demo-kronos", spec);
     assert_true(a.good);
     assert_string_equal(a.model.family, "kronos");

@@ -43,13 +43,16 @@ int command_doctor(int argc, char **argv) {
     if (result < 0) {
         for (size_t i = 0; i < first.count; i++) { models[n++] = first.names[i]; }
         for (size_t i = 0; i < n_rest; i++) { models[n++] = rest[i]; }
-        const doctor_config config = { .device = device, .models = models, .n_models = n, .limit_seconds = limit, .told = json ? NULL : told };
+        char *small = doctor_unpack();
+        const doctor_config config = { .small = small, .device = device, .models = models, .n_models = n, .limit_seconds = limit, .told = json ? NULL : told };
         doctor_report report;
         fflush(stdout);
         doctor_run(&doctor_machine, &config, &report);
         if (json) { doctor_print_json(&report); } else { doctor_print(&report); }
         result = report.healthy ? EXIT_DONE : EXIT_FAILED;
         doctor_free(&report);
+        if (small) { rp_folder_remove(small); }
+        free(small);
     }
     name_list_free(&first);
     return result;

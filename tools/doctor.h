@@ -28,6 +28,7 @@ typedef enum doctor_kind {
 typedef struct doctor_ask {
     doctor_kind kind;
     const char *subject;
+    const char *small;            // OPS and GOLDEN: the folder that doctor_unpack made
     const char *device;           // of the last two
     const char *const *models;    // [n_models], of the last one
     size_t n_models;
@@ -65,6 +66,9 @@ typedef struct doctor_probes {
 } doctor_probes;
 extern const doctor_probes doctor_machine;
 
+// Writes the small models of the self-test into a folder of their own; NULL: the system gives no room for them. Remove it with
+// rp_folder_remove and free its name.
+char *doctor_unpack(void);
 // The work of a step, in its own process: fills the answer.
 void doctor_work(const doctor_ask *ask, doctor_answer *answer);
 
@@ -106,6 +110,7 @@ typedef struct doctor_config {
     const char *device;           // for models; NULL: auto
     const char *const *models;    // [n_models] folders
     size_t n_models;
+    const char *small;            // as doctor_unpack gave it
     double limit_seconds;         // for each step
     void (*told)(void *user, const doctor_result *result);   // after each step; NULL: nobody
     void *user;

@@ -54,8 +54,8 @@ static void look_at_device(const job *j, doctor_device *d) {
     d->open = step(j, &(doctor_ask){ .kind = DOCTOR_OPEN, .subject = d->info.spec });
     if (!d->open->good) { return; }
     d->info = d->open->answer.devices[0];
-    d->ops = step(j, &(doctor_ask){ .kind = DOCTOR_OPS, .subject = d->info.spec });
-    d->golden = step(j, &(doctor_ask){ .kind = DOCTOR_GOLDEN, .subject = d->info.spec });
+    d->ops = step(j, &(doctor_ask){ .kind = DOCTOR_OPS, .subject = d->info.spec, .small = j->config->small });
+    d->golden = step(j, &(doctor_ask){ .kind = DOCTOR_GOLDEN, .subject = d->info.spec, .small = j->config->small });
 }
 
 void doctor_run(const doctor_probes *probes, const doctor_config *config, doctor_report *out) {
