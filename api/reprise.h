@@ -117,7 +117,8 @@ RP_API RP_CHECKED rp_status rp_device_create(const char *spec, const rp_device_c
 // Destroys a device. Its models and forecasters must be gone.
 RP_API void rp_device_destroy(rp_device *device);
 
-// Fills *info, whose struct_size the caller has set.
+// Fills *info, whose struct_size the caller has set; free memory is asked for anew. Errors: INVALID_ARGUMENT, UNAVAILABLE (it was
+// never opened), DEVICE_LOST.
 RP_API RP_CHECKED rp_status rp_device_copy_info(rp_device *device, rp_device_info *info);
 
 // Copies the sentence of the last failure, always terminated, cut to `cap` bytes; "" before any failure. Returns its full

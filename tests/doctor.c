@@ -38,6 +38,11 @@ static void gpus_of(void *user, uint32_t *nvidia, uint32_t *others) {
     *nvidia = m->nvidia, *others = m->others;
 }
 
+static void driver_of(void *user, char *buf, size_t cap) {
+    (void)user;
+    snprintf(buf, cap, "NVRM version: made up");
+}
+
 static void memory_of(void *user, uint64_t *bytes, uint64_t *free_bytes) {
     const machine *m = user;
     *bytes = (uint64_t)64 << 30, *free_bytes = m->free_bytes;
@@ -111,7 +116,7 @@ static machine bare(const char *reason) {
 static const char *const folders[] = { "models/one", "models/two" };
 
 static doctor_report examine(const machine *m) {
-    const doctor_probes probes = { access_of, gpus_of, memory_of, step_of, (void *)(uintptr_t)m };
+    const doctor_probes probes = { access_of, gpus_of, driver_of, memory_of, step_of, (void *)(uintptr_t)m };
     const doctor_config config = { .models = folders, .n_models = 2, .limit_seconds = 5 };
     doctor_report r;
     doctor_run(&probes, &config, &r);
@@ -258,6 +263,34 @@ static void steps_that_hang_or_crash(void **state) {
     }
 }
 
+// ---- the largest allocation ----
+
+static uint64_t room;
+static rp_status give_within_room(rp_device *device, uint64_t bytes, rp_memory_kind kind, rp_buffer **out) {
+    (void)kind;
+    *out = NULL;
+    if (bytes > room) { return rp_fail(device, RP_OUT_OF_MEMORY, "There is room for %llu bytes.", (unsigned long long)room); }
+    return test_ref()->backend->buffer_create(device, 16, RP_MEMORY_DEVICE, out);
+}
+
+static void largest(void **state) {
+    (void)state;
+    const rp_backend *backend = test_ref()->backend;
+    rp_backend small = *backend;
+    rp_device device = { .backend = &small };
+    rp_device_info info = { .memory_bytes = (uint64_t)80 << 30, .memory_free_bytes = (uint64_t)64 << 30 };
+    small.buffer_create = give_within_room;
+    const uint64_t gib = (uint64_t)1 << 30, rooms[] = { 0, 5 * gib, 40 * gib, 64 * gib, 70 * gib };
+    for (size_t i = 0; i < TEST_COUNT(rooms); i++) {
+        room = rooms[i];
+        const uint64_t most = room < info.memory_free_bytes ? room : info.memory_free_bytes, got = doctor_largest(&device, &info);
+        assert_true(got <= most && most - got <= 2 * gib);
+    }
+    info.allocation_bytes = 4 * gib;                    // the driver's limit holds whatever is free
+    assert_true(doctor_largest(&device, &info) <= 4 * gib && doctor_largest(&device, &info) > 3 * gib);
+    assert_int_equal(device.counters.buffer_bytes, 0);
+}
+
 // ---- processes and steps ----
 
 static int answer_seven(void *user, void *answer) {
@@ -334,7 +367,7 @@ static void steps_work(void **state) {
 
 int main(void) {
     static const test_named all[] = {
-        { "health", health }, { "drivers", drivers }, { "memory", memory }, { "numbers", numbers }, { "models", models },
+        { "health", health }, { "drivers", drivers }, { "memory", memory }, { "numbers", numbers }, { "models", models }, { "largest", largest },
         { "steps that hang or crash", steps_that_hang_or_crash }, { "processes", processes }, { "steps work", steps_work },
     };
     return test_on_each_device("doctor", all, TEST_COUNT(all));

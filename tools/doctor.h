@@ -60,6 +60,7 @@ typedef struct doctor_result {
 typedef struct doctor_probes {
     rp_access (*access)(void *user, const char *path);
     void (*gpus)(void *user, uint32_t *nvidia, uint32_t *others);   // on the machine's bus, whatever drivers there are
+    void (*driver)(void *user, char *buf, size_t cap);              // NVIDIA's kernel module, as it calls itself; "": it is not loaded
     void (*memory)(void *user, uint64_t *bytes, uint64_t *free_bytes);
     rp_child (*step)(void *user, const doctor_ask *ask, doctor_answer *answer, uint64_t limit_ns);
     void *user;
@@ -69,6 +70,8 @@ extern const doctor_probes doctor_machine;
 // Writes the small models of the self-test into a folder of their own; NULL: the system gives no room for them. Remove it with
 // rp_folder_remove and free its name.
 char *doctor_unpack(void);
+// The largest buffer there is room for, within one part in 32 of what is free, by halving.
+uint64_t doctor_largest(rp_device *device, const rp_device_info *info);
 // The work of a step, in its own process: fills the answer.
 void doctor_work(const doctor_ask *ask, doctor_answer *answer);
 
@@ -77,6 +80,7 @@ void doctor_work(const doctor_ask *ask, doctor_answer *answer);
 typedef struct doctor_host {
     bool container;
     rp_access nvidia_control, nvidia_gpu, nvidia_module, render;   // /dev/nvidiactl, /dev/nvidia0, the kernel module, /dev/dri/renderD128
+    char nvidia_driver[160];
     uint32_t nvidia_gpus, other_gpus;
     uint64_t memory_bytes, free_bytes;
 } doctor_host;

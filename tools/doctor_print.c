@@ -49,6 +49,7 @@ static void print_host(const doctor_host *h) {
     format_bytes(h->free_bytes, available, sizeof available);
     printf("host         %s of memory, %s to spare%s; GPUs on its bus: NVIDIA %u, others %u\n", total, available, h->container ? ", in a container" : "",
            h->nvidia_gpus, h->other_gpus);
+    if (h->nvidia_driver[0]) { printf("             %s\n", h->nvidia_driver); }
 }
 
 void doctor_print(const doctor_report *r) {
@@ -120,6 +121,7 @@ static void add_host(cJSON *to, const doctor_host *h) {
     cJSON_AddBoolToObject(host, "container", h->container);
     cJSON_AddStringToObject(host, "/dev/nvidiactl", accesses[h->nvidia_control]);
     cJSON_AddStringToObject(host, "/dev/nvidia0", accesses[h->nvidia_gpu]);
+    cJSON_AddStringToObject(host, "nvidia_driver", h->nvidia_driver);
     cJSON_AddBoolToObject(host, "nvidia_module", h->nvidia_module != RP_ACCESS_MISSING);
     cJSON_AddStringToObject(host, "/dev/dri/renderD128", accesses[h->render]);
     cJSON_AddNumberToObject(host, "nvidia_gpus", h->nvidia_gpus);

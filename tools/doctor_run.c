@@ -47,6 +47,7 @@ static void look_at_host(const job *j) {
     h->nvidia_module = p->access(p->user, "/proc/driver/nvidia/version");
     h->render = p->access(p->user, "/dev/dri/renderD128");
     p->gpus(p->user, &h->nvidia_gpus, &h->other_gpus);
+    p->driver(p->user, h->nvidia_driver, sizeof h->nvidia_driver);
     p->memory(p->user, &h->memory_bytes, &h->free_bytes);
 }
 

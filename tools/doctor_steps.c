@@ -44,8 +44,7 @@ static void list_devices(const char *backend, doctor_answer *a) {
     }
 }
 
-// The largest buffer there is room for, to one part in 64, by halving what is open.
-static uint64_t largest_allocation(rp_device *device, const rp_device_info *info) {
+uint64_t doctor_largest(rp_device *device, const rp_device_info *info) {
     uint64_t low = 0, high = info->memory_free_bytes ? info->memory_free_bytes : info->memory_bytes;
     if (info->allocation_bytes && info->allocation_bytes < high) { high = info->allocation_bytes; }
     const uint64_t fine = high / 64 + 1;
@@ -67,7 +66,7 @@ static void open_device(const char *spec, doctor_answer *a) {
     if (status == RP_OK) {
         a->n_devices = 1;
         a->good = true;
-        if (info->memory_bytes > 0) { a->largest_bytes = largest_allocation(device, info); }
+        if (info->memory_bytes > 0) { a->largest_bytes = doctor_largest(device, info); }
         snprintf(a->text, sizeof a->text, "opens");
     }
     rp_device_destroy(device);
@@ -295,6 +294,14 @@ static void machine_gpus(void *user, uint32_t *nvidia, uint32_t *others) {
     *nvidia = count.nvidia, *others = count.others;
 }
 
+static void machine_driver(void *user, char *buf, size_t cap) {
+    (void)user;
+    FILE *file = fopen("/proc/driver/nvidia/version", "r");
+    if (file == NULL || fgets(buf, (int)cap, file) == NULL) { buf[0] = '\0'; }
+    if (file != NULL) { fclose(file); }
+    buf[strcspn(buf, "\n")] = '\0';
+}
+
 static void machine_memory(void *user, uint64_t *bytes, uint64_t *free_bytes) {
     (void)user;
     rp_host_memory(bytes, free_bytes);
@@ -310,4 +317,4 @@ static rp_child machine_step(void *user, const doctor_ask *ask, doctor_answer *a
     return rp_child_run(work, (void *)(uintptr_t)ask, answer, sizeof *answer, limit_ns);
 }
 
-const doctor_probes doctor_machine = { machine_access, machine_gpus, machine_memory, machine_step, NULL };
+const doctor_probes doctor_machine = { machine_access, machine_gpus, machine_driver, machine_memory, machine_step, NULL };

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "backend.h"
+
 tolerance_column tolerance_column_of(rp_op op) {
     static const tolerance_column column[RP_OP_COUNT] = {
 #define RP_OP(name, ENUM, n_in, n_out, tolerance) [RP_OP_##ENUM] = tolerance,
@@ -15,7 +17,7 @@ tolerance_column tolerance_column_of(rp_op op) {
 const tolerance_rule tolerance_rules[RP_OP_COUNT] = {
     [RP_OP_SCALER] = { tolerance_begin_scaler, tolerance_scaler, NULL },
     [RP_OP_SCALE_STEP] = { tolerance_begin_scale_step, tolerance_scale_step, NULL },
-    [RP_OP_LINEAR] = { NULL, tolerance_linear, tolerance_absolute_products },
+    [RP_OP_LINEAR] = { tolerance_begin_linear, tolerance_linear, tolerance_absolute_products },
     [RP_OP_RMSNORM] = { NULL, tolerance_rmsnorm, NULL },
     [RP_OP_ROPE_KV] = { tolerance_begin_rope_kv, tolerance_rope_kv, NULL },
     [RP_OP_ATTN_TIME] = { tolerance_begin_attn_time, tolerance_attn_time, tolerance_absolute_attn_time },
@@ -63,6 +65,10 @@ void tolerance_make_absolute(tolerance_tensor *t) {
 
 double tolerance_largest(const tolerance_tensor *t) {
     double largest = 0;
-    for (uint64_t i = 0; i < t->count; i++) { largest = fmax(largest, fabs((double)((const float *)t->data)[i])); }
+    for (uint64_t i = 0; i < t->count; i++) {
+        float x;
+        rp_convert(&x, RP_F32, (const char *)t->data + i * rp_dtype_size(t->dtype), t->dtype, 1);
+        largest = fmax(largest, fabs((double)x));
+    }
     return largest;
 }

@@ -52,7 +52,7 @@ double tolerance_ratio(double got, double ref, double tol);
 // ---- for the rules ----
 
 void tolerance_make_absolute(tolerance_tensor *t);          // |x| of an F32 or F16 tensor
-double tolerance_largest(const tolerance_tensor *t);        // |x| of an F32 tensor
+double tolerance_largest(const tolerance_tensor *t);        // |x| of an F32 or F16 tensor
 
 #define RULE(name)                                                                                                          \
     double tolerance_##name(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude);
@@ -63,7 +63,7 @@ RULE(rope_kv) RULE(rope_half) RULE(silu_mul) RULE(embed_bars) RULE(unpack_bits) 
 RULE(draw) RULE(draw_token)                                                 // tolerance_draw.c
 #undef RULE
 #define BEGIN(name) void tolerance_begin_##name(tolerance_case *c);
-BEGIN(mixture) BEGIN(attn_time) BEGIN(attn_space) BEGIN(scaler) BEGIN(scale_step) BEGIN(rope_kv)
+BEGIN(linear) BEGIN(mixture) BEGIN(attn_time) BEGIN(attn_space) BEGIN(scaler) BEGIN(scale_step) BEGIN(rope_kv)
 #undef BEGIN
 #define ABSOLUTE(name) void tolerance_absolute_##name(tolerance_case *c);
 ABSOLUTE(products) ABSOLUTE(attn_time) ABSOLUTE(attn_space) ABSOLUTE(embed_bars) ABSOLUTE(bars_result)

@@ -8,19 +8,25 @@
 // algorithms", 3.1 and 4.2): gamma times the sum of |terms|, which `magnitude` is.
 // Products of float16 numbers are exact in float32; matrix units may cut their sums instead of rounding them: one unit in the
 // last place a term. x rounded to float16: half a unit in its last place, 2^-11 of each term, or 2^-25 where it is
-// subnormal, times w, at most 1. A gate silu(a) b with errors e A and e B, where A and B bound |a| and |b|: silu has a slope of
+// subnormal, times |w|, at most extra[0]. A gate silu(a) b with errors e A and e B, where A and B bound |a| and |b|: silu has a slope of
 // at most 1.1, so (1.1 + 1) e A B, and A <= 2 silu(A): 4.2 e times what `magnitude` is then.
-static double mixed(const struct rp_linear_params *p, double ref, double magnitude) {
-    const double x = p->x_f16 ? 0 : U16ROUND, subnormal = p->x_f16 ? 0 : p->k * 0x1p-25;
+static double mixed(const struct rp_linear_params *p, double largest, double ref, double magnitude) {
+    const double x = p->x_f16 ? 0 : U16ROUND, subnormal = p->x_f16 ? 0 : p->k * 0x1p-25 * largest;
     double error = ((p->k + 4.0) * 2 * U32ROUND + x) * magnitude + subnormal;
     if (p->gated) { error = 4.2 * error + 2.1 * subnormal * (p->k + 1.0) + 8 * U32ROUND * magnitude; }
     return p->y_f16 ? error * (1 + U16ROUND) + U16ROUND * fabs(ref) + 0x1p-25 : error;
 }
 
+// extra[0]: the largest float16 |w|, and 1 at least.
+void tolerance_begin_linear(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, linear);
+    c->extra[0] = p->w_f16 ? fmax(1, tolerance_largest(&c->tensor[1])) : 1;
+}
+
 double tolerance_linear(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
     (void)output, (void)index;
     TOLERANCE_PARAMS(c, linear);
-    if (p->w_f16) { return mixed(p, ref, magnitude); }
+    if (p->w_f16) { return mixed(p, c->extra[0], ref, magnitude); }
     const double chunk = p->k < RP_LINEAR_CHUNK ? p->k : RP_LINEAR_CHUNK, chunks = ceil((double)p->k / RP_LINEAR_CHUNK);
     return (chunk + chunks + 2) * U32ROUND * magnitude + p->k * FLUSH;
 }
