@@ -89,7 +89,7 @@ static rp_status run_with_a_fault(rp_device *device, const rp_plan *plan) {
     RP_RETURN(sound->run(device, plan));
     const rp_launch *launch = &plan->launches[0];
     if (plan->n_launches != 1 || launch->op != RP_OP_LINEAR || ++n_linear != 6) { return RP_OK; }   // each node runs twice, own and apart
-    const rp_binding *out = &launch->binding[4];
+    const rp_binding *out = &launch->binding[launch->n_in];
     float x = 0;
     RP_RETURN(sound->read(out->buffer, out->offset + out->bytes - 4, RP_F32, &x, RP_F32, 1));
     x += 1e-2f;

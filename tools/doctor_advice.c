@@ -10,10 +10,10 @@
 #define SHARED 2u       // .. and with less than half others are using it
 #define HOST_LOW ((uint64_t)1 << 30)
 
-static doctor_finding *find(doctor_report *r, bool problem, const char *code, const char *remedy, const char *format, ...)
+static void find(doctor_report *r, bool problem, const char *code, const char *remedy, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
-static doctor_finding *find(doctor_report *r, bool problem, const char *code, const char *remedy, const char *format, ...) {
-    if (r->n_findings == DOCTOR_FINDINGS) { return NULL; }
+static void find(doctor_report *r, bool problem, const char *code, const char *remedy, const char *format, ...) {
+    if (r->n_findings == DOCTOR_FINDINGS) { return; }
     doctor_finding *f = &r->findings[r->n_findings++];
     *f = (doctor_finding){ .problem = problem, .code = code };
     snprintf(f->remedy, sizeof f->remedy, "%s", remedy);
@@ -21,7 +21,6 @@ static doctor_finding *find(doctor_report *r, bool problem, const char *code, co
     va_start(args, format);
     vsnprintf(f->what, sizeof f->what, format, args);
     va_end(args);
-    return f;
 }
 
 static bool found(const doctor_report *r, const char *code) {

@@ -10,8 +10,12 @@
 // last place a term. x rounded to float16: half a unit in its last place, 2^-11 of each term, or 2^-25 where it is
 // subnormal, times |w|, at most extra[0]. A gate silu(a) b with errors e A and e B, where A and B bound |a| and |b|: silu has a slope of
 // at most 1.1, so (1.1 + 1) e A B, and A <= 2 silu(A): 4.2 e times what `magnitude` is then.
+// A row normalised first: its relative error is half that of the sum of squares (the longest run of additions: k / 32 in a lane,
+// and those of lanes and warps), then as in rmsnorm; it adds to that of each term. Float32 gates: the same bound of the gate.
+static double norm_error(const struct rp_linear_params *p) { return p->norm ? ((ceil(p->k / 32.0) + 20) / 2 + 12) * U32ROUND : 0; }
+
 static double mixed(const struct rp_linear_params *p, double largest, double ref, double magnitude) {
-    const double x = p->x_f16 ? 0 : U16ROUND, subnormal = p->x_f16 ? 0 : p->k * 0x1p-25 * largest;
+    const double x = (p->x_f16 ? 0 : U16ROUND) + norm_error(p), subnormal = p->x_f16 ? 0 : p->k * 0x1p-25 * largest;
     double error = ((p->k + 4.0) * 2 * U32ROUND + x) * magnitude + subnormal;
     if (p->gated) { error = 4.2 * error + 2.1 * subnormal * (p->k + 1.0) + 8 * U32ROUND * magnitude; }
     return p->y_f16 ? error * (1 + U16ROUND) + U16ROUND * fabs(ref) + 0x1p-25 : error;
@@ -28,12 +32,13 @@ double tolerance_linear(const tolerance_case *c, uint32_t output, uint64_t index
     TOLERANCE_PARAMS(c, linear);
     if (p->w_f16) { return mixed(p, c->extra[0], ref, magnitude); }
     const double chunk = p->k < RP_LINEAR_CHUNK ? p->k : RP_LINEAR_CHUNK, chunks = ceil((double)p->k / RP_LINEAR_CHUNK);
-    return (chunk + chunks + 2) * U32ROUND * magnitude + p->k * FLUSH;
+    const double error = ((chunk + chunks + 2) * U32ROUND + norm_error(p)) * magnitude;
+    return (p->gated ? 4.2 * error + 8 * U32ROUND * magnitude : error) + p->k * FLUSH;
 }
 
 // Products and what is added to them: linear and fold_head.
 void tolerance_absolute_products(tolerance_case *c) {
-    for (uint32_t i = 0; i < 4; i++) { tolerance_make_absolute(&c->tensor[i]); }
+    for (uint32_t i = 0; i < rp_op_table[c->op].n_in; i++) { tolerance_make_absolute(&c->tensor[i]); }
 }
 
 // All terms are positive: the mean's relative error is one rounding for each addition of a lane (width / 64), six of the

@@ -1,7 +1,8 @@
 // linear: both kernels (skinny up to 16 rows, tiles above), sizes that divide nothing, k not divisible by 4, chunks of 128.
 #include "../case.h"
 
-#define NONE 0, 0, 0, 0    // w, x, y float16; gated
+#define PLAIN 0, 0    // norm, its epsilon
+#define NONE 0, 0, 0, 0, PLAIN    // w, x, y float16; gated
 static const struct { const char *name; struct rp_linear_params p; bool spice; } cases[] = {
     { "one element", { 1, 1, 1, 0, 0, NONE }, false },
     { "one row, one column", { 1, 1, 300, 1, 1, NONE }, false },
@@ -18,25 +19,38 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "tile, m 65, k 131", { 65, 129, 131, 1, 1, NONE }, true },
     { "tile, m 200, k 96", { 200, 192, 96, 1, 1, NONE }, false },
     { "tile, m 200, k 385", { 200, 66, 385, 0, 0, NONE }, true },
-    { "mixed, one row, one column", { 1, 1, 8, 0, 0, 1, 0, 0, 0 }, false },
-    { "mixed, skinny, m 8", { 8, 70, 768, 1, 0, 1, 1, 0, 0 }, false },
-    { "mixed, skinny, m 16, k 40, float32 x", { 16, 65, 40, 1, 1, 1, 0, 0, 0 }, false },
-    { "mixed, skinny, m 3, k 1000", { 3, 33, 1000, 1, 1, 1, 1, 1, 0 }, false },
-    { "mixed, skinny, m 11, k 2072", { 11, 40, 2072, 1, 1, 1, 1, 0, 0 }, false },
-    { "mixed, skinny, m 2, k 2048, float32 x", { 2, 16, 2048, 0, 0, 1, 0, 0, 0 }, false },
-    { "mixed, skinny, gated", { 5, 96, 264, 1, 0, 1, 1, 1, 1 }, false },
-    { "mixed, skinny, gated, float32", { 16, 16, 32, 0, 0, 1, 0, 0, 1 }, false },
-    { "mixed, narrow, m 17, k 8", { 17, 65, 8, 1, 1, 1, 1, 0, 0 }, false },
-    { "mixed, narrow, m 100, k 136, float32 x", { 100, 130, 136, 1, 1, 1, 0, 1, 0 }, false },
-    { "mixed, narrow, gated", { 100, 192, 96, 1, 0, 1, 1, 1, 1 }, false },
-    { "mixed, medium, m 200", { 200, 1700, 72, 1, 1, 1, 1, 0, 0 }, false },
-    { "mixed, medium, m 640, gated", { 640, 640, 64, 1, 0, 1, 1, 1, 1 }, false },
-    { "mixed, medium, float32 x", { 333, 1234, 40, 0, 1, 1, 0, 0, 0 }, false },
-    { "mixed, large", { 1300, 1250, 72, 1, 1, 1, 1, 0, 0 }, false },
-    { "mixed, large, float32 x", { 1300, 1251, 40, 1, 0, 1, 0, 1, 0 }, false },
-    { "mixed, large, m 2600", { 2600, 1250, 40, 1, 1, 1, 1, 0, 0 }, false },
-    { "mixed, large, m 2561, float32 x", { 2561, 1240, 40, 1, 0, 1, 0, 1, 0 }, false },
-    { "mixed, large, gated", { 1281, 1296, 136, 1, 0, 1, 1, 1, 1 }, false },
+    { "gated, skinny, m 1", { 1, 32, 40, 1, 0, 0, 0, 0, 1, PLAIN }, false },
+    { "gated, skinny, m 13", { 13, 144, 600, 0, 0, 0, 0, 0, 1, PLAIN }, false },
+    { "gated, tile, m 65", { 65, 208, 50, 1, 0, 0, 0, 0, 1, PLAIN }, false },
+    { "gated, tile, m 200", { 200, 208, 64, 0, 0, 0, 0, 0, 1, PLAIN }, false },
+    { "norm, m 1, k 512", { 1, 40, 512, 1, 0, 0, 0, 0, 0, 1, 1e-5f }, false },
+    { "norm, m 2, k 3", { 2, 9, 3, 0, 1, 0, 0, 0, 0, 1, 1e-8f }, false },
+    { "norm, m 7, k 1030", { 7, 33, 1030, 0, 1, 0, 0, 0, 0, 1, 1e-5f }, false },
+    { "norm, m 16, k 832, gated", { 16, 64, 832, 1, 0, 0, 0, 0, 1, 1, 1e-5f }, false },
+    { "norm, m 11, k 100", { 11, 20, 100, 1, 1, 0, 0, 0, 0, 1, 1e-4f }, false },
+    { "mixed, norm, m 1", { 1, 48, 512, 1, 0, 1, 0, 0, 0, 1, 1e-5f }, false },
+    { "mixed, norm, m 10, k 832, gated", { 10, 96, 832, 0, 0, 1, 0, 1, 1, 1, 1e-5f }, false },
+    { "mixed, norm, m 16, k 2056", { 16, 24, 2056, 1, 1, 1, 0, 0, 0, 1, 1e-4f }, false },
+    { "mixed, skinny, m 5, k 5464, float32 x", { 5, 40, 5464, 0, 1, 1, 0, 0, 0, PLAIN }, false },
+    { "mixed, one row, one column", { 1, 1, 8, 0, 0, 1, 0, 0, 0, PLAIN }, false },
+    { "mixed, skinny, m 8", { 8, 70, 768, 1, 0, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, skinny, m 16, k 40, float32 x", { 16, 65, 40, 1, 1, 1, 0, 0, 0, PLAIN }, false },
+    { "mixed, skinny, m 3, k 1000", { 3, 33, 1000, 1, 1, 1, 1, 1, 0, PLAIN }, false },
+    { "mixed, skinny, m 11, k 2072", { 11, 40, 2072, 1, 1, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, skinny, m 2, k 2048, float32 x", { 2, 16, 2048, 0, 0, 1, 0, 0, 0, PLAIN }, false },
+    { "mixed, skinny, gated", { 5, 96, 264, 1, 0, 1, 1, 1, 1, PLAIN }, false },
+    { "mixed, skinny, gated, float32", { 16, 16, 32, 0, 0, 1, 0, 0, 1, PLAIN }, false },
+    { "mixed, narrow, m 17, k 8", { 17, 65, 8, 1, 1, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, narrow, m 100, k 136, float32 x", { 100, 130, 136, 1, 1, 1, 0, 1, 0, PLAIN }, false },
+    { "mixed, narrow, gated", { 100, 192, 96, 1, 0, 1, 1, 1, 1, PLAIN }, false },
+    { "mixed, medium, m 200", { 200, 1700, 72, 1, 1, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, medium, m 640, gated", { 640, 640, 64, 1, 0, 1, 1, 1, 1, PLAIN }, false },
+    { "mixed, medium, float32 x", { 333, 1234, 40, 0, 1, 1, 0, 0, 0, PLAIN }, false },
+    { "mixed, large", { 1300, 1250, 72, 1, 1, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, large, float32 x", { 1300, 1251, 40, 1, 0, 1, 0, 1, 0, PLAIN }, false },
+    { "mixed, large, m 2600", { 2600, 1250, 40, 1, 1, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, large, m 2561, float32 x", { 2561, 1240, 40, 1, 0, 1, 0, 1, 0, PLAIN }, false },
+    { "mixed, large, gated", { 1281, 1296, 136, 1, 0, 1, 1, 1, 1, PLAIN }, false },
 };
 
 static void numbers(test_case *c, uint32_t binding, bool f16, uint64_t count) {
@@ -55,7 +69,8 @@ bool test_case_linear(test_case *c, uint32_t index) {
     if (cases[index].spice) { test_spice(c, 0), test_spice(c, 1); }
     if (p->has_bias) { test_uniform(c, 2, p->n, -1, 1); }
     if (p->has_residual) { test_uniform(c, 3, (uint64_t)p->m * p->n, -1, 1); }
-    (p->y_f16 ? test_output_f16 : test_output)(c, 4, (uint64_t)p->m * (p->gated ? p->n / 2 : p->n));
+    if (p->norm) { test_uniform(c, 4, p->k, -1.5f, 1.5f); }
+    (p->y_f16 ? test_output_f16 : test_output)(c, 5, (uint64_t)p->m * (p->gated ? p->n / 2 : p->n));
     c->needs_mixed = p->w_f16 != 0;
     return true;
 }
