@@ -41,7 +41,8 @@ static const doctor_result *step(const job *j, const doctor_ask *ask) {
 static void look_at_host(const job *j) {
     const doctor_probes *p = j->probes;
     doctor_host *h = &j->report->host;
-    h->container = p->access(p->user, "/.dockerenv") != RP_ACCESS_MISSING || p->access(p->user, "/run/.containerenv") != RP_ACCESS_MISSING;
+    static const char *const marks[] = { "/.dockerenv", "/run/.containerenv", "/run/secrets/kubernetes.io" };   // Docker, Podman, Kubernetes
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) { h->container = h->container || p->access(p->user, marks[i]) != RP_ACCESS_MISSING; }
     h->nvidia_control = p->access(p->user, "/dev/nvidiactl");
     h->nvidia_gpu = p->access(p->user, "/dev/nvidia0");
     h->nvidia_module = p->access(p->user, "/proc/driver/nvidia/version");

@@ -191,34 +191,50 @@ static rp_status measure_apart(walk *w, const rp_plan *const plan[2], apart *n, 
     return status;
 }
 
-// How far apart the node's outputs are where each device has gone its own way.
-static rp_status measure_drift(walk *w, const apart *n, walk_node *out) {
+// The outputs of a node in its own place, on both devices.
+typedef struct own_outputs { double *x[2][RP_MAX_BINDINGS]; } own_outputs;
+
+static rp_status take_outputs(walk *w, const apart *n, own_outputs *out) {
+    *out = (own_outputs){ 0 };
+    for (uint32_t d = 0; d < 2; d++) {
+        for (uint32_t j = n->launch[d]->n_in; j < n->launch[d]->n_bindings; j++) {
+            const rp_binding *at = &n->launch[d]->binding[j];
+            if (n->tensor[j] == NULL) { continue; }
+            w->status[d] = read_numbers(w->device[d], at->buffer, at->offset, n->tensor[j], &out->x[d][j - n->launch[d]->n_in]);
+            RP_RETURN(w->status[d]);
+        }
+    }
+    return RP_OK;
+}
+
+static void free_outputs(own_outputs *o) {
+    for (uint32_t i = 0; i < RP_MAX_BINDINGS; i++) { free(o->x[0][i]), free(o->x[1][i]); }
+}
+
+static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+
+// How far apart the node's outputs are where each device has gone its own way. What neither device has changed was not written, and
+// may never have been: a cache's slots to come hold anything.
+static void measure_drift(const apart *n, const own_outputs *before, const own_outputs *after, walk_node *out) {
+    // Copies move words of whatever type, which the reference keeps in its own way.
+    if (n->launch[0]->op == RP_OP_COPY || n->launch[0]->op == RP_OP_BROADCAST) { return; }
     for (uint32_t j = n->launch[0]->n_in; j < n->launch[0]->n_bindings; j++) {
         const rp_tensor *t = n->tensor[j];
-        double *x[2] = { 0 }, largest = 0, apart_by = 0, differ = 0;
-        if (t == NULL) { continue; }
-        rp_status status = RP_OK;
-        for (uint32_t d = 0; d < 2 && status == RP_OK; d++) {
-            const rp_binding *at = &n->launch[d]->binding[j];
-            w->status[d] = status = read_numbers(w->device[d], at->buffer, at->offset, t, &x[d]);
+        const uint32_t o = j - n->launch[0]->n_in;
+        double largest = 0, apart_by = 0, differ = 0;
+        for (uint64_t i = 0; t != NULL && i < rp_tensor_count(t); i++) {
+            const double a = after->x[0][o][i], b = after->x[1][o][i];
+            if (same(before->x[0][o][i], a) && same(before->x[1][o][i], b)) { continue; }
+            largest = fmax(largest, fabs(a));
+            apart_by = fmax(apart_by, fabs(a - b));
+            differ += a != b;
         }
-        for (uint64_t i = 0; status == RP_OK && i < rp_tensor_count(t); i++) {
-            if (!isfinite(x[0][i]) || !isfinite(x[1][i])) { continue; }   // never written by either
-            largest = fmax(largest, fabs(x[0][i]));
-            apart_by = fmax(apart_by, fabs(x[0][i] - x[1][i]));
-            differ += x[0][i] != x[1][i];
-        }
-        free(x[0]), free(x[1]);
-        RP_RETURN(status);
-        // Copies move words of whatever type, which the reference keeps in its own way.
-        if (n->launch[0]->op == RP_OP_COPY || n->launch[0]->op == RP_OP_BROADCAST) { continue; }
-        if (t->dtype == RP_U32 || t->dtype == RP_I32) {
+        if (t != NULL && (t->dtype == RP_U32 || t->dtype == RP_I32)) {
             out->moved += differ;
         } else if (largest > 0) {
             out->drift = fmax(out->drift, apart_by / largest);
         }
     }
-    return RP_OK;
 }
 
 static walk_node *add_node(walk *w) {
@@ -236,12 +252,17 @@ static rp_status walk_one(walk *w, const rp_plan *const plan[2], uint32_t index)
     lay_apart(plan, index, &n);
     *out = (walk_node){ .plan = plan[0]->name, .label = n.launch[0]->label, .op = rp_op_table[n.launch[0]->op].name,
                         .kernel = { n.launch[0]->kernel, n.launch[1]->kernel }, .replay = (uint32_t)w->next - 1, .index = index };
+    own_outputs before = { 0 }, after = { 0 };
     rp_status status = w->status[0] = take_inputs(w, &n);
+    if (status == RP_OK) { status = take_outputs(w, &n, &before); }
     for (uint32_t d = 0; d < 2 && status == RP_OK; d++) {
         rp_launch own = *n.launch[d];
         w->status[d] = status = run_one(w->device[d], plan[d], &own);
     }
-    if (status == RP_OK) { status = measure_drift(w, &n, out); }
+    if (status == RP_OK) { status = take_outputs(w, &n, &after); }
+    if (status == RP_OK) { measure_drift(&n, &before, &after, out); }
+    free_outputs(&before);
+    free_outputs(&after);
     if (status == RP_OK) { status = measure_apart(w, plan, &n, out); }
     free_apart(&n);
     if (status == RP_OK && out->failed > 0 && w->failed++ == 0) { w->first_failed = w->n_nodes - 1; }
