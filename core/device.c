@@ -40,6 +40,7 @@ cleanup:
     return status;
 }
 
+
 rp_status rp_device_list_create(rp_device_list **out) { return out != NULL ? rp_device_list_create_of(NULL, out) : RP_INVALID_ARGUMENT; }
 
 uint32_t rp_device_list_count(const rp_device_list *list) { return list ? list->count : 0; }
