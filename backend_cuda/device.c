@@ -56,6 +56,10 @@ static rp_status describe(rp_error *error, const rp_cuda_driver *driver, int ver
     info->kind = RP_DEVICE_GPU;
     info->memory_bytes = bytes;
     info->mixed = major >= 8;   // mma.sync on float16, cp.async
+    snprintf(info->uses, sizeof info->uses, "float64, graphs%s", info->mixed ? ", matrix units with float16 operands (mixed)" : "");
+    if (!info->mixed) {
+        snprintf(info->lacks, sizeof info->lacks, "matrix units with float16 operands, of compute capability 8.0 and later: precision f32 alone");
+    }
     return RP_OK;
 }
 
@@ -176,6 +180,16 @@ static void close_device(rp_device *device) {
     device->impl = NULL;
 }
 
+static rp_status free_memory(rp_device *device, uint64_t *free_bytes) {
+    const rp_cuda *cuda = device->impl;
+    size_t available = 0, total = 0;
+    RP_RETURN(rp_cuda_enter(device));
+    rp_status status = rp_cuda_check(device, cuda->driver.memory_info(&available, &total), "asking for free memory");
+    rp_cuda_leave(device);
+    *free_bytes = available;
+    return status;
+}
+
 const rp_backend rp_backend_cuda = {
     .name = "cuda",
     .list = list_devices,
@@ -193,4 +207,5 @@ const rp_backend rp_backend_cuda = {
     .wait = rp_cuda_wait,
     .borrow = rp_cuda_borrow,
     .after = rp_cuda_after,
+    .memory = free_memory,
 };

@@ -104,6 +104,9 @@ typedef struct rp_backend {
     // is done.
     rp_status (*after)(rp_device *device, uint64_t stream, bool host);
 #define RP_STREAM_DEFAULT 1u       // CU_STREAM_LEGACY, which waits for all streams that block with it
+
+    // Device memory that is free now; 0: the driver does not say. NULL: device memory is the host's.
+    rp_status (*memory)(rp_device *device, uint64_t *free_bytes);
 } rp_backend;
 
 extern const rp_backend rp_backend_ref;
@@ -122,8 +125,13 @@ struct rp_device {
     int32_t ordinal;               // CUDA: the driver's number of this device
     struct rp_loan *loans;         // results lent out; see core/loan.h
     void *impl;                    // the backend's own
+    // For tools, on a device opened with config.direct: takes the place of `backend->run` for the plans of a forecast. NULL: none.
+    rp_status (*watch)(void *user, rp_device *device, const rp_plan *plan);
+    void *watch_user;
 };
 
+// The devices of one backend alone; see rp_device_list_create. Errors: NOT_FOUND (no backend of that name), OUT_OF_MEMORY.
+rp_status rp_device_list_create_of(const char *backend, rp_device_list **out);
 // Adds an entry; errors: OUT_OF_MEMORY.
 rp_status rp_device_list_add(rp_device_list *list, const rp_device_info *info);
 

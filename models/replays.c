@@ -74,7 +74,10 @@ rp_status rp_replays_send(rp_replays *queue, uint32_t first, uint32_t n) {
     if (!device->config.direct) {
         RP_RETURN(device->backend->replay(device, queue->recordings + first, n));
     } else {
-        for (uint32_t i = first; i < first + n; i++) { RP_RETURN(device->backend->run(device, queue->runs[i]->plan)); }
+        for (uint32_t i = first; i < first + n; i++) {
+            const rp_plan *plan = queue->runs[i]->plan;
+            RP_RETURN(device->watch ? device->watch(device->watch_user, device, plan) : device->backend->run(device, plan));
+        }
     }
     for (uint32_t i = first; i < first + n; i++) {
         queue->runs[i]->plan->replays++;

@@ -37,10 +37,10 @@ err_has() { grep -qF -e "$1" "$here/err" || die "stderr lacks '$1'"; }
 expect 0 --version
 out_has "reprise "
 expect 0 --help
-for command in forecast backtest inspect devices verify dump bench; do
+for command in forecast backtest inspect devices doctor verify compare trace dump bench; do
     out_has "  $command "
 done
-for command in forecast backtest inspect devices verify dump bench; do
+for command in forecast backtest inspect devices doctor verify compare trace dump bench; do
     expect 0 $command --help
     out_has "usage: reprise $command"
     out_has "example:"
@@ -118,6 +118,80 @@ expect 0 inspect --device "$device" --model "$model" --context 512 --horizon 64 
 out_has "toto"
 out_has "patch 16"
 out_has "forecaster"
+
+# ---- doctor ----
+# What is healthy depends on the machine, so only what must hold everywhere is looked at: a report, and its exit code.
+"$reprise" doctor --device "$device" --models "$model" "$kronos" >"$here/out" 2>"$here/err"
+code=$?
+[ $code -le 1 ] || die "doctor returned $code"
+out_has "ok    list      ref"
+out_has "ok    golden    ref"
+out_has "together"
+grep -q '^healthy$' "$here/out" && [ $code -ne 0 ] && die "doctor is healthy and returns $code"
+grep -q '^not healthy' "$here/out" && [ $code -ne 1 ] && die "doctor is not healthy and returns $code"
+expect 1 doctor --device ref --models "$here/none"
+out_has "model-fails"
+out_has "none is not a folder"
+out_has "not healthy"
+expect 2 doctor --limit 0
+err_has "--limit cannot be '0'"
+"$reprise" doctor --json --models "$model" >"$here/doctor.json" 2>"$here/err"
+if command -v python3 >/dev/null 2>&1; then
+    python3 - "$here/doctor.json" <<'PYTHON' 2>"$here/err" || die "the doctor's JSON is not as promised"
+import json, sys
+j = json.load(open(sys.argv[1]))
+assert j["healthy"] == (not any(f["problem"] for f in j["findings"])), j
+ref = [d for d in j["devices"] if d["spec"] == "ref"][0]
+assert ref["available"] and ref["memory_bytes"] is None, ref
+steps = {(s["step"], s["subject"]): s for s in j["steps"]}
+assert steps["ops", "ref"]["good"] and steps["golden", "ref"]["seconds"] < steps["golden", "ref"]["limit_seconds"], steps
+model = [s for s in j["steps"] if s["step"] == "model"][0]
+assert model["good"] and model["family"] == "toto" and model["device_bytes"] > 1e6, model
+PYTHON
+fi
+
+# ---- compare, trace ----
+expect 0 compare --devices "ref,$device" --context 33 --horizon 20 "$model"
+out_has "0 nodes out of tolerance"
+out_has "worst nodes"
+out_has "forecast, in standard deviations of the series"
+expect 0 compare --devices "$device,ref" --horizon 3 --samples 2 --rows 3 "$kronos"
+out_has "0 nodes out of tolerance"
+expect 0 compare --devices ref,ref --precision mixed --mean "$model"
+out_has ", mixed, "
+expect 1 compare --devices ref,ref --precision mixed "$kronos"
+err_has "Precision mixed is not available for Kronos"
+expect 2 compare --devices ref "$model"
+err_has "--devices takes two"
+expect 2 compare --devices ref,ref
+err_has "which model?"
+expect 1 compare --devices ref,abacus "$model"
+err_has "abacus"
+expect 0 trace --device "$device" --model "$model" --input "$air" --horizon 24 --samples 8 --output "$here/trace.json"
+out_has "create forecaster"
+out_has "forecast, node by node"
+expect 0 trace --device "$device" --model "$kronos" --input "$sse" --context 40 --horizon 3 --samples 2 --output "$here/bars.json"
+if command -v python3 >/dev/null 2>&1; then
+    python3 - "$here/trace.json" "$here/bars.json" <<'PYTHON' 2>"$here/err" || die "the timeline is not as promised"
+import json, sys
+for path, layer in zip(sys.argv[1:], ("layer 0 mlp in", "encoder 0 rope")):
+    events = [e for e in json.load(open(path))["traceEvents"] if e["ph"] == "X"]
+    names = [e["name"] for e in events]
+    for name in ("open device", "load model", "create forecaster", "record 'prompt'", "forecast", "prompt", layer): assert name in names, name
+    for track in (1, 2):
+        stack, last = [], 0
+        for e in (e for e in events if e["tid"] == track):
+            assert e["ts"] >= last and e["dur"] >= 0, e
+            while stack and stack[-1] <= e["ts"]: stack.pop()
+            assert not stack or e["ts"] + e["dur"] <= stack[-1] + 1e-3, e
+            stack.append(e["ts"] + e["dur"])
+            last = e["ts"]
+PYTHON
+fi
+expect 1 trace --device "$device" --model "$model" --input "$air" --horizon 4 --samples 2 --output "$here/no/such/folder.json"
+err_has "cannot be written"
+expect 2 trace --model "$model" --input "$air" --horizon 4
+err_has "--output FILE.json is missing"
 
 # ---- the demo ----
 expect 0 forecast --device "$device" --precision f32 --model "$model" --input "$air" --horizon 24 --end -24 --plot "$here/air.svg"

@@ -423,6 +423,14 @@ static void opens_and_closes(void **state) {
     assert_int_equal(r.device.info.kind, RP_DEVICE_GPU);
     assert_int_equal(r.device.info.available, 1);
     assert_int_equal(fake.depth, 0);
+    rp_device_info info = RP_DEVICE_INFO_INIT;    // free memory is asked for anew
+    assert_int_equal(r.device.info.memory_free_bytes, 0);
+    assert_int_equal(rp_device_copy_info(&r.device, &info), RP_OK);
+    assert_int_equal(info.memory_free_bytes, FREE_BYTES);
+    assert_int_equal(info.memory_bytes, 1 << 30);
+    assert_non_null(strstr(info.uses, "matrix units"));
+    assert_string_equal(info.lacks, "");
+    assert_int_equal(fake.depth, 0);
     rig_close(&r);
     assert_int_equal(rig_open(&r, &driver, 1, false), RP_OK);
     assert_string_equal(r.device.info.spec, "cuda:1");
@@ -779,7 +787,9 @@ static rp_status whole_life(rig *r, const rp_cuda_driver *driver) {
     const rp_backend *cuda = &rp_backend_cuda;
     float numbers[64] = { 0 };
     rp_buffer borrowed;
+    rp_device_info info = RP_DEVICE_INFO_INIT;
     RP_TRY(rig_open(r, driver, 0, false));
+    RP_TRY(rp_device_copy_info(&r->device, &info));
     RP_TRY(rig_plan(r));
     RP_TRY(cuda->write(r->weights, 0, RP_F32, numbers, RP_F32, 64));
     RP_TRY(cuda->write(r->weights, 0, RP_F32, numbers, RP_F32, 64));
