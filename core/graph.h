@@ -91,7 +91,8 @@ typedef struct rp_launch_map { uint32_t binding, rows, columns, box_rows; } rp_l
 typedef struct rp_launch {
     rp_op op;
     uint32_t processors;                      // of the device, for the choice of a kernel; see rp_device
-    bool fast, clusters, wgmma;               // the device has the kernels that only some have; see rp_device
+    bool fast, clusters;                      // the device has the kernels that only some have; see rp_device
+    uint32_t wgmma;                           // likewise
     const char *kernel;                       // "linear_f32": the CUDA function and the SPIR-V module
     const char *label;
     uint32_t grid[3], group;                  // workgroups; invocations of one workgroup

@@ -40,9 +40,10 @@
 #define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
 #define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64
 #define RP_LINEAR_NARROW_SHARED 73728   // 6 of (32 + 64) x 64
-// Of the kernels for compute capability 9.0 alone, from RP_LINEAR_WGMMA_M rows on: stages of (rows + columns) x 64 at multiples of 1024, and for each of eight warps
-// 16 x 40 results and the bias of a tile.
+// Compute capability 9.0 alone, from RP_LINEAR_WGMMA_M rows on: the same sums in tiles of RP_LINEAR_WGMMA_SHAPES shapes, in shared
+// memory of stages of (rows + columns) x 64 at multiples of 1024, and for each of eight warps 16 x 40 results and a tile's bias.
 #define RP_LINEAR_WGMMA_M 65
+#define RP_LINEAR_WGMMA_SHAPES 5
 #define RP_LINEAR_WGMMA_GROUP 288        // two warpgroups and the warp that feeds them
 #define RP_LINEAR_WGMMA_SHARED(rows, columns, stages) (1024 + 128 * (stages) * ((rows) + (columns)) + 32 * (640 + (columns)))
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..

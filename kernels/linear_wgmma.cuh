@@ -1,7 +1,8 @@
 // linear with float16 weights and float16 x on the matrix units of compute capability 9.0: the sums of linear_mixed.cuh, in the
 // same order, so the same bits. One warp feeds tiles of x and w to shared memory by the copy engine, STAGES of 64 columns of k
 // ahead; two warpgroups multiply. Groups stay: each takes tiles of y until none is left, rows first, and is fed the next tile
-// while it stores one. Weights are asked for before the launch that makes x is done (rp_wait). Included by linear.cu; the host picks among the shapes of tiles (core/ops/linear.c).
+// while it stores one. Weights are asked for before the launch that makes x is done (rp_wait). Included by linear.cu; the host
+// picks among the shapes of tiles (core/ops/linear.c).
 #ifndef RP_LINEAR_WGMMA_CUH
 #define RP_LINEAR_WGMMA_CUH
 
@@ -257,7 +258,6 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
 
 RP_WGMMA_KERNEL(linear_wgmma_turns_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6), 2, 128, 6, true)
 RP_WGMMA_KERNEL(linear_wgmma_128x256, RP_LINEAR_WGMMA_SHARED(128, 256, 4), 1, 256, 4, false)
-RP_WGMMA_KERNEL(linear_wgmma_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6), 1, 128, 6, false)
 RP_WGMMA_KERNEL(linear_wgmma_128x96, RP_LINEAR_WGMMA_SHARED(128, 96, 7), 1, 96, 7, false)
 RP_WGMMA_KERNEL(linear_wgmma_turns_64x128, RP_LINEAR_WGMMA_SHARED(64, 128, 8), 1, 128, 8, true)
 RP_WGMMA_KERNEL(linear_wgmma_turns_64x64, RP_LINEAR_WGMMA_SHARED(64, 64, 12), 1, 64, 12, true)

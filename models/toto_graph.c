@@ -83,7 +83,10 @@ static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x) {
     const rp_product mlp = { .x = x, .w = w->w12_w, .bias = w->w12_b, .norm = w->norm2, .eps = EPSILON, .m = rows, .n = 2 * M, .k = D,
                              .gated = true, .y_f16 = b->m->mixed };
     rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &mlp);
-    return linear(b, LABEL("mlp out"), h, w->w3_w, w->w3_b, x, rows, D, M);
+    // Of a step's last layer only the head is to read: the float16 that its product would make of it.
+    const rp_product out = { .x = h, .w = w->w3_w, .bias = w->w3_b, .residual = x, .m = rows, .n = D, .k = M,
+                             .y_f16 = b->m->mixed && b->decode && i + 1 == b->c->layers };
+    return rp_product_add(b->g, LABEL("mlp out"), NULL, &out);
 #undef LABEL
 }
 

@@ -579,7 +579,7 @@ static void maps_go_with_a_launch(void **state) {
     rp_cuda_driver driver = table();
     fake.major = 9;
     assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
-    r.device.wgmma = true;                                         // whatever kernels this build holds
+    r.device.wgmma = 1;                                            // whatever kernels this build holds
     r.device.processors = 132;
     const rp_backend *cuda = r.device.backend;
     assert_int_equal(cuda->buffer_create(&r.device, 8192, RP_MEMORY_DEVICE, &r.weights), RP_OK);
@@ -611,7 +611,7 @@ static void maps_go_with_a_launch(void **state) {
         assert_int_equal(args.map[i][RP_CU_MAP_BYTES - 1], i + 1);
     }
     assert_int_equal(args.args.address[0], r.x->address + 256);
-    r.device.wgmma = false;                                        // and without: no maps
+    r.device.wgmma = 0;                                            // and without: no maps
     assert_int_equal(rp_plan_create(r.graph, &r.plan), RP_OK);
     assert_int_equal(r.plan->launches[0].n_maps, 0);
     rig_close(&r);
