@@ -50,6 +50,20 @@ typedef enum rp_status {
 #define RP_CHECKED
 #endif
 
+// What the _INIT macros stand for: every byte zero, but for the size.
+#ifdef __cplusplus
+extern "C++" {
+template <class type> inline type rp_init() {
+    type zeroed = type();
+    zeroed.struct_size = sizeof(type);
+    return zeroed;
+}
+}
+#define RP_INIT(type) rp_init<type>()
+#else
+#define RP_INIT(type) { .struct_size = sizeof(type) }
+#endif
+
 typedef struct rp_device rp_device;
 typedef struct rp_device_list rp_device_list;
 typedef struct rp_model rp_model;
@@ -81,7 +95,7 @@ typedef struct rp_device_info {
     uint64_t memory_bytes;    // device memory in all; 0: the host's
     uint32_t mixed;           // 1: has matrix units that precision `mixed` uses
 } rp_device_info;
-#define RP_DEVICE_INFO_INIT { .struct_size = sizeof(rp_device_info) }
+#define RP_DEVICE_INFO_INIT RP_INIT(rp_device_info)
 
 // Lists every device of every backend in the order that "auto" tries them, and each absent backend once with its reason.
 //   out      owned by the caller; NULL on failure
@@ -98,7 +112,7 @@ typedef struct rp_device_config {
     uint32_t direct;          // 1: run recordings node by node without replaying them (slow; for finding faults)
     uint32_t validate;        // 1: Vulkan validation layers with synchronization validation, where installed
 } rp_device_config;
-#define RP_DEVICE_CONFIG_INIT { .struct_size = sizeof(rp_device_config) }
+#define RP_DEVICE_CONFIG_INIT RP_INIT(rp_device_config)
 
 // Opens a device.
 //   spec     "auto" (CUDA, then a Vulkan GPU, then a Vulkan CPU, then ref), "cuda", "cuda:N", "vulkan", "vulkan:N", "ref";
@@ -133,7 +147,7 @@ typedef struct rp_model_config {
     rp_precision precision;
     const char *tokenizer;    // Kronos: the folder of its tokenizer; NULL = the folder `tokenizer` inside the model's
 } rp_model_config;
-#define RP_MODEL_CONFIG_INIT { .struct_size = sizeof(rp_model_config) }
+#define RP_MODEL_CONFIG_INIT RP_INIT(rp_model_config)
 
 typedef struct rp_model_info {
     size_t struct_size;
@@ -147,7 +161,7 @@ typedef struct rp_model_info {
     uint32_t has_labels;      // 1: a fine-tuned file with variate labels
     uint32_t window;          // Kronos: bars that it sees at once, context and forecast together; 0: no such limit
 } rp_model_info;
-#define RP_MODEL_INFO_INIT { .struct_size = sizeof(rp_model_info) }
+#define RP_MODEL_INFO_INIT RP_INIT(rp_model_info)
 
 // Loads a published checkpoint: a folder with config.json and model.safetensors (or its sharded form).
 //   device   borrowed, must outlive *out
@@ -185,7 +199,7 @@ typedef struct rp_forecaster_config {
     uint32_t window;          // Kronos: bars seen at once, context and forecast together (the original's max_context);
                               // 0 = the model's own. max_horizon may not exceed it
 } rp_forecaster_config;
-#define RP_FORECASTER_CONFIG_INIT { .struct_size = sizeof(rp_forecaster_config) }
+#define RP_FORECASTER_CONFIG_INIT RP_INIT(rp_forecaster_config)
 
 typedef struct rp_forecaster_info {
     size_t struct_size;
@@ -193,7 +207,7 @@ typedef struct rp_forecaster_info {
     uint32_t chunk_paths;     // paths decoded together
     uint32_t chunks;          // for max_paths
 } rp_forecaster_info;
-#define RP_FORECASTER_INFO_INIT { .struct_size = sizeof(rp_forecaster_info) }
+#define RP_FORECASTER_INFO_INIT RP_INIT(rp_forecaster_info)
 
 // Says what rp_forecaster_create would take, without allocating device memory.
 // Errors:    INVALID_ARGUMENT, OUT_OF_MEMORY (not even one path fits the budget; the sentence says what would)
@@ -218,7 +232,7 @@ typedef struct rp_series {
     uint32_t context;         // T of this series, 1 to max_context
     uint32_t id;              // names the series in the random stream: the same id and seed give the same paths in any batch
 } rp_series;
-#define RP_SERIES_INIT { .struct_size = sizeof(rp_series) }
+#define RP_SERIES_INIT RP_INIT(rp_series)
 
 // Called between replays, on the calling thread. Return non-zero to stop: the forecast ends with RP_CANCELLED.
 typedef int (*rp_progress_fn)(void *user, uint32_t done, uint32_t total);
@@ -238,7 +252,7 @@ typedef struct rp_forecast_config {
     float top_p;              // draw among the likeliest tokens that together exceed it; 0 = 1, all
     uint32_t top_k;           // draw among so many, and forget top_p; 1: greedy; 0 = all
 } rp_forecast_config;
-#define RP_FORECAST_CONFIG_INIT { .struct_size = sizeof(rp_forecast_config) }
+#define RP_FORECAST_CONFIG_INIT RP_INIT(rp_forecast_config)
 
 // What a forecast fills in: the caller's arrays, each optional (NULL = not wanted).
 typedef struct rp_forecast_result {
@@ -247,7 +261,7 @@ typedef struct rp_forecast_result {
     float *mean;              // [B, V, H]: mean over the paths, or in mean mode the forecast
     float *quantiles;         // [n_quantiles, B, V, H] over the paths, linear between order statistics; not in mean mode
 } rp_forecast_result;
-#define RP_FORECAST_RESULT_INIT { .struct_size = sizeof(rp_forecast_result) }
+#define RP_FORECAST_RESULT_INIT RP_INIT(rp_forecast_result)
 
 // Forecasts n_series series of possibly different context lengths in one go.
 //   series   [n_series], n_series <= max_batch
@@ -271,7 +285,7 @@ typedef struct rp_bars {
     uint32_t context;         // T of this series, 1 to max_context; 2 at least where future times are to be continued
     uint32_t id;              // names the series in the random stream: the same id and seed give the same paths in any batch
 } rp_bars;
-#define RP_BARS_INIT { .struct_size = sizeof(rp_bars) }
+#define RP_BARS_INIT RP_INIT(rp_bars)
 
 // rp_forecast for a model of bars: every number of the bars must be finite and below 1e17. Results have V = 6.
 //   bars     [n_series], n_series <= max_batch
