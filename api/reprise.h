@@ -17,6 +17,8 @@
 extern "C" {
 #endif
 
+// ---- library ----
+
 #define RP_VERSION_MAJOR 0
 #define RP_VERSION_MINOR 1
 #define RP_VERSION_PATCH 0
@@ -71,8 +73,6 @@ typedef struct rp_device rp_device;             // a GPU, a CPU or the reference
 typedef struct rp_device_list rp_device_list;   // what could be opened, as it was when the list was made
 typedef struct rp_model rp_model;               // a checkpoint's weights on a device
 typedef struct rp_forecaster rp_forecaster;     // caches and recordings for forecasts up to fixed sizes
-
-// ---- library ----
 
 // The version of the library that runs, which may be newer than the header: major << 16 | minor << 8 | patch.
 RP_API uint32_t rp_version(void);

@@ -26,7 +26,7 @@ function open_text(text) {
     close_group()
     name = $0
     gsub(/^\/\/ ---- | ----$/, "", name)
-    id = name
+    id = tolower(name)
     gsub(/[^a-z]+/, "_", id)
     print "/// @defgroup " id " " toupper(substr(name, 1, 1)) substr(name, 2)
     print "/// @{"
@@ -34,7 +34,8 @@ function open_text(text) {
     print ""
     next
 }
-/^#ifdef __cplusplus$/ { close_group() }
+held { held = 0; if ($0 == "}") { close_group() } print "#ifdef __cplusplus" }   # the brace that ends extern "C"
+/^#ifdef __cplusplus$/ { held = 1; next }
 
 # Rows of the status list, and the enum made of them.
 /^#define RP_STATUS_LIST/ { listing = 1 }
