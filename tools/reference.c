@@ -67,7 +67,6 @@ value_class reference_value(const option *opt, const char **words) {
         *words = opt->choices;
         return VALUE_WORDS;
     }
-    if (opt->kind != OPTION_TEXT) { return VALUE_OTHER; }
     if (strcmp(opt->name, "device") == 0) {   // the numbered ones need a look at the machine
         *words = "auto|cuda|vulkan|ref";
         return VALUE_WORDS;
