@@ -59,7 +59,8 @@ listing { next }
 /^\/\/ / {
     text = $0
     sub(/^\/\/ /, "", text)
-    if (!within) { print "/// " text; within = 1; next }
+    if (!within) { print "/// " text; within = 1; said = text; next }
+    said = said " " text
     if (match(text, /^  [a-z_]+  +/)) {
         split(text, parts, " ")
         print "/// @param " parts[1] " " substr(text, RLENGTH + 1)
@@ -74,10 +75,13 @@ listing { next }
     }
     next
 }
+# A comment above a run of #defines is that of each.
+/^#define / && !within && said != "" && !/ \/\/ / && !/_INIT / { print "/// " said }
+!/^#define / { said = "" }
 { within = 0 }
 
 # Several members of one declaration: each has the comment.
-/^    [a-z_ 0-9]+ \**[a-z_]+(, \**[a-z_]+)+; +\/\/ / {
+/^    [a-z_ 0-9]+ \**[a-z_]+(, \**[a-z_]+)+; *\/\/ / {
     text = $0; sub(/^[^\/]*\/\/ /, "", text)
     declared = $0; sub(/;.*/, "", declared)
     n = split(declared, names, ", ")
