@@ -103,6 +103,10 @@ typedef struct rp_device_info {
     rp_device_kind kind;      // what it is made of
     uint64_t memory_bytes;    // device memory in all; 0: the host's
     uint32_t mixed;           // 1: has matrix units that precision `mixed` uses
+    uint64_t memory_free_bytes; // of memory_bytes, when asked of an open device; 0: not known, as in lists
+    uint64_t allocation_bytes;  // the largest single allocation; 0: no such limit
+    char uses[160];           // features of it that are used, separated by commas
+    char lacks[256];          // features that would be used and are not there, and what takes their place; "" = none
 } rp_device_info;
 #define RP_DEVICE_INFO_INIT RP_INIT(rp_device_info)
 
@@ -139,7 +143,8 @@ RP_API RP_CHECKED rp_status rp_device_create(const char *spec, const rp_device_c
 // Destroys a device. Its models and forecasters must be gone.
 RP_API void rp_device_destroy(rp_device *device);
 
-// Fills *info, whose struct_size the caller has set.
+// Fills *info, whose struct_size the caller has set; free memory is asked for anew. Errors: INVALID_ARGUMENT, UNAVAILABLE (it was
+// never opened), DEVICE_LOST.
 RP_API RP_CHECKED rp_status rp_device_copy_info(rp_device *device, rp_device_info *info);
 
 // Copies the sentence of the last failure, always terminated, cut to `cap` bytes; "" before any failure. Returns its full
@@ -216,6 +221,8 @@ typedef struct rp_forecaster_config {
                               // changes no number; 0 = no limit
     uint32_t window;          // Kronos: bars seen at once, context and forecast together (the original's max_context);
                               // 0 = the model's own. max_horizon may not exceed it
+    uint32_t device_inputs;   // 1: series may come as CUDA tensors (reprise_dlpack.h), for one launch more in each forecast;
+                              // CUDA and Toto only
 } rp_forecaster_config;
 #define RP_FORECASTER_CONFIG_INIT RP_INIT(rp_forecaster_config)
 
@@ -276,7 +283,8 @@ typedef struct rp_forecast_config {
 } rp_forecast_config;
 #define RP_FORECAST_CONFIG_INIT RP_INIT(rp_forecast_config)
 
-// What a forecast fills in: the caller's arrays, each optional (NULL = not wanted).
+// What a forecast fills in: the caller's arrays, each optional (NULL = not wanted). Where none is wanted nothing is copied to the
+// host; on CUDA reprise_dlpack.h then lends the samples where they are.
 typedef struct rp_forecast_result {
     size_t struct_size;
     float *samples;           // [B, V, H, S]; in mean mode not available

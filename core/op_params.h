@@ -360,6 +360,22 @@ struct rp_take_row_params {   // table [table_rows, D], tokens [rows, tokens_cap
     RP_UINT width;            // D
 };
 
+// point over (row, t), t fastest: rows of a caller's tensor, padded. y[row, t] is x[x_start + row row_stride + (t - pad) stride]
+// where pad <= t < pad + count, else 0; y_mask there is 1 where mask's byte at mask_start + row mask_row_stride + (t - pad)
+// mask_stride is not 0 (no mask: everywhere) and the number is no NaN. Numbers that are not finite become 0 where y_mask is 0,
+// so that no sum meets them. bad[0] becomes 1 where y_mask is 1 and the number is beyond RP_PAD_LARGEST; else it stays.
+// Indices are taken modulo 2^32, so that strides may be negative. known: y_mask is not written, and a NaN is bad.
+struct rp_pad_rows_params {   // x [x_count], mask [mask_words] bytes in words -> y [rows, cap], y_mask [rows, cap] 0 or 1, bad [1] u32
+    RP_UINT rows;             // V
+    RP_UINT count;            // numbers of a row
+    RP_UINT pad;              // zeros before them; pad + count <= cap
+    RP_UINT cap;              // T of y
+    RP_UINT x_count, x_start, x_row_stride, x_stride;               // in numbers
+    RP_UINT mask_words, mask_start, mask_row_stride, mask_stride;   // in words, and the rest in bytes; mask_words 0: no mask
+    RP_UINT known;
+};
+#define RP_PAD_LARGEST 0x7149f2cau   // 1e30 in float32: the largest value that a series may have
+
 // point over (b, column, t, s), s fastest: y (std + 1e-5) + mean. Only live ones: b < step.batch, path0 + s < step.paths,
 // t < step.horizon.
 struct rp_bars_result_params { // y [B, S, H, 6], affine [B, 6, 2], step -> result [B, 6, H, paths_cap] at path0 + s
