@@ -39,6 +39,8 @@ static struct {
     int n_devices, major;
     fake_work nodes[MAX_NODES], launches[MAX_NODES];
     int n_nodes, n_launches;
+    struct { uint64_t address, lengths[2], stride; uint32_t box[2]; } maps[MAX_NODES];
+    int n_maps;
     char kernels[MAX_NODES][32];       // names behind function handles
     int n_kernels;
 } fake;
@@ -262,6 +264,24 @@ static rp_cu_result fake_graph_add_kernel(rp_cu_node *out, rp_cu_graph graph, co
     work->n_deps = n_deps;
     for (size_t i = 0; i < n_deps; i++) { work->deps[i] = (int)((fake_work *)deps[i] - fake.nodes); }
     *out = (rp_cu_node)work;
+    return 0;
+}
+static rp_cu_result fake_tensor_map(void *map, int type, uint32_t rank, void *address, const uint64_t *lengths, const uint64_t *strides,
+                                    const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int promotion, int fill) {
+    INSIDE("tensor_map");
+    assert_int_equal((uintptr_t)map % 64, 0);
+    assert_int_equal(type, RP_CU_MAP_FLOAT16);
+    assert_int_equal(rank, 2);
+    assert_int_equal(steps[0] * 10 + steps[1], 11);
+    assert_int_equal(interleave + fill, 0);
+    assert_int_equal(swizzle, RP_CU_MAP_SWIZZLE_128B);
+    assert_int_equal(promotion, RP_CU_MAP_PROMOTE_256B);
+    assert_true(fake.n_maps < MAX_NODES);
+    fake.maps[fake.n_maps].address = (uintptr_t)address;
+    memcpy(fake.maps[fake.n_maps].lengths, lengths, sizeof fake.maps->lengths);
+    memcpy(fake.maps[fake.n_maps].box, box, sizeof fake.maps->box);
+    fake.maps[fake.n_maps++].stride = strides[0];
+    memset(map, fake.n_maps, RP_CU_MAP_BYTES);
     return 0;
 }
 static rp_cu_result fake_graph_add_edges(rp_cu_graph graph, const rp_cu_node *from, const rp_cu_node *to, const rp_cu_edge *edges, size_t n) {
@@ -548,6 +568,52 @@ static void records_what_the_plan_says(void **state) {
     assert_int_equal(r.device.backend->record(&r.device, r.plan, &again), RP_OK);
     assert_int_equal(count_calls("module_load") + count_calls("module_function"), 0);
     r.device.backend->recording_destroy(again);
+    rig_close(&r);
+}
+
+// A product with tensor maps: what they describe, and where the kernel finds them.
+static void maps_go_with_a_launch(void **state) {
+    (void)state;
+    enum { M = 70, N = 16, K = 24 };
+    rig r;
+    rp_cuda_driver driver = table();
+    fake.major = 9;
+    assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
+    r.device.wgmma = 1;                                            // whatever kernels this build holds
+    r.device.processors = 132;
+    const rp_backend *cuda = r.device.backend;
+    assert_int_equal(cuda->buffer_create(&r.device, 8192, RP_MEMORY_DEVICE, &r.weights), RP_OK);
+    assert_int_equal(cuda->buffer_create(&r.device, 8192, RP_MEMORY_DEVICE, &r.x), RP_OK);
+    assert_int_equal(cuda->buffer_create(&r.device, 8192, RP_MEMORY_DEVICE, &r.out), RP_OK);
+    r.graph = rp_graph_create(&r.device, &r.arena, "maps");
+    const struct rp_linear_params p = { .m = M, .n = N, .k = K, .w_f16 = 1, .x_f16 = 1 };
+    rp_tensor *x = rp_tensor_bind(&r.arena, "x", RP_SHAPE(RP_F16, M, K), r.x, 256);
+    rp_tensor *w = rp_tensor_bind(&r.arena, "w", RP_SHAPE(RP_F16, N, K), r.weights, 512);
+    rp_tensor *y = rp_tensor_bind(&r.arena, "y", RP_SHAPE(RP_F32, M, N), r.out, 0);
+    rp_graph_add(r.graph, RP_OP_LINEAR, "product", &p, sizeof p, (rp_tensor *[]){ x, w, NULL, NULL, NULL }, (rp_tensor *[]){ y });
+    assert_int_equal(rp_plan_create(r.graph, &r.plan), RP_OK);
+    rp_plan_bind(r.graph, r.plan, NULL);
+    const rp_launch *launch = &r.plan->launches[0];
+    rp_cuda_args args;
+    assert_int_equal(launch->n_maps, 2);
+    assert_int_equal(rp_cuda_enter(&r.device), RP_OK);
+    assert_int_equal(rp_cuda_args_fill(&r.device, launch, &args), RP_OK);
+    rp_cuda_leave(&r.device);
+    assert_int_equal((char *)args.map - (char *)&args, 128);       // kernels/linear_wgmma.cuh
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fake.maps[i].address, i == 0 ? r.x->address + 256 : r.weights->address + 512);
+        assert_int_equal(fake.maps[i].lengths[0], K);
+        assert_int_equal(fake.maps[i].lengths[1], i == 0 ? M : N);
+        assert_int_equal(fake.maps[i].stride, 2 * K);
+        assert_int_equal(fake.maps[i].box[0], 64);
+        assert_int_equal(fake.maps[i].box[1], launch->map[i].box_rows);
+        assert_int_equal(args.map[i][0], i + 1);
+        assert_int_equal(args.map[i][RP_CU_MAP_BYTES - 1], i + 1);
+    }
+    assert_int_equal(args.args.address[0], r.x->address + 256);
+    r.device.wgmma = 0;                                            // and without: no maps
+    assert_int_equal(rp_plan_create(r.graph, &r.plan), RP_OK);
+    assert_int_equal(r.plan->launches[0].n_maps, 0);
     rig_close(&r);
 }
 
@@ -847,6 +913,7 @@ int main(void) {
         cmocka_unit_test_setup(absent_devices_are_explained, reset),
         cmocka_unit_test_setup(missing_driver_is_explained, reset),
         cmocka_unit_test_setup(records_what_the_plan_says, reset),
+        cmocka_unit_test_setup(maps_go_with_a_launch, reset),
         cmocka_unit_test_setup(overlaps_only_where_it_can, reset),
         cmocka_unit_test_setup(replay_is_one_launch, reset),
         cmocka_unit_test_setup(direct_runs_launch_by_launch, reset),
