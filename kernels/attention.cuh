@@ -10,15 +10,46 @@
 #define PITCH (SLICE + 4)               // of a key in shared memory: 16-byte reads of 8 keys touch all 32 banks once
 #define OUTPUTS 2                       // results an invocation keeps: heads up to 128 wide take one pass
 
-// A tile joins what came before: both are brought to the larger maximum.
+// rp_exp for x <= 0, the same bits: without branches, so that several run side by side.
+__device__ inline float rp_exp_below(float x) {
+    const bool none = x < -104.0f;
+    const float from = none ? -104.0f : x, n = rp_round_ln2(from), p = 1.0f + rp_expm1_small(rp_reduce_ln2(from, n));
+    const int whole = (int)n, half = whole / 2;
+    return none ? 0.0f : p * rp_pow2(half) * rp_pow2(whole - half);
+}
+
+// A tile joins what came before: both are brought to the larger maximum, and the one that has it keeps its numbers (exp(0) = 1).
 struct rp_join {
     float top, running, tile;               // the maximum; factors of what came before, 0 where nothing did, and of the tile
 };
 __device__ inline rp_join rp_join_of(float top, float tile_top) {
-    const float most = fmaxf(top, tile_top);
-    return { most, rp_exp(top - most), rp_exp(tile_top - most) };
+    const float most = fmaxf(top, tile_top), fade = rp_exp_below(fminf(top, tile_top) - most);
+    return { most, top < most ? fade : 1.0f, tile_top < most ? fade : 1.0f };
 }
 __device__ inline float rp_joined(const rp_join &join, float running, float tile) { return __fmaf_rn(tile, join.tile, running * join.running); }
+
+// sum + a b, products in ascending order.
+__device__ inline float rp_dot4(const float4 &a, const float4 &b, float sum) {
+    sum = __fmaf_rn(a.x, b.x, sum);
+    sum = __fmaf_rn(a.y, b.y, sum);
+    sum = __fmaf_rn(a.z, b.z, sum);
+    return __fmaf_rn(a.w, b.w, sum);
+}
+
+__device__ inline void rp_add4(float4 &sum, float p, const float4 &v) {
+    sum.x = __fmaf_rn(p, v.x, sum.x);
+    sum.y = __fmaf_rn(p, v.y, sum.y);
+    sum.z = __fmaf_rn(p, v.z, sum.z);
+    sum.w = __fmaf_rn(p, v.w, sum.w);
+}
+
+// 16 bytes on their way to shared memory; zeros where not live.
+__device__ inline void rp_copy16(float *to, const float *from, bool live) {
+    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(live ? 16 : 0) : "memory");
+}
+__device__ inline void rp_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int N> __device__ inline void rp_copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
 
 struct rp_attention_memory {
     float k[RP_ATTN_TILE * PITCH];
