@@ -10,12 +10,13 @@
 #define PITCH (SLICE + 4)               // of a key in shared memory: 16-byte reads of 8 keys touch all 32 banks once
 #define OUTPUTS 2                       // results an invocation keeps: heads up to 128 wide take one pass
 
-// rp_exp for x <= 0, the same bits: without branches, so that several run side by side.
+// rp_exp for x <= 0, the same bits, without branches, so that several run side by side, and without conversions, which are slow:
+// adding 1.5 2^23 and rounding down leaves the whole number in the low bits. 2^(n + 64) is normal for every n here.
 __device__ inline float rp_exp_below(float x) {
-    const bool none = x < -104.0f;
-    const float from = none ? -104.0f : x, n = rp_round_ln2(from), p = 1.0f + rp_expm1_small(rp_reduce_ln2(from, n));
-    const int whole = (int)n, half = whole / 2;
-    return none ? 0.0f : p * rp_pow2(half) * rp_pow2(whole - half);
+    const float big = 12582912.0f + 64.0f, from = x < -104.0f ? -104.0f : x;     // exp(-104) = 0
+    const float shifted = __fadd_rd(__fmaf_rn(from, RP_LOG2_E, 0.5f), big), n = shifted - big;
+    const float p = 1.0f + rp_expm1_small(rp_reduce_ln2(from, n));
+    return __fmul_rn(__uint_as_float(__float_as_uint(p) + (__float_as_uint(shifted) << 23)), 0x1p-64f);
 }
 
 // A tile joins what came before: both are brought to the larger maximum, and the one that has it keeps its numbers (exp(0) = 1).
@@ -130,7 +131,7 @@ __device__ inline void rp_attend(rp_attention_memory &m, const Keys &keys, uint3
             __syncthreads();   // top: written by each warp, read by both. And k: read, so it may be written again
             const float tile_top = fmaxf(m.top[0], m.top[1]);
             if (tile_top == -RP_INFINITY) { continue; }  // no key here; the next barrier comes before top is written again
-            m.p[local] = present ? rp_exp(score - tile_top) : 0.0f;
+            m.p[local] = present ? rp_exp_below(score - tile_top) : 0.0f;
             __syncthreads();   // p: written by each for its key, read by all
 
             const rp_join join = rp_join_of(top, tile_top);

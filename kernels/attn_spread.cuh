@@ -8,7 +8,7 @@
 #include "attention.cuh"
 
 #define SPREAD_TEAM RP_ATTN_SPREAD_TEAM
-#define SPREAD_MOST_TEAMS 4
+#define SPREAD_MOST_TEAMS 2                // more would take all of a multiprocessor, and fewer clusters fit on a GPU at once
 #define SPREAD_CHUNK 4                     // queries of which sums are under way together
 static_assert(SPREAD_TEAM == 2 * RP_ATTN_TILE, "two warps for a tile's keys, two for its values");
 
@@ -198,10 +198,7 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
     rp_spread_wait_begun();                // all groups have begun and made their barriers
     for (; number < n_works; number += RP_ATTN_SPREAD * teams) {
         const rp_spread_tile t = nth(number);
-        if (number >= RP_ATTN_SPREAD * teams) {
-            rp_named_barrier(1 + 2 * team, SPREAD_TEAM);           // weights, maxima: read by all of the team before they are written again
-            rp_spread_ask(w, t, k, v);
-        }
+        const uint32_t after = number + RP_ATTN_SPREAD * teams;
         rp_copy_wait<0>();
         __syncwarp();                      // keys, or values: written by the warp, read by it
         if (local < RP_ATTN_TILE) {
@@ -213,6 +210,10 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
                 for (uint32_t i = 0; i < t.n_queries; i += SPREAD_CHUNK) {
                     rp_spread_scores<SPREAD_CHUNK>(w, t, queries, key, i, present, p.scale, weight, top);
                 }
+            }
+            if (after < n_works) {
+                __syncwarp();              // keys: read by the warp before it writes them again
+                rp_spread_ask(w, nth(after), k, v);
             }
             rp_named_barrier(2 + 2 * team, RP_ATTN_TILE);          // maxima: written by both warps of keys, read by both
 #pragma unroll 4
@@ -229,9 +230,8 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
                 const float *to = rp_spread_joined(joined, t.q0 + i, t.tile, room, d) + d;
                 if (lane < 2) { rp_spread_send(to + lane, (t.q0 + i) % RP_ATTN_SPREAD, ready, lane == 0 ? fmaxf(top[i * 4], top[i * 4 + 1]) : sum); }
             }
-            continue;
         }
-        for (uint32_t j = local - RP_ATTN_TILE; j < d; j += 64) {
+        for (uint32_t j = local - RP_ATTN_TILE; local >= RP_ATTN_TILE && j < d; j += 64) {
             if (t.n_queries == 1) {
                 float total[1];
                 rp_spread_values<1>(w, t, weight, v + j, 0, total);
@@ -248,6 +248,11 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
                 }
             }
         }
+        if (after < n_works) {
+            __syncwarp();                  // values: read by the warp before it writes them again
+            if (local >= RP_ATTN_TILE) { rp_spread_ask(w, nth(after), k, v); }
+            rp_named_barrier(1 + 2 * team, SPREAD_TEAM);           // weights, maxima: read by all of the team before they are written again
+        }
     }
     for (uint32_t i = threadIdx.x / 32; rank + RP_ATTN_SPREAD * i < w.n_queries; i += blockDim.x / 32) {
         const uint64_t at = (row0 + (uint64_t)(rank + RP_ATTN_SPREAD * i) * p.variates) * width + head * d;      // of y [B, S, V, 1, h, d]
@@ -261,7 +266,7 @@ extern "C" __global__ void
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 __cluster_dims__(RP_ATTN_SPREAD, 1, 1)
 #endif
-__launch_bounds__(SPREAD_TEAM * SPREAD_MOST_TEAMS) attn_time_f32_spread(const rp_kernel_args<rp_attn_time_params> args) {
+__launch_bounds__(SPREAD_TEAM * SPREAD_MOST_TEAMS, 2) attn_time_f32_spread(const rp_kernel_args<rp_attn_time_params> args) {
     extern __shared__ __align__(16) float memory[];
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     rp_spread_begin(reinterpret_cast<uint64_t *>(memory));

@@ -14,15 +14,16 @@
 #define TILED_SETS (TILED_GROUP / 16)       // of sixteen invocations; set i takes queries i, i + TILED_SETS, ..
 static_assert(RP_ATTN_TILE == 64 && RP_ATTN_TILED_SETS == TILED_SETS, "sixteen invocations make four scores each of a query and a tile");
 
-// Brings rows first .. first + n - 1 of keys (or values), and zeros past row `end`, to shared memory. own: where row 0 would lie if
-// the suffix began there; rows from n_prefix on are its.
-__device__ inline void rp_tiled_stage(float *to, uint32_t pitch, uint32_t n, const float *prefix, const float *own, uint32_t first,
-                                      uint32_t end, uint32_t n_prefix, uint32_t width, uint32_t d) {
+// Brings N rows from `first` on of keys, values or queries, and zeros past row `end`, to shared memory. own: where row 0 would lie
+// if the suffix began there; rows from n_prefix on are its.
+template <int N>
+__device__ inline void rp_tiled_stage(float *to, uint32_t pitch, const float *prefix, const float *own, uint32_t first, uint32_t end,
+                                      uint32_t n_prefix, uint32_t width, uint32_t d) {
     for (uint32_t column = threadIdx.x % 16 * 4; column < d; column += 64) {
-#pragma unroll 4
-        for (uint32_t i = threadIdx.x / 16; i < n; i += TILED_SETS) {
-            const uint32_t c = min(first + i, end - 1);
-            rp_copy16(&to[i * pitch + column], (c < n_prefix ? prefix : own) + (uint64_t)c * width + column, first + i < end);
+#pragma unroll
+        for (uint32_t i = 0; i < N / TILED_SETS; i++) {
+            const uint32_t row = threadIdx.x / 16 + i * TILED_SETS, c = min(first + row, end - 1);
+            rp_copy16(&to[row * pitch + column], (c < n_prefix ? prefix : own) + (uint64_t)c * width + column, first + row < end);
         }
     }
 }
@@ -101,6 +102,7 @@ template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_ker
     float *k_tile = memory, *v_tile = apart ? k_tile + RP_ATTN_TILE * pitch : k_tile;
     float *q_tile = v_tile + RP_ATTN_TILE * (apart ? d : pitch), *weight = q_tile + BLOCK * pitch;
     const uint32_t set_of = threadIdx.x / 16, lane = threadIdx.x % 16, first_row = row0 + set_of;
+    const float scale = p.scale;
     uint32_t column[FOURS];                 // of elements; those past d are made from others, and go nowhere
     float4 value[ROWS][FOURS];
     float top[ROWS], sum[ROWS];
@@ -114,11 +116,11 @@ template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_ker
     }
     q_tile += set_of * pitch, weight += set_of * RP_ATTN_TILED_WEIGHTS;
     if (n > 0) {
-        rp_tiled_stage(q_tile - set_of * pitch, pitch, BLOCK, q, q, row0, min(row0 + BLOCK, p.tokens), p.tokens, width, d);
-        rp_tiled_stage(k_tile, pitch, RP_ATTN_TILE, k_prefix, k_own, 0, n, n_prefix, width, d);
+        rp_tiled_stage<BLOCK>(q_tile - set_of * pitch, pitch, q, q, row0, min(row0 + BLOCK, p.tokens), p.tokens, width, d);
+        rp_tiled_stage<RP_ATTN_TILE>(k_tile, pitch, k_prefix, k_own, 0, n, n_prefix, width, d);
         rp_copy_commit();
         if (apart) {
-            rp_tiled_stage(v_tile, d, RP_ATTN_TILE, v_prefix, v_own, 0, n, n_prefix, width, d);
+            rp_tiled_stage<RP_ATTN_TILE>(v_tile, d, v_prefix, v_own, 0, n, n_prefix, width, d);
             rp_copy_commit();
         }
     }
@@ -131,18 +133,22 @@ template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_ker
         rp_tiled_scores<ROWS>(score, q_tile, k_tile + lane * pitch, d, pitch);
         __syncthreads();                    // k: read by all before it is written again
         if (!apart) {
-            rp_tiled_stage(v_tile, d, RP_ATTN_TILE, v_prefix, v_own, first, n, n_prefix, width, d);
+            rp_tiled_stage<RP_ATTN_TILE>(v_tile, d, v_prefix, v_own, first, n, n_prefix, width, d);
         } else if (next < n) {
-            rp_tiled_stage(k_tile, pitch, RP_ATTN_TILE, k_prefix, k_own, next, n, n_prefix, width, d);
+            rp_tiled_stage<RP_ATTN_TILE>(k_tile, pitch, k_prefix, k_own, next, n, n_prefix, width, d);
         }
         rp_copy_commit();
 
+        const bool whole = next <= before + row0 + 1 && row0 + BLOCK <= alive;            // every query sees all keys
         float tile_top[ROWS];
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
             const uint32_t row = first_row + r * TILED_SETS, limit = row < alive ? before + row + 1 : 0;
 #pragma unroll
-            for (int j = 0; j < 4; j++) { score[r][j] = first + lane + 16 * j < limit ? __fmul_rn(score[r][j], p.scale) : -RP_INFINITY; }
+            for (int j = 0; j < 4; j++) {
+                score[r][j] = __fmul_rn(score[r][j], scale);
+                if (!whole) { score[r][j] = first + lane + 16 * j < limit ? score[r][j] : -RP_INFINITY; }
+            }
             tile_top[r] = fmaxf(fmaxf(score[r][0], score[r][1]), fmaxf(score[r][2], score[r][3]));
         }
 #pragma unroll
@@ -189,9 +195,9 @@ template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_ker
         __syncthreads();                    // v: read by all before it is written again
         if (next < n) {
             if (apart) {
-                rp_tiled_stage(v_tile, d, RP_ATTN_TILE, v_prefix, v_own, next, n, n_prefix, width, d);
+                rp_tiled_stage<RP_ATTN_TILE>(v_tile, d, v_prefix, v_own, next, n, n_prefix, width, d);
             } else {
-                rp_tiled_stage(k_tile, pitch, RP_ATTN_TILE, k_prefix, k_own, next, n, n_prefix, width, d);
+                rp_tiled_stage<RP_ATTN_TILE>(k_tile, pitch, k_prefix, k_own, next, n, n_prefix, width, d);
             }
         }
         rp_copy_commit();

@@ -62,11 +62,10 @@ static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
     const uint64_t d = p->head_width, blocks = ceil_div(p->paths, RP_ATTN_SHARED), paths = ceil_div(p->paths, blocks);
     const uint64_t tiles = ceil_div((uint64_t)p->prefix_cap + p->suffix_cap, RP_ATTN_TILE), shared = paths > 1 ? p->prefix_cap / RP_ATTN_TILE : 0;
     const uint64_t clusters = (uint64_t)p->batch * p->variates * p->heads * blocks, works = shared + paths * (tiles - shared);
-    uint32_t teams = works > 2 * RP_ATTN_SPREAD ? 4 : works > RP_ATTN_SPREAD ? 2 : 1;
-    const uint64_t room = out->wgmma ? RP_SHARED_MOST_90 : RP_SHARED_MOST;
-    while (teams > 1 && RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams) > room) { teams /= 2; }
+    uint32_t teams = works > RP_ATTN_SPREAD ? 2 : 1;
+    if (RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams) > RP_ATTN_SHARED_MOST) { teams = 1; }
     const uint64_t bytes = RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams);
-    if (bytes > room || clusters * RP_ATTN_SPREAD * teams > 16ull * out->processors) { return false; }
+    if (bytes > RP_ATTN_SHARED_MOST || clusters * RP_ATTN_SPREAD * teams > 16ull * out->processors) { return false; }
     rp_launch_rows(out, "attn_time_f32_spread", clusters * RP_ATTN_SPREAD, RP_ATTN_SPREAD_TEAM * teams);
     out->shared_bytes = (uint32_t)bytes;
     return true;
