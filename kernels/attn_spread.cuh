@@ -9,7 +9,7 @@
 
 #define SPREAD_TEAM RP_ATTN_SPREAD_TEAM
 #define SPREAD_MOST_TEAMS 2                // more would take all of a multiprocessor, and fewer clusters fit on a GPU at once
-#define SPREAD_CHUNK 4                     // queries of which sums are under way together
+#define SPREAD_CHUNK 5                     // queries of which sums are under way together
 static_assert(SPREAD_TEAM == 2 * RP_ATTN_TILE, "two warps for a tile's keys, two for its values");
 
 // What the groups of a cluster work on.
@@ -21,9 +21,9 @@ struct rp_spread_work {
     uint32_t n_queries;
 };
 
-// One tile of queries q0 .. q0 + n_queries - 1: all keys are the prompt's, or there is one query.
+// A tile, and the path that it is made for where it is not the prompt's alone.
 struct rp_spread_tile {
-    uint32_t tile, q0, n_queries;
+    uint32_t tile, q;
 };
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
@@ -59,7 +59,7 @@ __device__ inline void rp_spread_ask(const rp_spread_work &w, const rp_spread_ti
     const uint32_t local = threadIdx.x % SPREAD_TEAM, lane = local % 32, warp = local / 32, first = t.tile * RP_ATTN_TILE, last = w.n - 1;
     const bool values = warp >= 2;
     const uint32_t row0 = values ? lane / 8 : warp * 32 + lane / 16, rows = values ? 4 : 2, pitch = values ? w.d : RP_ATTN_PITCH(w.d);
-    const float *prefix = values ? w.v_prefix : w.k_prefix, *own = (values ? w.v_own : w.k_own) + t.q0 * w.path;
+    const float *prefix = values ? w.v_prefix : w.k_prefix, *own = (values ? w.v_own : w.k_own) + t.q * w.path;
     float *to = values ? v : k;
     for (uint32_t column = values ? (warp - 2) * 32 + lane % 8 * 4 : lane % 16 * 4; column < w.d; column += 64) {
 #pragma unroll
@@ -71,22 +71,32 @@ __device__ inline void rp_spread_ask(const rp_spread_work &w, const rp_spread_ti
     rp_copy_commit();
 }
 
-// Scores of this invocation's key and queries q .. q + CHUNK - 1 of the tile, and each warp's maxima.
-template <int CHUNK>
-__device__ inline void rp_spread_scores(const rp_spread_work &w, const rp_spread_tile &t, const float *queries, const float *key, uint32_t q, bool present,
-                                        float scale, float *weight, float *top) {
-    const uint32_t local = threadIdx.x % SPREAD_TEAM;
-    const float *from[CHUNK];
-    float score[CHUNK];
+// STEPS times four elements of a key and CHUNK queries, ascending, added to scores: all are read before they are used.
+template <int CHUNK, int STEPS>
+__device__ inline void rp_spread_products(float (&score)[CHUNK], const float *const (&from)[CHUNK], const float *key, uint32_t j) {
 #pragma unroll
-    for (int i = 0; i < CHUNK; i++) { from[i] = queries + min(t.q0 + q + i, w.n_queries - 1) * w.d, score[i] = 0; }
-#pragma unroll 4
-    for (uint32_t j = 0; j < w.d; j += 4) {
-        const float4 b = *reinterpret_cast<const float4 *>(key + j);
+    for (int i = 0; i < STEPS * 4; i += 4) {
+        const float4 b = *reinterpret_cast<const float4 *>(key + j + i);
 #pragma unroll
-        for (int i = 0; i < CHUNK; i++) { score[i] = rp_dot4(*reinterpret_cast<const float4 *>(from[i] + j), b, score[i]); }
+        for (int c = 0; c < CHUNK; c++) { score[c] = rp_dot4(*reinterpret_cast<const float4 *>(from[c] + j + i), b, score[c]); }
     }
-    float most[CHUNK];
+}
+
+// Scores of one key of the tile, this invocation's, and queries q .. q + CHUNK - 1, of which `end` is the first that is not there;
+// and each warp's maxima.
+template <int CHUNK>
+__device__ inline void rp_spread_scores(const rp_spread_work &w, const float *queries, const float *keys, uint32_t q, uint32_t end, uint32_t number,
+                                        bool present, float scale, float *weight, float *top) {
+    constexpr uint32_t STEPS = CHUNK > 1 ? 4 : 8;
+    const float *from[CHUNK], *key = keys + number * RP_ATTN_PITCH(w.d);
+    float score[CHUNK], most[CHUNK];
+    uint32_t j = 0;
+#pragma unroll
+    for (int i = 0; i < CHUNK; i++) { from[i] = queries + min(q + i, end - 1) * w.d, score[i] = 0; }
+#pragma unroll 1
+    for (; j + 4 * STEPS <= w.d; j += 4 * STEPS) { rp_spread_products<CHUNK, STEPS>(score, from, key, j); }
+#pragma unroll 1
+    for (; j < w.d; j += 4) { rp_spread_products<CHUNK, 1>(score, from, key, j); }
 #pragma unroll
     for (int i = 0; i < CHUNK; i++) { most[i] = score[i] = present ? __fmul_rn(score[i], scale) : -RP_INFINITY; }
 #pragma unroll
@@ -96,19 +106,36 @@ __device__ inline void rp_spread_scores(const rp_spread_work &w, const rp_spread
     }
 #pragma unroll
     for (int i = 0; i < CHUNK; i++) {
-        if (q + i >= t.n_queries) { break; }
-        weight[(q + i) * RP_ATTN_TILE + local] = score[i];
-        if (local % 32 == 0) { top[(q + i) * 4 + local / 32] = most[i]; }
+        if (q + i < end) {
+            weight[(q + i) * RP_ATTN_TILE + number] = score[i];
+            if (number % 32 == 0) { top[(q + i) * 4 + number / 32] = most[i]; }
+        }
     }
 }
 
-// Sums over the tile's keys, ascending, for queries q .. q + CHUNK - 1 of the tile, of weights times element j of the values.
+// From scores to weights.
 template <int CHUNK>
-__device__ inline void rp_spread_values(const rp_spread_work &w, const rp_spread_tile &t, const float *weight, const float *v, uint32_t q, float (&total)[CHUNK]) {
+__device__ inline void rp_spread_weights(uint32_t q, uint32_t end, uint32_t number, float *weight, const float *top) {
+    float p[CHUNK];
+#pragma unroll
+    for (int i = 0; i < CHUNK; i++) {
+        const uint32_t query = min(q + i, end - 1);
+        const float tile_top = fmaxf(top[query * 4], top[query * 4 + 1]);
+        p[i] = rp_exp_below(weight[query * RP_ATTN_TILE + number] - (tile_top == -RP_INFINITY ? 0.0f : tile_top));
+    }
+#pragma unroll
+    for (int i = 0; i < CHUNK; i++) {
+        if (q + i < end) { weight[(q + i) * RP_ATTN_TILE + number] = p[i]; }
+    }
+}
+
+// Sums over the tile's keys, ascending, for queries q .. q + CHUNK - 1, of weights times one element of the values.
+template <int CHUNK>
+__device__ inline void rp_spread_values(const rp_spread_work &w, const float *weight, const float *v, uint32_t q, uint32_t end, float (&total)[CHUNK]) {
     const float *from[CHUNK];
 #pragma unroll
-    for (int i = 0; i < CHUNK; i++) { from[i] = weight + min(q + i, t.n_queries - 1) * RP_ATTN_TILE, total[i] = 0; }
-#pragma unroll 4
+    for (int i = 0; i < CHUNK; i++) { from[i] = weight + min(q + i, end - 1) * RP_ATTN_TILE, total[i] = 0; }
+#pragma unroll (CHUNK > 1 ? 4 : 8)
     for (uint32_t c = 0; c < RP_ATTN_TILE; c += 4) {       // past the last key: weight 0
         const float4 value = make_float4(v[c * w.d], v[(c + 1) * w.d], v[(c + 2) * w.d], v[(c + 3) * w.d]);
 #pragma unroll
@@ -119,6 +146,45 @@ __device__ inline void rp_spread_values(const rp_spread_work &w, const rp_spread
 // Tile `tile` of query q, as group q % RP_ATTN_SPREAD keeps it for joining: values [d], maximum, sum.
 __device__ inline float *rp_spread_joined(float *joined, uint32_t q, uint32_t tile, uint32_t n_tiles, uint32_t d) {
     return joined + (q / RP_ATTN_SPREAD * n_tiles + tile) * (d + 4);
+}
+
+// What a team works on in shared memory, and where tiles go.
+struct rp_spread_memory {
+    float *queries, *k, *v, *weight, *top;     // top: [query][4], of the tile's two halves
+    float *joined;
+    uint64_t *ready;
+    uint32_t room;                             // tiles a query may have
+};
+
+__device__ inline void rp_spread_send_sum(const rp_spread_work &w, const rp_spread_memory &m, uint32_t path, uint32_t tile, uint32_t q) {
+    const uint32_t lane = threadIdx.x % 32;
+    const float sum = rp_halve32(m.weight[q * RP_ATTN_TILE + lane] + m.weight[q * RP_ATTN_TILE + lane + 32]);
+    const float *to = rp_spread_joined(m.joined, path, tile, m.room, w.d) + w.d;
+    if (lane < 2) { rp_spread_send(to + lane, path % RP_ATTN_SPREAD, m.ready, lane == 0 ? fmaxf(m.top[q * 4], m.top[q * 4 + 1]) : sum); }
+}
+
+// A tile of the prompt for all paths: two warps for half of them each. `barrier`: a named one for those two warps.
+__device__ inline void rp_spread_together(const rp_spread_work &w, const rp_spread_memory &m, uint32_t tile, float scale, uint32_t barrier) {
+    const uint32_t half = threadIdx.x % SPREAD_TEAM / RP_ATTN_TILE, number = threadIdx.x % RP_ATTN_TILE, middle = (w.n_queries + 1) / 2;
+    const uint32_t begin = half * middle, end = half == 0 ? middle : w.n_queries;
+    for (uint32_t q = begin; q < end; q += SPREAD_CHUNK) {
+        rp_spread_scores<SPREAD_CHUNK>(w, m.queries, m.k, q, end, number, true, scale, m.weight, m.top);
+    }
+    rp_named_barrier(barrier, RP_ATTN_TILE);   // maxima: written by both warps, read by both
+    for (uint32_t q = begin; q < end; q += SPREAD_CHUNK) { rp_spread_weights<SPREAD_CHUNK>(q, end, number, m.weight, m.top); }
+    rp_named_barrier(barrier, RP_ATTN_TILE);   // weights: likewise
+    for (uint32_t j = number; j < w.d + number; j += RP_ATTN_TILE) {
+        for (uint32_t q = begin; q < end; q += SPREAD_CHUNK) {
+            float total[SPREAD_CHUNK];
+            rp_spread_values<SPREAD_CHUNK>(w, m.weight, m.v + min(j, w.d - 1), q, end, total);
+#pragma unroll
+            for (int i = 0; i < SPREAD_CHUNK; i++) {
+                const uint32_t path = q + i;
+                if (path < end && j < w.d) { rp_spread_send(rp_spread_joined(m.joined, path, tile, m.room, w.d) + j, path % RP_ATTN_SPREAD, m.ready, total[i]); }
+            }
+        }
+    }
+    for (uint32_t q = begin + number / 32; q < end; q += 2) { rp_spread_send_sum(w, m, q, tile, q); }
 }
 
 // Joins the tiles of one query, by a warp; lane i makes the factors of tiles i, i + 32, .. and has elements i, i + 32 of each 64.
@@ -175,89 +241,65 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
     const uint32_t n_shared = w.n_queries > 1 ? n_prefix / RP_ATTN_TILE : 0;
     const uint32_t n_works = w.n_queries == 0 ? 0 : n_shared + w.n_queries * (n_tiles - n_shared);
 
-    const uint32_t team = threadIdx.x / SPREAD_TEAM, teams = blockDim.x / SPREAD_TEAM, local = threadIdx.x % SPREAD_TEAM, lane = local % 32;
-    uint64_t *ready = reinterpret_cast<uint64_t *>(memory);
-    float *queries = memory + 4, *joined = queries + most * d;
-    float *k = joined + RP_ATTN_SPREAD_JOINED(most, room, d) + team * RP_ATTN_SPREAD_OWN(most, d), *v = k + RP_ATTN_TILE * RP_ATTN_PITCH(d);
-    float *weight = v + RP_ATTN_TILE * d, *top = weight + most * RP_ATTN_TILE;   // [query][key], [query][4]
-    const auto nth = [&](uint32_t i) {     // the shared tiles first: they take longest
+    const uint32_t team = threadIdx.x / SPREAD_TEAM, teams = blockDim.x / SPREAD_TEAM, local = threadIdx.x % SPREAD_TEAM;
+    rp_spread_memory m;
+    m.ready = reinterpret_cast<uint64_t *>(memory), m.queries = memory + 4, m.joined = m.queries + most * d, m.room = room;
+    m.k = m.joined + RP_ATTN_SPREAD_JOINED(most, room, d) + team * RP_ATTN_SPREAD_OWN(most, d), m.v = m.k + RP_ATTN_TILE * RP_ATTN_PITCH(d);
+    m.weight = m.v + RP_ATTN_TILE * d, m.top = m.weight + most * RP_ATTN_TILE;
+    const auto nth = [&](uint32_t i) {         // the shared tiles first: they take longest
         const uint32_t alone = i - n_shared;
-        return i < n_shared ? rp_spread_tile{ i, 0, w.n_queries } : rp_spread_tile{ n_shared + alone / w.n_queries, alone % w.n_queries, 1 };
+        return i < n_shared ? rp_spread_tile{ i, 0 } : rp_spread_tile{ n_shared + alone / w.n_queries, alone % w.n_queries };
     };
+    const uint32_t whole_team = 1 + 3 * team;  // named barriers: of the team, and of each half
     uint32_t number = rank + RP_ATTN_SPREAD * team;
-    if (number < n_works) { rp_spread_ask(w, nth(number), k, v); }
+    if (number < n_works) { rp_spread_ask(w, nth(number), m.k, m.v); }
     for (uint32_t i = threadIdx.x / 16; i < w.n_queries; i += blockDim.x / 16) {
         for (uint32_t j = threadIdx.x % 16 * 4; j < d; j += 64) {
-            *reinterpret_cast<float4 *>(&queries[i * d + j]) = *reinterpret_cast<const float4 *>(q + i * next + j);
+            *reinterpret_cast<float4 *>(&m.queries[i * d + j]) = *reinterpret_cast<const float4 *>(q + i * next + j);
         }
     }
     if (threadIdx.x == 0 && rank < w.n_queries) {
-        rp_spread_expect(ready, ((w.n_queries - rank - 1) / RP_ATTN_SPREAD + 1) * n_tiles * (d + 2) * 4);
+        rp_spread_expect(m.ready, ((w.n_queries - rank - 1) / RP_ATTN_SPREAD + 1) * n_tiles * (d + 2) * 4);
     }
-    __syncthreads();                       // queries: written by all, read by all
-    rp_spread_wait_begun();                // all groups have begun and made their barriers
-    for (; number < n_works; number += RP_ATTN_SPREAD * teams) {
+    __syncthreads();                           // queries: written by all, read by all
+    rp_spread_wait_begun();                    // all groups have begun and made their barriers
+    while (number < n_works) {
         const rp_spread_tile t = nth(number);
         const uint32_t after = number + RP_ATTN_SPREAD * teams;
         rp_copy_wait<0>();
-        __syncwarp();                      // keys, or values: written by the warp, read by it
-        if (local < RP_ATTN_TILE) {
-            const bool present = t.tile * RP_ATTN_TILE + local < n;
-            const float *key = k + local * RP_ATTN_PITCH(d);
-            if (t.n_queries == 1) {
-                rp_spread_scores<1>(w, t, queries, key, 0, present, p.scale, weight, top);
-            } else {
-                for (uint32_t i = 0; i < t.n_queries; i += SPREAD_CHUNK) {
-                    rp_spread_scores<SPREAD_CHUNK>(w, t, queries, key, i, present, p.scale, weight, top);
+        if (number < n_shared) {
+            rp_named_barrier(whole_team, SPREAD_TEAM);         // keys, values: written by all of the team, read by all
+            rp_spread_together(w, m, t.tile, p.scale, whole_team + 1 + local / RP_ATTN_TILE);
+            rp_named_barrier(whole_team, SPREAD_TEAM);         // and read before they are written again
+            if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
+        } else {
+            __syncwarp();                      // keys, or values: written by the warp, read by it
+            if (local < RP_ATTN_TILE) {
+                rp_spread_scores<1>(w, m.queries + t.q * d, m.k, 0, 1, local, t.tile * RP_ATTN_TILE + local < n, p.scale, m.weight, m.top);
+                __syncwarp();                  // keys: read by the warp before it writes them again
+                if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
+                rp_named_barrier(whole_team + 1, RP_ATTN_TILE);    // maxima: written by both warps of keys, read by both
+                rp_spread_weights<1>(0, 1, local, m.weight, m.top);
+            }
+            rp_named_barrier(whole_team, SPREAD_TEAM);         // weights: written by the warps of keys, read by all
+            if (local < 32) { rp_spread_send_sum(w, m, t.q, t.tile, 0); }
+            if (local >= RP_ATTN_TILE) {
+                for (uint32_t j = local - RP_ATTN_TILE; j < d; j += RP_ATTN_TILE) {
+                    float total[1];
+                    rp_spread_values<1>(w, m.weight, m.v + j, 0, 1, total);
+                    rp_spread_send(rp_spread_joined(m.joined, t.q, t.tile, room, d) + j, t.q % RP_ATTN_SPREAD, m.ready, total[0]);
                 }
+                __syncwarp();                  // values: read by the warp before it writes them again
+                if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
             }
-            if (after < n_works) {
-                __syncwarp();              // keys: read by the warp before it writes them again
-                rp_spread_ask(w, nth(after), k, v);
-            }
-            rp_named_barrier(2 + 2 * team, RP_ATTN_TILE);          // maxima: written by both warps of keys, read by both
-#pragma unroll 4
-            for (uint32_t i = 0; i < t.n_queries; i++) {
-                const float tile_top = fmaxf(top[i * 4], top[i * 4 + 1]);
-                weight[i * RP_ATTN_TILE + local] = rp_exp_below(weight[i * RP_ATTN_TILE + local] - (tile_top == -RP_INFINITY ? 0.0f : tile_top));
-            }
+            if (after < n_works) { rp_named_barrier(whole_team, SPREAD_TEAM); }    // weights, maxima: read by all before they are written again
         }
-        rp_named_barrier(1 + 2 * team, SPREAD_TEAM);               // weights: written by the warps of keys, read by all
-        if (local < RP_ATTN_TILE) {
-#pragma unroll 2
-            for (uint32_t i = local / 32; i < t.n_queries; i += 2) {
-                const float sum = rp_halve32(weight[i * RP_ATTN_TILE + lane] + weight[i * RP_ATTN_TILE + lane + 32]);
-                const float *to = rp_spread_joined(joined, t.q0 + i, t.tile, room, d) + d;
-                if (lane < 2) { rp_spread_send(to + lane, (t.q0 + i) % RP_ATTN_SPREAD, ready, lane == 0 ? fmaxf(top[i * 4], top[i * 4 + 1]) : sum); }
-            }
-        }
-        for (uint32_t j = local - RP_ATTN_TILE; local >= RP_ATTN_TILE && j < d; j += 64) {
-            if (t.n_queries == 1) {
-                float total[1];
-                rp_spread_values<1>(w, t, weight, v + j, 0, total);
-                rp_spread_send(rp_spread_joined(joined, t.q0, t.tile, room, d) + j, t.q0 % RP_ATTN_SPREAD, ready, total[0]);
-                continue;
-            }
-            for (uint32_t i = 0; i < t.n_queries; i += SPREAD_CHUNK) {
-                float total[SPREAD_CHUNK];
-                rp_spread_values<SPREAD_CHUNK>(w, t, weight, v + j, i, total);
-#pragma unroll
-                for (uint32_t c = 0; c < SPREAD_CHUNK; c++) {
-                    const uint32_t query = t.q0 + i + c;
-                    if (i + c < t.n_queries) { rp_spread_send(rp_spread_joined(joined, query, t.tile, room, d) + j, query % RP_ATTN_SPREAD, ready, total[c]); }
-                }
-            }
-        }
-        if (after < n_works) {
-            __syncwarp();                  // values: read by the warp before it writes them again
-            if (local >= RP_ATTN_TILE) { rp_spread_ask(w, nth(after), k, v); }
-            rp_named_barrier(1 + 2 * team, SPREAD_TEAM);           // weights, maxima: read by all of the team before they are written again
-        }
+        number = after;
     }
     for (uint32_t i = threadIdx.x / 32; rank + RP_ATTN_SPREAD * i < w.n_queries; i += blockDim.x / 32) {
         const uint64_t at = (row0 + (uint64_t)(rank + RP_ATTN_SPREAD * i) * p.variates) * width + head * d;      // of y [B, S, V, 1, h, d]
-        rp_spread_wait_ready(ready);       // all tiles of this group's queries
-        rp_spread_join(rp_spread_joined(joined, RP_ATTN_SPREAD * i, 0, room, d), n_tiles, d, rp_at<void>(args, 7), at, p.y_f16);
+        rp_spread_wait_ready(m.ready);      // all tiles of this group's queries
+        rp_spread_join(rp_spread_joined(m.joined, RP_ATTN_SPREAD * i, 0, room, d), n_tiles, d, rp_at<void>(args, 7), at, p.y_f16);
     }
 }
 #endif

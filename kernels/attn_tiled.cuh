@@ -28,16 +28,11 @@ __device__ inline void rp_tiled_stage(float *to, uint32_t pitch, const float *pr
     }
 }
 
-// Scores of ROWS queries and four keys: products of elements in ascending order.
-template <int ROWS>
-__device__ inline void rp_tiled_scores(float (&score)[ROWS][4], const float *q, const float *k, uint32_t d, uint32_t pitch) {
+// STEPS times four elements of ROWS queries and four keys, ascending, added to scores: all are read before they are used.
+template <int ROWS, int STEPS>
+__device__ inline void rp_tiled_products(float (&score)[ROWS][4], const float *q, const float *k, uint32_t pitch) {
 #pragma unroll
-    for (int r = 0; r < ROWS; r++) {
-#pragma unroll
-        for (int j = 0; j < 4; j++) { score[r][j] = 0; }
-    }
-#pragma unroll 2
-    for (uint32_t i = 0; i < d; i += 4) {
+    for (int i = 0; i < STEPS * 4; i += 4) {
         float4 key[4];
 #pragma unroll
         for (int j = 0; j < 4; j++) { key[j] = *reinterpret_cast<const float4 *>(&k[16 * j * pitch + i]); }
@@ -50,6 +45,22 @@ __device__ inline void rp_tiled_scores(float (&score)[ROWS][4], const float *q, 
     }
 }
 
+// Scores of ROWS queries and four keys.
+template <int ROWS>
+__device__ inline void rp_tiled_scores(float (&score)[ROWS][4], const float *q, const float *k, uint32_t d, uint32_t pitch) {
+    constexpr int STEPS = ROWS > 4 ? 2 : 4;
+    uint32_t i = 0;
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) { score[r][j] = 0; }
+    }
+#pragma unroll 1
+    for (; i + 4 * STEPS <= d; i += 4 * STEPS) { rp_tiled_products<ROWS, STEPS>(score, q + i, k + i, pitch); }
+#pragma unroll 1
+    for (; i < d; i += 4) { rp_tiled_products<ROWS, 1>(score, q + i, k + i, pitch); }
+}
+
 // The tile's values, keys ascending: weight[r][key] times elements of the key's value.
 template <int ROWS, int FOURS>
 __device__ inline void rp_tiled_values(float4 (&total)[ROWS][FOURS], const float *weight, const float *v, const uint32_t (&column)[FOURS], uint32_t d) {
@@ -58,7 +69,7 @@ __device__ inline void rp_tiled_values(float4 (&total)[ROWS][FOURS], const float
 #pragma unroll
         for (int f = 0; f < FOURS; f++) { total[r][f] = make_float4(0, 0, 0, 0); }
     }
-#pragma unroll 2
+#pragma unroll (ROWS > 4 ? 2 : 4)
     for (uint32_t i = 0; i < RP_ATTN_TILE; i += 4) {
         float4 p[ROWS];
 #pragma unroll
@@ -219,7 +230,7 @@ template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_ker
 #define RP_ATTN_TILED(name, rows, fours, groups)                                                                                  \
     extern "C" __global__ void __launch_bounds__(TILED_GROUP, groups) name(const rp_kernel_args<rp_attn_time_params> args) {      \
         extern __shared__ __align__(16) float memory[];                                                                         \
-        rp_begin();                                                                                                             \
+        rp_wait();                                                                                                              \
         rp_attn_tiled<rows, fours>(args, memory);                                                                               \
     }
 RP_ATTN_TILED(attn_time_f32_tiled_8, 8, 1, 3)
