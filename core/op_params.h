@@ -75,7 +75,8 @@
 #define RP_ATTN_SPREAD_OWN(paths, d) (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (d)) + (paths) * (RP_ATTN_TILE + 4))
 #define RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams) \
     (16 + 4 * ((paths) * (d) + RP_ATTN_SPREAD_JOINED(paths, tiles, d) + (teams) * RP_ATTN_SPREAD_OWN(paths, d)))
-#define RP_ATTN_SHARED_MOST 101376       // bytes: the 99 KiB that a group can have on every device that has clusters
+#define RP_ATTN_SPREAD_MOST 101376       // the 99 KiB that a group can have on every device with clusters
+#define RP_ATTN_SPREAD_MOST_90 232448    // and on those of compute capability 9.0
 // On matrix units, for mixed nodes: so many queries a group, from so many on, heads in pieces of four. Sums in the units' own order.
 #define RP_ATTN_MIXED_ROWS 64
 #define RP_ATTN_MIXED_LEAST 16

@@ -224,7 +224,7 @@ __device__ inline void rp_spread_join(const float *tiles, uint32_t n_tiles, uint
 __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> &args, float *memory) {
     const rp_attn_time_params p = args.p;
     const uint32_t rank = blockIdx.x % RP_ATTN_SPREAD, d = p.head_width, width = p.heads * d;
-    const uint32_t blocks = (p.paths + RP_ATTN_SHARED - 1) / RP_ATTN_SHARED, most = (p.paths + blocks - 1) / blocks;   // paths of a cluster
+    const uint32_t blocks = gridDim.x / (RP_ATTN_SPREAD * p.batch * p.variates * p.heads), most = (p.paths + blocks - 1) / blocks;   // paths of a cluster
     uint64_t group = rp_group() / RP_ATTN_SPREAD;
     const uint32_t s0 = rp_take(group, blocks) * most, head = rp_take(group, p.heads), variate = rp_take(group, p.variates), b = (uint32_t)group;
     const uint64_t prefix = ((uint64_t)b * p.variates + variate) * p.prefix_cap * width + head * d;

@@ -56,16 +56,19 @@ static bool launch_tiled(const struct rp_attn_time_params *p, rp_launch *out) {
     return true;
 }
 
-// Decode steps: where the clusters' teams are not many more than processors can hold.
+// Decode steps: where the clusters' teams are not many more than processors can hold. Few heads: fewer paths a cluster, so that three
+// quarters of the processors have a group; on all of them, clusters would wait for places side by side.
 static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
     if (!out->clusters || p->suffix_cap == 0 || p->own || p->tokens != 1 || p->head_width % 4 != 0) { return false; }
-    const uint64_t d = p->head_width, blocks = ceil_div(p->paths, RP_ATTN_SHARED), paths = ceil_div(p->paths, blocks);
+    const uint64_t d = p->head_width, sets = (uint64_t)p->batch * p->variates * p->heads, places = out->processors * 3 / 4 / (RP_ATTN_SPREAD * sets);
+    const uint64_t least = ceil_div(p->paths, RP_ATTN_SHARED), wanted = places < least ? least : places > p->paths ? p->paths : places;
+    const uint64_t paths = ceil_div(p->paths, wanted), clusters = sets * ceil_div(p->paths, paths);
     const uint64_t tiles = ceil_div((uint64_t)p->prefix_cap + p->suffix_cap, RP_ATTN_TILE), shared = paths > 1 ? p->prefix_cap / RP_ATTN_TILE : 0;
-    const uint64_t clusters = (uint64_t)p->batch * p->variates * p->heads * blocks, works = shared + paths * (tiles - shared);
+    const uint64_t works = shared + paths * (tiles - shared), room = out->wgmma ? RP_ATTN_SPREAD_MOST_90 : RP_ATTN_SPREAD_MOST;
     uint32_t teams = works > RP_ATTN_SPREAD ? 2 : 1;
-    if (RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams) > RP_ATTN_SHARED_MOST) { teams = 1; }
+    if (RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams) > RP_ATTN_SPREAD_MOST) { teams = 1; }
     const uint64_t bytes = RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams);
-    if (bytes > RP_ATTN_SHARED_MOST || clusters * RP_ATTN_SPREAD * teams > 16ull * out->processors) { return false; }
+    if (bytes > room || clusters * RP_ATTN_SPREAD * teams > 16ull * out->processors) { return false; }
     rp_launch_rows(out, "attn_time_f32_spread", clusters * RP_ATTN_SPREAD, RP_ATTN_SPREAD_TEAM * teams);
     out->shared_bytes = (uint32_t)bytes;
     return true;
