@@ -44,11 +44,19 @@ __device__ inline void rp_spread_wait_ready(uint64_t *ready) {
                  "again_%=:\n\tmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], 0;\n\t@!done bra again_%=;\n\t}"
                  ::"r"(rp_spread_shared(ready)) : "memory");
 }
-// Writes a number where group `rank` keeps what lies at `to` here, and counts it on that group's barrier.
-__device__ inline void rp_spread_send(const float *to, uint32_t rank, uint64_t *ready, float value) {
+// Write numbers where group `rank` keeps what lies at `to` here, and count them on that group's barrier: each write is one count
+// there, one after the other, so they are few and wide.
+__device__ inline void rp_spread_send2(const float *to, uint32_t rank, uint64_t *ready, float a, float b) {
     asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
-                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [there], %3, [barrier];\n\t}"
-                 ::"r"(rp_spread_shared(to)), "r"(rp_spread_shared(ready)), "r"(rank), "r"(__float_as_uint(value)) : "memory");
+                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [there], {%3, %4}, [barrier];\n\t}"
+                 ::"r"(rp_spread_shared(to)), "r"(rp_spread_shared(ready)), "r"(rank), "r"(__float_as_uint(a)), "r"(__float_as_uint(b)) : "memory");
+}
+__device__ inline void rp_spread_send4(const float *to, uint32_t rank, uint64_t *ready, const float (&x)[4]) {
+    asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
+                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [there], {%3, %4, %5, %6}, [barrier];\n\t}"
+                 ::"r"(rp_spread_shared(to)), "r"(rp_spread_shared(ready)), "r"(rank), "r"(__float_as_uint(x[0])), "r"(__float_as_uint(x[1])),
+                   "r"(__float_as_uint(x[2])), "r"(__float_as_uint(x[3]))
+                 : "memory");
 }
 // A barrier of `count` invocations; 0 is that of __syncthreads.
 __device__ inline void rp_named_barrier(uint32_t name, uint32_t count) { asm volatile("bar.sync %0, %1;" ::"r"(name), "r"(count) : "memory"); }
@@ -160,7 +168,16 @@ __device__ inline void rp_spread_send_sum(const rp_spread_work &w, const rp_spre
     const uint32_t lane = threadIdx.x % 32;
     const float sum = rp_halve32(m.weight[q * RP_ATTN_TILE + lane] + m.weight[q * RP_ATTN_TILE + lane + 32]);
     const float *to = rp_spread_joined(m.joined, path, tile, m.room, w.d) + w.d;
-    if (lane < 2) { rp_spread_send(to + lane, path % RP_ATTN_SPREAD, m.ready, lane == 0 ? fmaxf(m.top[q * 4], m.top[q * 4 + 1]) : sum); }
+    if (lane == 0) { rp_spread_send2(to, path % RP_ATTN_SPREAD, m.ready, fmaxf(m.top[q * 4], m.top[q * 4 + 1]), sum); }
+}
+
+// Sends elements j - lane .. j - lane + 31 of a tile's values, one a lane; the first eight lanes gather four each.
+__device__ inline void rp_spread_send_values(const rp_spread_work &w, const rp_spread_memory &m, uint32_t path, uint32_t tile, uint32_t j, float total) {
+    const uint32_t lane = threadIdx.x % 32, from = j - lane + lane % 8 * 4;
+    float four[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) { four[i] = __shfl_sync(0xffffffffu, total, lane % 8 * 4 + i); }
+    if (lane < 8 && from < w.d) { rp_spread_send4(rp_spread_joined(m.joined, path, tile, m.room, w.d) + from, path % RP_ATTN_SPREAD, m.ready, four); }
 }
 
 // A tile of the prompt for all paths: two warps for half of them each. `barrier`: a named one for those two warps.
@@ -179,8 +196,7 @@ __device__ inline void rp_spread_together(const rp_spread_work &w, const rp_spre
             rp_spread_values<SPREAD_CHUNK>(w, m.weight, m.v + min(j, w.d - 1), q, end, total);
 #pragma unroll
             for (int i = 0; i < SPREAD_CHUNK; i++) {
-                const uint32_t path = q + i;
-                if (path < end && j < w.d) { rp_spread_send(rp_spread_joined(m.joined, path, tile, m.room, w.d) + j, path % RP_ATTN_SPREAD, m.ready, total[i]); }
+                if (q + i < end) { rp_spread_send_values(w, m, q + i, tile, j, total[i]); }
             }
         }
     }
@@ -284,10 +300,10 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
             rp_named_barrier(whole_team, SPREAD_TEAM);         // weights: written by the warps of keys, read by all
             if (local < 32) { rp_spread_send_sum(w, m, t.q, t.tile, 0); }
             if (local >= RP_ATTN_TILE) {
-                for (uint32_t j = local - RP_ATTN_TILE; j < d; j += RP_ATTN_TILE) {
+                for (uint32_t j = local - RP_ATTN_TILE; j < d + local - RP_ATTN_TILE; j += RP_ATTN_TILE) {
                     float total[1];
-                    rp_spread_values<1>(w, m.weight, m.v + j, 0, 1, total);
-                    rp_spread_send(rp_spread_joined(m.joined, t.q, t.tile, room, d) + j, t.q % RP_ATTN_SPREAD, m.ready, total[0]);
+                    rp_spread_values<1>(w, m.weight, m.v + min(j, d - 1), 0, 1, total);
+                    rp_spread_send_values(w, m, t.q, t.tile, j, total[0]);
                 }
                 __syncwarp();                  // values: read by the warp before it writes them again
                 if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
