@@ -11,6 +11,8 @@
 // Invocations of one workgroup.
 #define RP_GROUP_POINT 256
 #define RP_GROUP_ROW 64       // rmsnorm, attention, scaler: a group for each row
+#define RP_GROUP_SCALER 512   // scaler on fast devices: a warp for each patch
+#define RP_GROUP_SCALE_STEP 64   // scale_step on fast devices: a warp for each row
 #define RP_GROUP_LINEAR 128
 
 // linear: x and w tiles of RP_LINEAR_M rows and RP_LINEAR_N columns, 8 x 4 results an invocation. Sums over k: ascending
@@ -121,7 +123,8 @@ struct rp_broadcast_params {  // [B, V, width] -> [B, S, V, width]
 
 // A group for each (b, v); RP_GROUP_ROW invocations take patches i, i + 64, ..: (n, mean, M2) of each patch on its own (mean
 // first, then squares around it, ascending), one invocation merges them in ascending order (Chan, Golub, LeVeque 1979) into
-// the running state after each patch, then each patch is scaled. Outputs:
+// the running state after each patch, then each patch is scaled. On fast devices a warp takes a patch: sums of lanes by halving,
+// and patches, or steps of a patch, merge by twice as many at a time. Outputs:
 //   z [B, V, N P]; affine [B, V, P, 2] (loc, scale) of each step of the last live patch; patch_state [B, V, N, 4] f64, the
 //   running (n, mean, M2, 0) after each patch; state [B, V, 4] f64, after the last live patch; global [B, V, 2] f64: (mean,
 //   M2 / max(n, 1)) over the prompt. Patches at or past n_patches[b] leave z = 0.
@@ -134,8 +137,9 @@ struct rp_scaler_params {
     float factor;             // 10^scale_factor_exponent; infinity and 0 never reach here
 };
 
-// One invocation for each (b, s, v), RP_GROUP_ROW in a group; the appended patch [B, S, V, P] counts with weight 1 throughout.
-// state [B, S, V, 4] f64 is read and written in place; global [B, V, 2]; z [B, S, V, P]; affine [B, S, V, P, 2].
+// One invocation for each (b, s, v), RP_GROUP_ROW in a group (fast devices: a warp, as in scaler); the appended patch [B, S, V, P]
+// counts with weight 1 throughout. state [B, S, V, 4] f64 is read and written in place; global [B, V, 2]; z [B, S, V, P]; affine
+// [B, S, V, P, 2].
 struct rp_scale_step_params {
     RP_UINT batch, paths, variates;
     RP_UINT patch_size;
