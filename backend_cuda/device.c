@@ -184,4 +184,5 @@ const rp_backend rp_backend_cuda = {
     .recording_destroy = rp_cuda_recording_destroy,
     .replay = rp_cuda_replay,
     .wait = rp_cuda_wait,
+    .free_memory = rp_cuda_free_memory,
 };

@@ -76,6 +76,9 @@ typedef struct rp_backend {
     // Queues replays of n recordings in order, each after all of the one before; returns at once.
     rp_status (*replay)(rp_device *device, rp_recording *const *recordings, uint32_t n);
     rp_status (*wait)(rp_device *device);                                      // until all queued work is done
+
+    // Device memory that nobody has taken, in bytes. NULL: the backend cannot tell.
+    rp_status (*free_memory)(rp_device *device, uint64_t *out);
 } rp_backend;
 
 extern const rp_backend rp_backend_ref;

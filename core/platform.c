@@ -6,12 +6,17 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "quote.h"
 
@@ -93,6 +98,28 @@ void *rp_library_open(const char *name) { return dlopen(name, RTLD_NOW | RTLD_LO
 void *rp_library_symbol(void *library, const char *name) { return dlsym(library, name); }
 void rp_library_close(void *library) {
     if (library) { dlclose(library); }
+}
+
+// Read without stdio, whose own buffer would be counted.
+static uint64_t resident_bytes(void) {
+    char text[128];
+    unsigned long long pages = 0, resident = 0, shared = 0;
+    const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) { return 0; }
+    const ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    if (sscanf(text, "%llu %llu %llu", &pages, &resident, &shared) != 3 || shared > resident) { return 0; }
+    return (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+rp_memory_use rp_memory_used(void) {
+    rp_memory_use use = { .resident_bytes = resident_bytes() };
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    const struct mallinfo2 heap = mallinfo2();     // of all arenas
+    use.heap_bytes = (uint64_t)heap.uordblks + (uint64_t)heap.hblkhd;
+#endif
+    return use;
 }
 
 uint64_t rp_time_ns(void) {

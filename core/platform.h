@@ -29,6 +29,11 @@ void *rp_library_open(const char *name);
 void *rp_library_symbol(void *library, const char *name);       // NULL: not there
 void rp_library_close(void *library);                           // NULL is fine
 
+// What this process holds at the moment: pages of memory that are its own (shared libraries and mapped files may be dropped and
+// read again), and bytes handed out by malloc. 0: this system does not tell.
+typedef struct rp_memory_use { uint64_t resident_bytes, heap_bytes; } rp_memory_use;
+rp_memory_use rp_memory_used(void);
+
 uint64_t rp_time_ns(void);                                      // monotonic; only differences mean something
 
 #endif

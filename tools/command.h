@@ -9,5 +9,6 @@ int command_devices(int argc, char **argv);
 int command_verify(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_soak(int argc, char **argv);
 
 #endif

@@ -1,4 +1,6 @@
 // The program `reprise`: finds the command and hands over to it.
+#define _XOPEN_SOURCE 700   // SIGXFSZ
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +19,7 @@ static const struct {
     { "verify", command_verify, "compare a device with recorded results of the original code" },
     { "dump", command_dump, "print a model's graph: nodes, shapes, launches, lifetimes" },
     { "bench", command_bench, "time whole forecasts" },
+    { "soak", command_soak, "forecast for a long time: equal results, no growing memory" },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -35,6 +38,7 @@ static void print_help(void) {
 }
 
 int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN);   // a file beyond the limit (ulimit -f) is then a write error with its sentence
     if (argc < 2) {
         complain("which command? 'reprise --help' lists them");
         return EXIT_USAGE;
