@@ -459,7 +459,9 @@ void rp_vulkan_use_gpu_kernels(rp_device *device) { rp_vulkan_of(device)->cpu = 
 rp_status rp_vulkan_fail(rp_device *device, VkResult result, const char *doing) {
     switch (result) {
     case VK_ERROR_DEVICE_LOST:
-        return rp_fail(device, RP_DEVICE_LOST, "%s was lost while %s: destroy it, then check the driver's log.", device->info.name, doing);
+        return rp_fail(device, RP_DEVICE_LOST,
+                       "%s was lost while %s: destroy its forecasters, models and the device, and create them again; the system's log "
+                       "(dmesg) may say more.", device->info.name, doing);
     case VK_ERROR_OUT_OF_HOST_MEMORY:
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
         return rp_fail(device, RP_OUT_OF_MEMORY, "%s ran out of memory while %s: lower max_paths, max_batch or memory_bytes.",

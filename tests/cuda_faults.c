@@ -1,0 +1,210 @@
+// Every call of the CUDA driver fails once in the life of a forecast, for each kind of failure: the error says what failed and
+// where, everything can be destroyed, nothing is left, and the same process makes it all again. A fault that spoils the context,
+// as an illegal address does, makes all later calls fail too.
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fake_cuda.h"
+
+#define HORIZON 20
+#define PATHS 3
+
+typedef struct life {
+    rp_status status;
+    bool forecast;                 // came as far as its result
+    char text[1024];               // the sentence, if it failed
+    float mean[HORIZON];
+} life;
+
+static rp_status live(rp_device *device, rp_model **model, rp_forecaster **forecaster, life *l) {
+    rp_forecaster_config sizes = RP_FORECASTER_CONFIG_INIT;
+    rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
+    rp_forecast_result result = RP_FORECAST_RESULT_INIT;
+    rp_series series = RP_SERIES_INIT;
+    float values[32];
+    for (uint32_t i = 0; i < 32; i++) { values[i] = (float)(i % 5); }
+    sizes.max_context = 32, sizes.max_horizon = HORIZON, sizes.max_paths = PATHS;
+    config.horizon = HORIZON, config.paths = PATHS;
+    series.values = values, series.context = 32;
+    result.mean = l->mean;
+    rp_model_config kind = RP_MODEL_CONFIG_INIT;   // what the device has no kernels for in mixed, auto does in f32
+    kind.precision = fake.fail_with == 209 ? RP_PRECISION_F32 : RP_PRECISION_AUTO;
+    RP_RETURN(rp_model_load(device, RP_TEST_DIR "/golden/toto-tiny", &kind, model));
+    RP_RETURN(rp_forecaster_create(*model, &sizes, forecaster));
+    return rp_forecast(*forecaster, &series, 1, &config, &result);
+}
+
+// From opening the device to destroying it.
+static life live_once(bool direct) {
+    life l = { .status = RP_OK };
+    rp_model *model = NULL;
+    rp_forecaster *forecaster = NULL;
+    rp_cuda_driver driver = fake_table();
+    rp_device *device = calloc(1, sizeof *device);
+    assert_non_null(device);
+    device->backend = &rp_backend_cuda;
+    device->config.direct = direct;
+    device->info = (rp_device_info)RP_DEVICE_INFO_INIT;
+    l.status = rp_cuda_open_with(device, 0, &driver);
+    if (l.status == RP_OK) { l.status = live(device, &model, &forecaster, &l); }
+    l.forecast = l.status == RP_OK;
+    if (!l.forecast) { rp_device_copy_error(device, l.text, sizeof l.text); }
+    rp_forecaster_destroy(forecaster);
+    rp_model_destroy(model);
+    assert_int_equal(device->counters.buffer_bytes, 0);
+    rp_device_destroy(device);
+    return l;
+}
+
+static bool among(const char *name, const char *const *names) {
+    while (*names && strcmp(*names, name) != 0) { names++; }
+    return *names != NULL;
+}
+
+#define has(part)                                                                                                   \
+    do {                                                                                                            \
+        if (strstr(l->text, part) == NULL) { fail_msg("%s failed and \"%s\" lacks \"%s\"", fake.failed, l->text, part); } \
+    } while (0)
+
+// The sentence names the operation, or the recording where the driver runs it as a whole.
+static void check_sentence(const life *l, bool direct) {
+    static const char *const of_kernels[] = { "launch", "graph_add_kernel", "function_set", NULL };
+    static const char *const of_recordings[] = { "graph_create", "graph_instantiate", "exec_upload", NULL };
+    static const char *const of_modules[] = { "module_load", NULL }, *const of_functions[] = { "module_function", NULL };
+    assert_true(strlen(l->text) > 40);
+    if (among(fake.failed, of_kernels)) { has(fake.kernel); }
+    if (among(fake.failed, of_recordings)) { has("recording '"); }
+    if (among(fake.failed, of_modules)) { has("loading the kernels of '"); }
+    if (among(fake.failed, of_functions)) { has("looking for the kernel '"); }
+    if (strcmp(fake.failed, "exec_launch") != 0) { return; }
+    assert_false(direct);
+    has("replaying '");
+    if (l->status == RP_DEVICE_LOST) {
+        has("Under way were 'prompt', 'start', 'step', 'collect' (replays 1 to 4 of 4)");
+        has("rp_device_config.direct = 1");
+    } else {
+        has("Run operation by operation the same forecast succeeds");   // the driver fails one call alone here
+    }
+}
+
+static void check_nothing_left(void) {
+    assert_int_equal(fake.contexts, 0);
+    assert_int_equal(fake.alive, 0);
+    assert_int_equal(fake.depth, 0);
+}
+
+static const char *const give_back[] = { "memory_free", "host_free", "module_unload", "stream_destroy", "event_destroy",
+                                         "exec_destroy", "graph_destroy", "context_push", "stream_wait", NULL };
+
+// Fails call after call until a life is over before its turn comes; returns how many there were.
+static int fail_each(rp_cu_result result, rp_status status, fake_way way, bool direct) {
+    fake_reset(NULL);
+    const life clean = live_once(direct);
+    assert_int_equal(clean.status, RP_OK);
+    for (int n = 1;; n++) {
+        fake_reset(NULL);
+        fake.fail_at = n, fake.fail_with = result, fake.way = way;
+        const life l = live_once(direct);
+        if (fake.failed == NULL) {
+            assert_int_equal(l.status, RP_OK);
+            assert_memory_equal(l.mean, clean.mean, sizeof l.mean);
+            return n - 1;
+        }
+        if (l.forecast) {                      // it failed while things were given back: nobody is left to tell, nothing is lost
+            if (!among(fake.failed, give_back)) { fail_msg("call %d (%s) failed, and nothing is said", n, fake.failed); }
+            assert_memory_equal(l.mean, clean.mean, sizeof l.mean);
+        } else {
+            if (l.status != status) { fail_msg("call %d (%s), result %d: %s, %s", n, fake.failed, result, rp_status_name(l.status), l.text); }
+            check_sentence(&l, direct);
+        }
+        if (way == FAKE_ONCE && !among(fake.failed, give_back)) { assert_int_equal(fake.reclaimed, 0); }
+        check_nothing_left();
+    }
+}
+
+static void each_call_fails_once(void **state) {
+    (void)state;
+    static const struct { rp_cu_result result; rp_status status; } ways[] = {
+        { RP_CU_OUT_OF_MEMORY, RP_OUT_OF_MEMORY }, { 209, RP_UNSUPPORTED }, { 1, RP_INTERNAL }, { 123456, RP_INTERNAL },
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        const int n = fail_each(ways[i].result, ways[i].status, FAKE_ONCE, false);
+        assert_true(n > 500);
+    }
+    printf("%d calls, each failed once\n", fail_each(719, RP_DEVICE_LOST, FAKE_ONCE, true));
+}
+
+// CUDA_ERROR_ILLEGAL_ADDRESS and CUDA_ERROR_LAUNCH_FAILED stay: every later call in the context answers the same.
+static void a_fault_spoils_the_context(void **state) {
+    (void)state;
+    fail_each(700, RP_DEVICE_LOST, FAKE_SPOILT, false);
+    fail_each(719, RP_DEVICE_LOST, FAKE_SPOILT_PUSH, false);
+    printf("%d calls, each of them the last that went well\n", fail_each(719, RP_DEVICE_LOST, FAKE_SPOILT, true));
+}
+
+// The fault shows at the wait, as faults of kernels do: what was under way is named, and on a direct device the operation.
+static void a_fault_at_the_wait_is_located(void **state) {
+    (void)state;
+    for (int direct = 0; direct < 2; direct++) {
+        bool seen = false;
+        for (int n = 1; !seen; n++) {
+            fake_reset(NULL);
+            fake.fail_at = n, fake.fail_with = 719, fake.way = FAKE_SPOILT;
+            const life life_of_n = live_once(direct), *l = &life_of_n;
+            assert_non_null(fake.failed);
+            if (!strstr(l->text, direct ? "running '" : "waiting for the device")) { continue; }
+            seen = true;
+            assert_int_equal(l->status, RP_DEVICE_LOST);
+            if (direct) {
+                assert_non_null(fake.kernel);
+                has(fake.kernel);
+            } else {
+                has("Under way were 'prompt', 'start', 'step', 'collect' (replays 1 to 4 of 4)");
+            }
+        }
+    }
+}
+
+// A recording that the driver cannot launch as a whole, on a device that still works: the operation is looked for, and found.
+static void the_operation_is_looked_for(void **state) {
+    (void)state;
+    fake_reset(NULL);
+    fake.refuse_graphs = 701, fake.refuse_kernel = "mixture_f32_row";
+    const life found = live_once(false), *l = &found;
+    fake.failed = "exec_launch";
+    assert_int_equal(l->status, RP_INTERNAL);
+    has("replaying 'prompt'");
+    has("Run operation by operation, the first to fail in 'prompt'");
+    has("mixture_f32_row");
+    check_nothing_left();
+}
+
+// Somebody else in the process holds the context that a fault has spoilt: a new device says so, until they let go.
+static void a_held_context_is_explained(void **state) {
+    (void)state;
+    for (int way = FAKE_SPOILT; way <= FAKE_SPOILT_PUSH; way++) {
+        fake_reset(NULL);
+        fake.contexts = 1;
+        fake.fail_at = 400, fake.fail_with = 700, fake.way = (fake_way)way;
+        assert_int_equal(live_once(false).status, RP_DEVICE_LOST);
+        const life held = live_once(false), *l = &held;
+        assert_int_equal(l->status, RP_DEVICE_LOST);
+        has("still holds the context");
+        has("(700,");
+        assert_int_equal(fake_table().context_release(70), 0);
+        assert_int_equal(live_once(false).status, RP_OK);
+        check_nothing_left();
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_call_fails_once),
+        cmocka_unit_test(a_fault_spoils_the_context),
+        cmocka_unit_test(a_fault_at_the_wait_is_located),
+        cmocka_unit_test(the_operation_is_looked_for),
+        cmocka_unit_test(a_held_context_is_explained),
+    };
+    return cmocka_run_group_tests_name("cuda_faults", tests, NULL, NULL);
+}
