@@ -359,9 +359,17 @@ static rp_status objects_create(rp_device *device) {
     VkCommandBufferAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                              .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                              .commandBufferCount = 3 };
+    // A call that failed may have written anything to its handle.
     VkResult result = vulkan->vk.vkCreateCommandPool(vulkan->device, &pool, NULL, &vulkan->pool);
-    if (result == VK_SUCCESS) { result = vulkan->vk.vkCreateSemaphore(vulkan->device, &semaphore, NULL, &vulkan->timeline); }
-    if (result == VK_SUCCESS) { result = vulkan->vk.vkCreatePipelineLayout(vulkan->device, &layout, NULL, &vulkan->layout); }
+    if (result != VK_SUCCESS) { vulkan->pool = VK_NULL_HANDLE; }
+    if (result == VK_SUCCESS) {
+        result = vulkan->vk.vkCreateSemaphore(vulkan->device, &semaphore, NULL, &vulkan->timeline);
+        if (result != VK_SUCCESS) { vulkan->timeline = VK_NULL_HANDLE; }
+    }
+    if (result == VK_SUCCESS) {
+        result = vulkan->vk.vkCreatePipelineLayout(vulkan->device, &layout, NULL, &vulkan->layout);
+        if (result != VK_SUCCESS) { vulkan->layout = VK_NULL_HANDLE; }
+    }
     if (result == VK_SUCCESS) {
         allocate.commandPool = vulkan->pool;
         result = vulkan->vk.vkAllocateCommandBuffers(vulkan->device, &allocate, commands);
@@ -397,6 +405,7 @@ static rp_status vulkan_open(rp_device *device, int index, bool cpu) {
                                                     .pUserData = vulkan };
         VkResult result = vulkan->instance.vkCreateDebugUtilsMessengerEXT(vulkan->instance.handle, &info, NULL, &vulkan->messenger);
         if (result != VK_SUCCESS) {
+            vulkan->messenger = VK_NULL_HANDLE;
             status = rp_vulkan_fail(device, result, "asking for validation messages");
             goto cleanup;
         }

@@ -69,6 +69,7 @@ static rp_status allocate(rp_device *device, uint64_t bytes, rp_memory_kind kind
                                   .memoryTypeIndex = (uint32_t)type };
     if (needs.size > vulkan->max_allocation_bytes) { return too_large(device, bytes); }
     VkResult result = vulkan->vk.vkAllocateMemory(vulkan->device, &info, NULL, &own->memory);
+    if (result != VK_SUCCESS) { own->memory = VK_NULL_HANDLE; }      // it may have written anything
     if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY) { return no_memory(device, bytes); }
     if (result == VK_SUCCESS) { result = vulkan->vk.vkBindBufferMemory(vulkan->device, own->buffer, own->memory, 0); }
     VkMemoryPropertyFlags got = vulkan->memory.memoryTypes[type].propertyFlags;
@@ -76,7 +77,7 @@ static rp_status allocate(rp_device *device, uint64_t bytes, rp_memory_kind kind
     void *mapped = NULL;
     if (result == VK_SUCCESS && map) {
         result = vulkan->vk.vkMapMemory(vulkan->device, own->memory, 0, VK_WHOLE_SIZE, 0, &mapped);
-        own->mapped = mapped;
+        own->mapped = result == VK_SUCCESS ? mapped : NULL;
     }
     return result == VK_SUCCESS ? RP_OK : rp_vulkan_fail(device, result, "placing a buffer in memory");
 }
