@@ -187,6 +187,16 @@ static void close_device(rp_device *device) {
     device->impl = NULL;
 }
 
+static rp_status free_memory(rp_device *device, uint64_t *free_bytes) {
+    const rp_cuda *cuda = device->impl;
+    size_t available = 0, total = 0;
+    RP_RETURN(rp_cuda_enter(device));
+    rp_status status = rp_cuda_check(device, cuda->driver.memory_info(&available, &total), "asking for free memory");
+    rp_cuda_leave(device);
+    *free_bytes = available;
+    return status;
+}
+
 const rp_backend rp_backend_cuda = {
     .name = "cuda",
     .list = list_devices,
@@ -201,5 +211,5 @@ const rp_backend rp_backend_cuda = {
     .recording_destroy = rp_cuda_recording_destroy,
     .replay = rp_cuda_replay,
     .wait = rp_cuda_wait,
-    .free_memory = rp_cuda_free_memory,
+    .memory = free_memory,
 };

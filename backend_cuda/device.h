@@ -44,7 +44,6 @@ rp_status rp_cuda_buffer_create(rp_device *device, uint64_t bytes, rp_memory_kin
 void rp_cuda_buffer_destroy(rp_buffer *buffer);
 rp_status rp_cuda_write(rp_buffer *buffer, uint64_t offset, rp_dtype to, const void *src, rp_dtype from, uint64_t count);
 rp_status rp_cuda_read(rp_buffer *buffer, uint64_t offset, rp_dtype from, void *dst, rp_dtype to, uint64_t count);
-rp_status rp_cuda_free_memory(rp_device *device, uint64_t *out);
 rp_status rp_cuda_staging_create(rp_device *device);
 void rp_cuda_staging_destroy(rp_device *device);
 

@@ -53,17 +53,6 @@ static rp_status allocate(rp_device *device, uint64_t bytes, rp_buffer *buffer) 
     return RP_OK;
 }
 
-rp_status rp_cuda_free_memory(rp_device *device, uint64_t *out) {
-    const rp_cuda *cuda = device->impl;
-    size_t free_bytes = 0, total_bytes = 0;
-    *out = 0;
-    RP_RETURN(rp_cuda_enter(device));
-    rp_status status = rp_cuda_check(device, cuda->driver.memory_info(&free_bytes, &total_bytes), "asking for free memory");
-    rp_cuda_leave(device);
-    *out = free_bytes;
-    return status;
-}
-
 // Gives the driver's memory back; the context must be current.
 static void release(const rp_buffer *buffer) {
     const rp_cuda *cuda = buffer->device->impl;

@@ -77,8 +77,8 @@ typedef struct rp_backend {
     rp_status (*replay)(rp_device *device, rp_recording *const *recordings, uint32_t n);
     rp_status (*wait)(rp_device *device);                                      // until all queued work is done
 
-    // Device memory that nobody has taken, in bytes. NULL: the backend cannot tell.
-    rp_status (*free_memory)(rp_device *device, uint64_t *out);
+    // Device memory that is free now; 0: the driver does not say. NULL: device memory is the host's.
+    rp_status (*memory)(rp_device *device, uint64_t *free_bytes);
 } rp_backend;
 
 extern const rp_backend rp_backend_ref;
