@@ -85,6 +85,8 @@ extern const rp_backend rp_backend_ref;
 extern const rp_backend rp_backend_cuda;
 extern const rp_backend rp_backend_vulkan;
 
+struct rp_lock;
+
 struct rp_device {
     const rp_backend *backend;     // NULL: none could be opened; only the error text is of use
     rp_device_config config;
@@ -94,7 +96,14 @@ struct rp_device {
     uint32_t processors;           // that take a workgroup each; 0: few, or the backend cannot tell
     bool fast;                     // has attn_time_f32_shared and mixture_f32_row
     void *impl;                    // the backend's own
+    struct rp_lock *lock;          // held by every public call; see RP_HOLD. NULL: a device made by hand, which one thread uses
 };
+
+// Holds the device's lock until the function that says this returns: the first thing in every public call on a device, its models
+// and forecasters. What it calls need not care, and may say it again.
+#define RP_HOLD(device) __attribute__((cleanup(rp_device_let_go), unused)) struct rp_lock *held_ = rp_device_hold(device)
+struct rp_lock *rp_device_hold(rp_device *device);
+void rp_device_let_go(struct rp_lock **lock);
 
 // Adds an entry; errors: OUT_OF_MEMORY.
 rp_status rp_device_list_add(rp_device_list *list, const rp_device_info *info);

@@ -5,6 +5,7 @@
 
 #include "backend.h"
 #include "config_struct.h"
+#include "platform.h"
 
 static const rp_backend *const backends[] = { &rp_backend_cuda, &rp_backend_vulkan, &rp_backend_ref };   // "auto" tries in this order
 #define N_BACKENDS (sizeof backends / sizeof *backends)
@@ -105,10 +106,23 @@ static rp_status open_spec(rp_device *device, const char *spec) {
                    "`reprise devices` lists what is here.", spec);
 }
 
+struct rp_lock *rp_device_hold(rp_device *device) {
+    rp_lock_take(device->lock);
+    return device->lock;
+}
+
+void rp_device_let_go(struct rp_lock **lock) { rp_lock_give(*lock); }
+
 rp_status rp_device_create(const char *spec, const rp_device_config *config, rp_device **out) {
     if (out == NULL) { return RP_INVALID_ARGUMENT; }
     rp_device *device = *out = calloc(1, sizeof *device);
     if (device == NULL) { return RP_OUT_OF_MEMORY; }
+    device->lock = rp_lock_create();
+    if (device->lock == NULL) {
+        free(device);
+        *out = NULL;
+        return RP_OUT_OF_MEMORY;
+    }
     device->info = (rp_device_info)RP_DEVICE_INFO_INIT;
     device->config = (rp_device_config)RP_DEVICE_CONFIG_INIT;
     if (config != NULL && !rp_struct_in(&device->config, sizeof device->config, config)) {
@@ -120,11 +134,13 @@ rp_status rp_device_create(const char *spec, const rp_device_config *config, rp_
 void rp_device_destroy(rp_device *device) {
     if (device == NULL) { return; }
     if (device->backend != NULL) { device->backend->close(device); }
+    rp_lock_destroy(device->lock);
     free(device);
 }
 
 rp_status rp_device_copy_info(rp_device *device, rp_device_info *info) {
     if (device == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(device);
     if (device->backend == NULL) { return rp_fail(device, RP_UNAVAILABLE, "This device was never opened: its creation failed."); }
     return rp_struct_out(info, &device->info, sizeof *info) ? RP_OK
                : rp_fail(device, RP_INVALID_ARGUMENT, RP_STRUCT_MESSAGE, "rp_device_info");
@@ -132,6 +148,7 @@ rp_status rp_device_copy_info(rp_device *device, rp_device_info *info) {
 
 size_t rp_device_copy_error(rp_device *device, char *buf, size_t cap) {
     if (device == NULL) { return 0; }
+    RP_HOLD(device);
     size_t length = strlen(device->error.text);
     if (buf != NULL && cap > 0) {
         size_t n = length < cap ? length : cap - 1;

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,41 @@ void *rp_library_open(const char *name) { return dlopen(name, RTLD_NOW | RTLD_LO
 void *rp_library_symbol(void *library, const char *name) { return dlsym(library, name); }
 void rp_library_close(void *library) {
     if (library) { dlclose(library); }
+}
+
+struct rp_lock {
+    pthread_mutex_t mutex;
+};
+
+rp_lock *rp_lock_create(void) {
+    rp_lock *lock = malloc(sizeof *lock);
+    pthread_mutexattr_t kind;
+    if (!lock || pthread_mutexattr_init(&kind) != 0) {
+        free(lock);
+        return NULL;
+    }
+    pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE);
+    const int failed = pthread_mutex_init(&lock->mutex, &kind);
+    pthread_mutexattr_destroy(&kind);
+    if (failed) {
+        free(lock);
+        return NULL;
+    }
+    return lock;
+}
+
+void rp_lock_destroy(rp_lock *lock) {
+    if (!lock) { return; }
+    pthread_mutex_destroy(&lock->mutex);
+    free(lock);
+}
+
+void rp_lock_take(rp_lock *lock) {
+    if (lock) { pthread_mutex_lock(&lock->mutex); }
+}
+
+void rp_lock_give(rp_lock *lock) {
+    if (lock) { pthread_mutex_unlock(&lock->mutex); }
 }
 
 // Read without stdio, whose own buffer would be counted.

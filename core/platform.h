@@ -29,6 +29,13 @@ void *rp_library_open(const char *name);
 void *rp_library_symbol(void *library, const char *name);       // NULL: not there
 void rp_library_close(void *library);                           // NULL is fine
 
+// A lock that the thread which holds it may take again. NULL, where memory ran out; taking and giving NULL does nothing.
+typedef struct rp_lock rp_lock;
+rp_lock *rp_lock_create(void);
+void rp_lock_destroy(rp_lock *lock);                            // NULL is fine
+void rp_lock_take(rp_lock *lock);
+void rp_lock_give(rp_lock *lock);
+
 // What this process holds at the moment: pages of memory that are its own (shared libraries and mapped files may be dropped and
 // read again), and bytes handed out by malloc. 0: this system does not tell.
 typedef struct rp_memory_use { uint64_t resident_bytes, heap_bytes; } rp_memory_use;
