@@ -231,6 +231,8 @@ int command_soak(int argc, char **argv) {
     if (result >= 0) { return result; }
     interrupt_install();
     if (!session_open_pair(r.device, r.precision, r.model, r.tokenizer, &s)) { return EXIT_FAILED; }
+    printf("%s on %s (%s)\n", r.model, s.device_info.spec, s.device_info.name);
+    fflush(stdout);   // whoever waits minutes wants to see that it has begun
     rp_status status = work_create(&r, &s, &job);
     if (status == RP_OK) { status = run(&r, s.device, &job, &w); }
     if (status != RP_OK) { session_complain(s.device, status); }
