@@ -19,11 +19,11 @@ typedef struct rp_loader_part {
     rp_tensor **slot;
     uint64_t at;                   // its first element in the target
     rp_weights *file;
-    const char *name;
+    const char *name, *twin;       // twin: another such tensor, whose rows go with this one's in turns of RP_LINEAR_GATE; or NULL
     uint32_t dims[2], n_dims;      // as the file must have them
     uint32_t column, columns;      // takes these columns only; columns 0: all
     double scale;                  // times this; 1: as it is
-    const rp_weight *weight;       // found in the file
+    const rp_weight *weight, *twin_weight;   // found in the file
 } rp_loader_part;
 
 typedef struct rp_loader {

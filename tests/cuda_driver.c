@@ -54,9 +54,9 @@ static rp_status rig_plan(rig *r) {
     struct rp_linear_params full = { .m = ROWS, .n = WIDTH, .k = WIDTH, .has_bias = 1, .has_residual = 1 };
     struct rp_copy_params words = { .n = ROWS * WIDTH };
     rp_graph_add(r->graph, RP_OP_RMSNORM, "norm", &norm, sizeof norm, (rp_tensor *[]){ x, scale }, a);
-    rp_graph_add(r->graph, RP_OP_LINEAR, "first", &plain, sizeof plain, (rp_tensor *[]){ a[0], w, NULL, NULL }, b);
+    rp_graph_add(r->graph, RP_OP_LINEAR, "first", &plain, sizeof plain, (rp_tensor *[]){ a[0], w, NULL, NULL, NULL }, b);
     rp_graph_add(r->graph, RP_OP_COPY, "early", &words, sizeof words, (rp_tensor *[]){ x }, (rp_tensor *[]){ out });
-    rp_graph_add(r->graph, RP_OP_LINEAR, "second", &full, sizeof full, (rp_tensor *[]){ b[0], w, bias, a[0] }, c);
+    rp_graph_add(r->graph, RP_OP_LINEAR, "second", &full, sizeof full, (rp_tensor *[]){ b[0], w, bias, a[0], NULL }, c);
     rp_graph_add(r->graph, RP_OP_COPY, "late", &words, sizeof words, (rp_tensor *[]){ c[0] }, (rp_tensor *[]){ out });
     RP_TRY(rp_plan_create(r->graph, &r->plan));
     RP_TRY(cuda->buffer_create(&r->device, r->plan->activation_bytes, RP_MEMORY_DEVICE, &r->activations));
@@ -181,18 +181,19 @@ static void records_what_the_plan_says(void **state) {
     clear_calls();
     assert_int_equal(r.device.backend->record(&r.device, r.plan, &r.recording), RP_OK);
     assert_calls("context_push", "graph_create", "module_load", "module_function", "graph_add_kernel", "module_load",
-                 "module_function", "graph_add_kernel", "module_load", "module_function", "graph_add_kernel",
-                 "graph_add_kernel", "graph_add_kernel", "graph_instantiate", "exec_upload", "graph_destroy",
-                 "context_pop");
+                 "module_function", "graph_add_kernel", "graph_add_edges", "module_load", "module_function",
+                 "graph_add_kernel", "graph_add_kernel", "graph_add_edges", "graph_add_kernel", "graph_instantiate",
+                 "exec_upload", "graph_destroy", "context_pop");
     assert_int_equal(r.device.counters.recordings, 1);
 
-    static const char *const kernels[] = { "rmsnorm_f32", "linear_f32_skinny", "copy_f32", "linear_f32_skinny",
+    static const char *const kernels[] = { "rmsnorm_f32", "linear_f32_split", "copy_f32", "linear_f32_split",
                                            "copy_f32" };
     static const int n_deps[] = { 0, 1, 0, 1, 2 };
     assert_int_equal(fake.n_nodes, 5);
     for (int i = 0; i < 5; i++) {
         assert_string_equal(fake.nodes[i].kernel, kernels[i]);
         assert_int_equal(fake.nodes[i].n_deps, n_deps[i]);
+        assert_int_equal(fake.nodes[i].overlaps, n_deps[i] == 1);
         check_work(&fake.nodes[i], &r.plan->launches[i]);
     }
     assert_int_equal(fake.nodes[1].deps[0], 0);
@@ -228,6 +229,27 @@ static void records_what_the_plan_says(void **state) {
     assert_int_equal(count_calls("module_load") + count_calls("module_function"), 0);
     r.device.backend->recording_destroy(again);
     rig_close(&r);
+}
+
+// Older GPUs, and older drivers, get plain edges.
+static void overlaps_only_where_it_can(void **state) {
+    (void)state;
+    for (int old_gpu = 0; old_gpu < 2; old_gpu++) {
+        rig r;
+        rp_cuda_driver driver = fake_table();
+        fake.n_nodes = 0;
+        fake.major = old_gpu ? 8 : 12;
+        if (!old_gpu) { driver.graph_add_edges = NULL; }
+        assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
+        assert_int_equal(rig_plan(&r), RP_OK);
+        assert_int_equal(r.device.backend->record(&r.device, r.plan, &r.recording), RP_OK);
+        static const int n_deps[] = { 0, 1, 0, 1, 2 };
+        for (int i = 0; i < 5; i++) {
+            assert_int_equal(fake.nodes[i].n_deps, n_deps[i]);
+            assert_false(fake.nodes[i].overlaps);
+        }
+        rig_close(&r);
+    }
 }
 
 static void replay_is_one_launch(void **state) {
@@ -392,6 +414,7 @@ int main(void) {
         cmocka_unit_test_setup(absent_devices_are_explained, fake_reset),
         cmocka_unit_test_setup(missing_driver_is_explained, fake_reset),
         cmocka_unit_test_setup(records_what_the_plan_says, fake_reset),
+        cmocka_unit_test_setup(overlaps_only_where_it_can, fake_reset),
         cmocka_unit_test_setup(replay_is_one_launch, fake_reset),
         cmocka_unit_test_setup(direct_runs_launch_by_launch, fake_reset),
         cmocka_unit_test_setup(copies_go_through_staging, fake_reset),

@@ -69,7 +69,7 @@ static bool among(const char *name, const char *const *names) {
 
 // The sentence names the operation, or the recording where the driver runs it as a whole.
 static void check_sentence(const life *l, bool direct) {
-    static const char *const of_kernels[] = { "launch", "graph_add_kernel", "function_set", NULL };
+    static const char *const of_kernels[] = { "launch", "graph_add_kernel", "graph_add_edges", "function_set", NULL };
     static const char *const of_recordings[] = { "graph_create", "graph_instantiate", "exec_upload", NULL };
     static const char *const of_modules[] = { "module_load", NULL }, *const of_functions[] = { "module_function", NULL };
     assert_true(strlen(l->text) > 40);

@@ -89,7 +89,7 @@ static rp_cu_result fake_device_memory(size_t *bytes, rp_cu_device device) {
 static rp_cu_result fake_device_attribute(int *value, int attribute, rp_cu_device device) {
     (void)device;
     CALL("device_attribute");
-    *value = attribute == RP_CU_ATTRIBUTE_MAJOR ? 12 : 0;
+    *value = attribute == RP_CU_ATTRIBUTE_MAJOR ? fake.major : 0;
     return 0;
 }
 static rp_cu_result fake_context_retain(rp_cu_context *out, rp_cu_device device) {
@@ -248,6 +248,18 @@ static rp_cu_result fake_graph_add_kernel(rp_cu_node *out, rp_cu_graph graph, co
     *out = (rp_cu_node)work;
     return 0;
 }
+static rp_cu_result fake_graph_add_edges(rp_cu_graph graph, const rp_cu_node *from, const rp_cu_node *to, const rp_cu_edge *edges, size_t n) {
+    INSIDE("graph_add_edges");
+    assert_non_null(graph);
+    for (size_t i = 0; i < n; i++) {
+        fake_work *work = (fake_work *)to[i];
+        assert_int_equal(edges[i].from_port, RP_CU_PORT_PROGRAMMATIC);
+        assert_int_equal(edges[i].type, RP_CU_EDGE_PROGRAMMATIC);
+        work->overlaps = true;
+        work->deps[work->n_deps++] = (int)((fake_work *)from[i] - fake.nodes);
+    }
+    return 0;
+}
 static rp_cu_result fake_graph_instantiate(rp_cu_exec *out, rp_cu_graph graph, unsigned long long flags) {
     (void)flags;
     INSIDE("graph_instantiate");
@@ -275,6 +287,7 @@ int fake_reset(void **state) {
     assert_int_equal(fake.alive, 0);
     memset(&fake, 0, sizeof fake);
     fake.n_devices = 2;
+    fake.major = 12;
     fake.armed = true;
     return 0;
 }
@@ -285,6 +298,7 @@ rp_cuda_driver fake_table(void) {
     for (int op = 0; op < RP_OP_COUNT; op++) { blobs[op] = (rp_blob){ rp_op_table[op].name, image, image + 16 }; }
 #define X(member, symbol, parameters) driver.member = fake_##member;
     RP_CU_LIST(X)
+    RP_CU_OPTIONAL(X)
 #undef X
     driver.blobs = blobs;
     return driver;

@@ -23,6 +23,7 @@ typedef struct fake_work {             // a kernel node, or a direct launch
     rp_args args;
     int deps[FAKE_MAX_DEPS];           // numbers of nodes
     size_t n_deps;
+    bool overlaps;                     // its edge is a programmatic one
 } fake_work;
 
 typedef enum fake_way {
@@ -47,7 +48,7 @@ typedef struct fake_driver {
     uintptr_t current[8];
     int contexts, alive;               // contexts retained; all other objects
     int reclaimed;                     // objects that the end of the last context took along
-    int n_devices;
+    int n_devices, major;
     fake_work nodes[FAKE_MAX_NODES], launches[FAKE_MAX_NODES];
     int n_nodes, n_launches;
     char kernels[FAKE_MAX_NODES][48];  // names behind function handles
