@@ -118,8 +118,7 @@ rp_status rp_vulkan_buffer_create(rp_device *device, uint64_t bytes, rp_memory_k
     if (kind == RP_MEMORY_HOST) { buffer->mapped = own->mapped; }
     own->bytes = bytes;
     RP_TRY(rp_vulkan_checked(device, RP_OK));
-    device->counters.buffers++;
-    device->counters.buffer_bytes += bytes;
+    rp_counters_made(&device->counters, bytes, kind);
     *out = buffer;
     return RP_OK;
 cleanup:
@@ -135,7 +134,7 @@ void rp_vulkan_buffer_destroy(rp_buffer *buffer) {
     rp_vulkan_wait_to_destroy(buffer->device);                                   // queued work may still use it
     vulkan->vk.vkDestroyBuffer(vulkan->device, own->buffer, NULL);
     vulkan->vk.vkFreeMemory(vulkan->device, own->memory, NULL);                  // unmaps it too
-    buffer->device->counters.buffer_bytes -= own->bytes;
+    rp_counters_freed(&buffer->device->counters, own->bytes, buffer->kind);
     free(own);
     free(buffer);
 }

@@ -7,6 +7,11 @@ const char *precision_name(rp_precision precision) {
     return precision == RP_PRECISION_MIXED ? "mixed" : precision == RP_PRECISION_F32 ? "f32" : "auto";
 }
 
+rp_precision precision_of(const char *name) {
+    if (name == NULL || strcmp(name, "auto") == 0) { return RP_PRECISION_AUTO; }
+    return strcmp(name, "mixed") == 0 ? RP_PRECISION_MIXED : RP_PRECISION_F32;
+}
+
 void session_complain(rp_device *device, rp_status status) {
     char text[1024] = "";
     if (device) { rp_device_copy_error(device, text, sizeof text); }
@@ -27,8 +32,7 @@ bool session_open_how(const session_how *how, session *out) {
     *out = (session){ .device_info = RP_DEVICE_INFO_INIT, .model_info = RP_MODEL_INFO_INIT };
     rp_model_config config = RP_MODEL_CONFIG_INIT;
     rp_device_config device = RP_DEVICE_CONFIG_INIT;
-    if (how->precision && strcmp(how->precision, "f32") == 0) { config.precision = RP_PRECISION_F32; }
-    if (how->precision && strcmp(how->precision, "mixed") == 0) { config.precision = RP_PRECISION_MIXED; }
+    config.precision = precision_of(how->precision);
     config.tokenizer = how->tokenizer;
     device.direct = how->direct;
     rp_status status = rp_device_create(how->device, &device, &out->device);
