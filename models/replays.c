@@ -49,7 +49,7 @@ void rp_replays_destroy(rp_replays *queue) {
 }
 
 void rp_replays_begin(rp_replays *queue, struct rp_step step) {
-    queue->n = 0;
+    queue->n = queue->sent = 0;
     queue->mirror = step;
 }
 
@@ -75,12 +75,16 @@ rp_status rp_replays_send(rp_replays *queue, uint32_t first, uint32_t n) {
     if (!device->config.direct) {
         RP_RETURN(device->backend->replay(device, queue->recordings + first, n));
     } else {
-        for (uint32_t i = first; i < first + n; i++) { RP_RETURN(device->backend->run(device, queue->runs[i]->plan)); }
+        for (uint32_t i = first; i < first + n; i++) {
+            const rp_plan *plan = queue->runs[i]->plan;
+            RP_RETURN(device->watch ? device->watch(device->watch_user, device, plan) : device->backend->run(device, plan));
+        }
     }
     for (uint32_t i = first; i < first + n; i++) {
         queue->runs[i]->plan->replays++;
         for (uint32_t j = 0; j < queue->runs[i]->n_advances; j++) { advance(&queue->mirror, &queue->runs[i]->advances[j]); }
     }
+    queue->sent = first + n;
     return RP_OK;
 }
 
@@ -99,16 +103,16 @@ static void name_replays(const rp_replays *queue, uint32_t first, uint32_t n, ch
 // A recording fails as a whole, so the driver's sentence knows no operation. Where the device still works, the whole forecast is
 // run once more operation by operation, and the first that fails is named; a device that is lost can only say what was under way.
 // The status stays that of the replay.
-static rp_status explain(const rp_replays *queue, uint32_t first, uint32_t n, rp_status failed) {
+static rp_status explain(const rp_replays *queue, uint32_t first, uint32_t end, rp_status failed) {
     rp_device *device = queue->device;
     const rp_error said = device->error;
     char names[160];
     rp_status status = failed == RP_DEVICE_LOST ? failed : device->backend->wait(device);
-    name_replays(queue, first, n, names, sizeof names);
+    name_replays(queue, first, end - first, names, sizeof names);
     if (status != RP_OK) {
         return rp_fail(device, failed,
                        "%.620s Under way were %s (replays %u to %u of %u). The same forecast on a device that was created with "
-                       "rp_device_config.direct = 1 (reprise: --direct) names the operation.", said.text, names, first + 1, first + n, queue->n);
+                       "rp_device_config.direct = 1 (reprise: --direct) names the operation.", said.text, names, first + 1, end, queue->n);
     }
     for (uint32_t i = 0; i < queue->n; i++) {
         status = device->backend->run(device, queue->runs[i]->plan);
@@ -125,11 +129,12 @@ rp_status rp_replays_finish(rp_replays *queue, const rp_forecast_config *config)
     rp_device *device = queue->device;
     const uint32_t few = device->info.kind == RP_DEVICE_GPU ? PROGRESS_REPLAYS : 1;
     const uint32_t n = queue->n, stride = config->progress ? few : n;
-    for (uint32_t first = 0; first < n; first += stride) {
+    const uint32_t begun = queue->sent;      // what was sent already is under way too
+    for (uint32_t first = begun; first < n; first += stride) {
         const uint32_t count = n - first < stride ? n - first : stride;
         rp_status status = rp_replays_send(queue, first, count);
         if (status == RP_OK) { status = device->backend->wait(device); }
-        if (status != RP_OK) { return device->config.direct ? status : explain(queue, first, count, status); }
+        if (status != RP_OK) { return device->config.direct ? status : explain(queue, first > begun ? first : 0, first + count, status); }
         if (config->progress && config->progress(config->progress_user, first + count, n) != 0) {
             return rp_fail(device, RP_CANCELLED, "The progress callback stopped the forecast after %u of %u replays.", first + count, n);
         }

@@ -112,6 +112,14 @@ static void opens_and_closes(void **state) {
     assert_int_equal(r.device.info.kind, RP_DEVICE_GPU);
     assert_int_equal(r.device.info.available, 1);
     assert_int_equal(fake.depth, 0);
+    rp_device_info info = RP_DEVICE_INFO_INIT;    // free memory is asked for anew
+    assert_int_equal(r.device.info.memory_free_bytes, 0);
+    assert_int_equal(rp_device_copy_info(&r.device, &info), RP_OK);
+    assert_int_equal(info.memory_free_bytes, FAKE_FREE_BYTES);
+    assert_int_equal(info.memory_bytes, 1 << 30);
+    assert_non_null(strstr(info.uses, "matrix units"));
+    assert_string_equal(info.lacks, "");
+    assert_int_equal(fake.depth, 0);
     rig_close(&r);
     assert_int_equal(rig_open(&r, &driver, 1, false), RP_OK);
     assert_string_equal(r.device.info.spec, "cuda:1");
@@ -377,6 +385,59 @@ static void devices_do_not_notice_each_other(void **state) {
     assert_int_equal(fake.contexts, 0);
 }
 
+// Memory that somebody else allocated is described when it is this device's, from its first byte to its last.
+static void callers_memory_is_checked(void **state) {
+    (void)state;
+    static const struct { int32_t ordinal; rp_cu_pointer address; uint64_t bytes; const char *says; } wrong[] = {
+        { 1, FAKE_FOREIGN, 4, "cuda:1" },        { -1, FAKE_FOREIGN, 4, "cuda:-1" },
+        { 0, FAKE_FOREIGN - 4, 4, "freed" },     { 0, 0, 4, "freed" },
+        { 0, FAKE_FOREIGN + 4096, 4, "another" }, { 0, FAKE_FOREIGN + 4000, 200, "another" },
+        { 0, FAKE_FOREIGN + 8192, 4, "host" },   { 0, FAKE_FOREIGN + 12288, 4, "freed" },
+    };
+    rig r;
+    rp_cuda_driver driver = fake_table();
+    rp_buffer buffer;
+    assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
+    clear_calls();
+    assert_int_equal(r.device.backend->borrow(&r.device, "Its values", 0, FAKE_FOREIGN + 96, 4000, &buffer), RP_OK);
+    assert_calls("context_push", "pointer_attribute", "pointer_attribute", "pointer_attribute", "pointer_attribute", "context_pop");
+    assert_true(buffer.address == FAKE_FOREIGN + 96 && buffer.bytes == 4000 && buffer.kind == RP_MEMORY_DEVICE);
+    assert_int_equal(r.device.counters.buffers, 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(r.device.backend->borrow(&r.device, "Its values", wrong[i].ordinal, wrong[i].address, wrong[i].bytes, &buffer),
+                         RP_INVALID_ARGUMENT);
+        assert_non_null(strstr(r.device.error.text, "Its values"));
+        assert_non_null(strstr(r.device.error.text, wrong[i].says));
+        assert_int_equal(fake.depth, 0);
+    }
+    rig_close(&r);
+}
+
+// The device follows the caller's stream by an event, and the host waits only where it is told to.
+static void callers_stream_is_followed(void **state) {
+    (void)state;
+    rig r;
+    rp_cuda_driver driver = fake_table();
+    assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
+    clear_calls();
+    assert_int_equal(r.device.backend->after(&r.device, 1, false), RP_OK);
+    assert_calls("context_push", "event_create", "event_record", "stream_wait_event", "context_pop");
+    clear_calls();
+    assert_int_equal(r.device.backend->after(&r.device, 2, true), RP_OK);
+    assert_calls("context_push", "event_record", "stream_wait_event", "event_wait", "context_pop");
+    assert_int_equal(rig_plan(&r), RP_OK);
+    clear_calls();
+    assert_int_equal(r.device.backend->enqueue(&r.device, r.plan), RP_OK);
+    assert_int_equal(count_calls("launch"), (int)r.plan->n_launches);
+    assert_int_equal(count_calls("stream_wait"), 0);
+    fake.countdown = 0;
+    fake.fail_at = 2;   // event_record
+    fake.fail_with = 400;
+    assert_int_equal(r.device.backend->after(&r.device, 3, false), RP_INVALID_ARGUMENT);
+    assert_non_null(strstr(r.device.error.text, "stream"));
+    rig_close(&r);
+}
+
 static void missing_kernels_are_named(void **state) {
     (void)state;
     rig r;
@@ -420,6 +481,8 @@ int main(void) {
         cmocka_unit_test_setup(direct_runs_launch_by_launch, fake_reset),
         cmocka_unit_test_setup(copies_go_through_staging, fake_reset),
         cmocka_unit_test_setup(devices_do_not_notice_each_other, fake_reset),
+        cmocka_unit_test_setup(callers_memory_is_checked, fake_reset),
+        cmocka_unit_test_setup(callers_stream_is_followed, fake_reset),
         cmocka_unit_test_setup(missing_kernels_are_named, fake_reset),
         cmocka_unit_test_setup(out_of_memory_says_how_much, fake_reset),
     };

@@ -143,6 +143,20 @@ static rp_cu_result fake_event_record(rp_cu_event event, rp_cu_stream stream) {
     return 0;
 }
 static rp_cu_result fake_event_wait(rp_cu_event event) { (void)event; INSIDE("event_wait"); return 0; }
+static rp_cu_result fake_stream_wait_event(rp_cu_stream stream, rp_cu_event event, unsigned flags) {
+    INSIDE("stream_wait_event");
+    assert_non_null(stream);
+    assert_non_null(event);
+    assert_int_equal(flags, 0);
+    return 0;
+}
+static rp_cu_result fake_pointer_attribute(void *value, int attribute, rp_cu_pointer address) {
+    const rp_cu_pointer page = address / 4096 - FAKE_FOREIGN / 4096;
+    INSIDE("pointer_attribute");
+    if (address < FAKE_FOREIGN || page > 2) { return RP_CU_INVALID_VALUE; }
+    *(uint32_t *)value = attribute == RP_CU_POINTER_KIND ? (page == 2 ? 1 : RP_CU_KIND_DEVICE) : (uint32_t)page;
+    return 0;
+}
 static rp_cu_result fake_memory_info(size_t *free_bytes, size_t *total_bytes) {
     INSIDE("memory_info");
     *free_bytes = FAKE_FREE_BYTES;

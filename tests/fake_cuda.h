@@ -16,6 +16,8 @@
 #define FAKE_MAX_NODES 1024
 #define FAKE_MAX_DEPS 64
 #define FAKE_FREE_BYTES 12345678
+// What callers bring: 4096 bytes of the first device, of the second, and of the host. All else is nobody's.
+#define FAKE_FOREIGN ((rp_cu_pointer)0x10000)
 
 typedef struct fake_work {             // a kernel node, or a direct launch
     char kernel[48];

@@ -53,6 +53,8 @@ static void print_help(const option_set *set) {
     printf("\nexample:\n%s", set->example);
 }
 
+void (*options_help)(const option_set *set) = print_help;
+
 // ---- values ----
 
 static bool read_unsigned(const char *text, uint64_t largest, uint64_t *out, const char **rest) {
@@ -114,6 +116,13 @@ static bool read_names(const char *text, name_list *out) {
     }
 }
 
+static bool add_name(const char *text, name_list *out) {
+    if (*text == 0) { return false; }
+    out->names = take_again(out->names, out->count + 1, sizeof *out->names);
+    out->names[out->count++] = take_text(text);
+    return true;
+}
+
 static bool read_choice(const char *text, const char *choices) {
     size_t length = strlen(text);
     for (const char *at = choices; *at;) {
@@ -159,6 +168,7 @@ static bool store(const option *opt, const char *text, const char **wanted) {
         return read_bytes(text, opt->target);
     case OPTION_NUMBERS: *wanted = "numbers separated by commas"; return read_numbers(text, opt->target);
     case OPTION_NAMES: *wanted = "names separated by commas"; return read_names(text, opt->target);
+    case OPTION_FILES: *wanted = "names of files"; return add_name(text, opt->target);
     }
     return false;
 }
@@ -182,7 +192,7 @@ int options_parse(const option_set *set, int argc, char **argv, const char **res
     for (int i = 0; i < argc && result < 0; i++) {
         const char *word = argv[i];
         if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-            print_help(set);
+            options_help(set);
             result = EXIT_DONE;
             break;
         }
@@ -225,6 +235,12 @@ int options_parse(const option_set *set, int argc, char **argv, const char **res
         const char *wanted = "";
         if (!store(opt, value, &wanted)) {
             result = options_misused(set->command, "--%s cannot be '%s'; it wants %s", name, value, wanted);
+        }
+        while (opt->kind == OPTION_FILES && result < 0 && i + 1 < argc && strncmp(argv[i + 1], "-", 1) != 0) {
+            value = argv[++i];
+            if (!store(opt, value, &wanted)) {
+                result = options_misused(set->command, "--%s cannot be '%s'; it wants %s", name, value, wanted);
+            }
         }
         given[which] = true;
     }

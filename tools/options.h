@@ -24,7 +24,8 @@ typedef enum option_kind {
     OPTION_NUMBER,    // double, above 0
     OPTION_BYTES,     // uint64_t, 1 or more; K, M, G for powers of 1024
     OPTION_NUMBERS,   // number_list, separated by commas
-    OPTION_NAMES      // name_list, separated by commas
+    OPTION_NAMES,     // name_list, separated by commas
+    OPTION_FILES      // name_list: all arguments up to the next option; given again, it adds to the list
 } option_kind;
 
 typedef struct option {
@@ -50,6 +51,9 @@ typedef struct option_set {
 // Returns -1 when the command should run, else what the program should exit with: help was asked for and printed, or
 // something was wrong and a sentence was printed.
 int options_parse(const option_set *set, int argc, char **argv, const char **rest, size_t rest_cap, size_t *n_rest);
+
+// What --help does with a command's tables: prints the page, unless another reader of them takes its place (reference.h).
+extern void (*options_help)(const option_set *set);
 
 // Prints a sentence about wrong use with a pointer to --help; returns EXIT_USAGE.
 int options_misused(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -6,17 +6,18 @@
 
 #include "command.h"
 #include "common.h"
+#include "reference.h"
 #include "reprise.h"
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *summary;
-} commands[] = {
+static const command commands[] = {
     { "forecast", command_forecast, "forecast the rows that follow a CSV file" },
+    { "backtest", command_backtest, "forecast the past of CSV files and score it; compare with a baseline" },
     { "inspect", command_inspect, "what is in a model folder, and the memory it takes" },
     { "devices", command_devices, "the devices of this machine, and why others are absent" },
     { "verify", command_verify, "compare a device with recorded results of the original code" },
+    { "doctor", command_doctor, "check drivers, devices, memory and models, and say what to do" },
+    { "compare", command_compare, "compare two devices, node by node" },
+    { "trace", command_trace, "write a forecast's timeline for trace viewers" },
     { "dump", command_dump, "print a model's graph: nodes, shapes, launches, lifetimes" },
     { "bench", command_bench, "time whole forecasts" },
     { "soak", command_soak, "forecast for a long time: equal results, no growing memory" },
@@ -51,6 +52,9 @@ int main(int argc, char **argv) {
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || (strcmp(word, "help") == 0 && argc == 2)) {
         print_help();
         return EXIT_DONE;
+    }
+    if (strcmp(word, "--reference") == 0 && argc == 3) {   // for the build
+        return reference_write(commands, N_COMMANDS, argv[2]) ? EXIT_DONE : EXIT_FAILED;
     }
     char *help[] = { "--help" };
     bool wants_help = strcmp(word, "help") == 0;   // "reprise help forecast"
