@@ -93,6 +93,30 @@ for signal in INT TERM; do
     err_has "stopped by $name before the forecast was done; no file was written"
     alone
 done
+# A backtest's second call, of 50 windows of two variates, takes a hundred times as long as its first, of one window: minutes, of which
+# a step is a 600th. What is finished is written.
+awk 'BEGIN { print "row,a"; for (i = 0; i < 9632; i++) print i "," i % 7 + 1 }' >"$here/one.csv"
+awk 'BEGIN { print "row,a,b"; for (i = 0; i < 9681; i++) print i "," i % 7 + 1 "," i % 5 }' >"$here/two.csv"
+env --default-signal=INT,TERM "$reprise" backtest --device ref --model "$source/models/demo-toto" --input "$here/one.csv" "$here/two.csv" \
+    --context 32 --horizon 9600 --step 1 --windows 50 --batch 50 --samples 1 --seeds 1 --repeats 1 --report "$out" --save-baseline "$out/base.json" \
+    >"$here/said" 2>"$here/err" &
+pid=$!
+until ls "$out"/results/one.csv-*.json >/dev/null 2>&1; do sleep 0.1; done
+sleep 1                                         # into the second call
+kill -INT $pid
+tries=0
+while kill -0 $pid 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -lt 600 ] || { kill -KILL $pid; die "a backtest did not stop within a step"; }
+    sleep 0.1
+done
+wait $pid
+[ $? -eq 130 ] || die "a backtest did not end with 130 after SIGINT"
+err_has "stopped by Ctrl-C: 1 of 2 files are finished"
+grep -q "^one.csv " "$here/said" || die "a backtest that was stopped does not tell of the file that was finished"
+grep -q "Stopped before the end" "$out/index.html" || die "the page of a backtest that was stopped does not say so"
+[ -z "$(find "$out" -name '*.part' -o -name 'two.csv-*' -o -name base.json)" ] || die "a backtest that was stopped left more than what is finished"
+rm -rf "$out"/*
 : >"$here/said"
 env --default-signal=INT,TERM "$reprise" soak --device ref --model "$tiny" --minutes 600 --json "$out/soak.json" >"$here/said" 2>"$here/err" &
 pid=$!

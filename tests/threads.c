@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include "loan.h"
+
 enum { HORIZON = 20, PATHS = 3, MAX_THREADS = 4, ROUNDS = 4, NUMBERS = 6 * HORIZON * PATHS };
 
 // What one thread forecasts; `id` makes it differ from the others'.
@@ -149,6 +151,66 @@ static void with_the_reference_beside(void **state) {
     alone_and_together((const job[]){ { .spec = d->spec, .id = 1 }, { .spec = "ref", .id = 2 }, { .device = d->device, .id = 3 } }, 3);
 }
 
+// ---- results that are lent: their holders' deleters ----
+
+enum { LOANS = 64 };
+
+static rp_loan *lend(rp_device *device, rp_loan **place) {
+    RP_HOLD(device);
+    rp_buffer *buffer;
+    rp_loan *loan = rp_loan_create(device, place);
+    assert_non_null(loan);
+    assert_int_equal(device->backend->buffer_create(device, 256, RP_MEMORY_DEVICE, &buffer), RP_OK);
+    rp_loan_leave(loan, buffer);
+    return loan;
+}
+
+static void *return_it(void *loan) {
+    rp_loan_return(loan);
+    return NULL;
+}
+
+static void *return_all(void *loans) {
+    for (int i = 0; i < LOANS; i++) { rp_loan_return(((rp_loan **)loans)[i]); }
+    return NULL;
+}
+
+// While a call is under way on another thread, which is how a collector of garbage may meet a progress callback.
+static void a_deleter_waits_for_nobody(void **state) {
+    rp_device *device = test_device_of(state);
+    pthread_t thread;
+    rp_loan *place = NULL, *loan = lend(device, &place);
+    rp_device_info info = RP_DEVICE_INFO_INIT;
+    {
+        RP_HOLD(device);
+        assert_int_equal(pthread_create(&thread, NULL, return_it, loan), 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(device->counters.buffer_bytes, 256);
+    }
+    test_ok(device, rp_device_copy_info(device, &info), "the next call");
+    assert_int_equal(device->counters.buffer_bytes, 0);
+    assert_null(device->loans);
+    loan = lend(device, &place);                   // and where nothing is under way its memory goes at once
+    assert_int_equal(pthread_create(&thread, NULL, return_it, loan), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(device->counters.buffer_bytes, 0);
+}
+
+static void deleters_while_the_device_goes(void **state) {
+    const test_device *d = *state;
+    test_need(d);
+    for (int round = 0; round < 20; round++) {
+        rp_device *device;
+        rp_loan *loans[LOANS], *places[LOANS];
+        pthread_t thread;
+        assert_int_equal(rp_device_create(round ? "ref" : d->spec, NULL, &device), RP_OK);
+        for (int i = 0; i < LOANS; i++) { loans[i] = lend(device, &places[i]); }
+        assert_int_equal(pthread_create(&thread, NULL, return_all, loans), 0);
+        rp_device_destroy(device);
+        pthread_join(thread, NULL);                // the sanitizers see what is touched too late, freed twice or never
+    }
+}
+
 static void *list(void *user) {
     rp_device_list *devices = NULL;
     (void)user;
@@ -177,6 +239,8 @@ int main(void) {
         { "one device, models of both families", one_device_models_of_both_families },
         { "two devices", two_devices },
         { "two devices, one of them the reference", with_the_reference_beside },
+        { "a deleter waits for nobody", a_deleter_waits_for_nobody },
+        { "deleters while the device goes", deleters_while_the_device_goes },
         { "lists of devices at once", lists_at_once },
     };
     return test_on_each_device("threads", tests, sizeof tests / sizeof *tests);
