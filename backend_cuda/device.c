@@ -116,6 +116,7 @@ static rp_status open_inside(rp_device *device) {
     int major = 0;
     RP_RETURN(rp_cuda_check(device, cuda->driver.device_attribute(&major, RP_CU_ATTRIBUTE_MAJOR, cuda->id), "asking for the architecture"));
     device->clusters = major >= 9;
+    device->wgmma = RP_CUDA_SM90A && major == 9 && cuda->driver.tensor_map != NULL;
     cuda->overlaps = major >= 9 && cuda->driver.graph_add_edges != NULL;
     RP_RETURN(
         rp_cuda_check(device, cuda->driver.stream_create(&cuda->stream, RP_CU_STREAM_NON_BLOCKING), "making a stream"));

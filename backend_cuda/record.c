@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "args.h"
 #include "device.h"
 
 // The module of an op, loaded when first asked for.
@@ -62,12 +61,29 @@ rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_fun
     return allow_shared(device, launch, i);
 }
 
+rp_status rp_cuda_args_fill(rp_device *device, const rp_launch *launch, rp_cuda_args *out) {
+    const rp_cuda *cuda = device->impl;
+    static const uint32_t steps[] = { 1, 1 };
+    char doing[160];
+    *out = (rp_cuda_args){ .args = rp_args_of(launch) };
+    for (uint32_t i = 0; i < launch->n_maps; i++) {
+        const rp_launch_map *map = &launch->map[i];
+        const uint64_t lengths[] = { map->columns, map->rows }, strides[] = { 2 * (uint64_t)map->columns };
+        const uint32_t box[] = { 64, map->box_rows };
+        snprintf(doing, sizeof doing, "describing a matrix of '%s' (%s)", launch->label, launch->kernel);
+        RP_RETURN(rp_cuda_check(device, cuda->driver.tensor_map(out->map[i], RP_CU_MAP_FLOAT16, 2,
+                                                                (void *)(uintptr_t)out->args.address[map->binding], lengths, strides, box,
+                                                                steps, 0, RP_CU_MAP_SWIZZLE_128B, RP_CU_MAP_PROMOTE_256B, 0), doing));
+    }
+    return RP_OK;
+}
+
 // Adds one launch after those it depends on. `deps` is scratch for n_launches handles.
 static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp_cu_graph graph, rp_cu_node *nodes,
                           rp_cu_node *deps) {
     const rp_cuda *cuda = device->impl;
     const rp_launch *launch = &plan->launches[i];
-    rp_args args = rp_args_of(launch);      // the driver copies it
+    rp_cuda_args args;                      // the driver copies it
     void *params[] = { &args };
     char doing[160];
     rp_cu_kernel_node node = {
@@ -77,6 +93,7 @@ static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp
         .params = params,
     };
     const bool overlaps = cuda->overlaps && plan->n_deps[i] == 1;
+    RP_RETURN(rp_cuda_args_fill(device, launch, &args));
     RP_RETURN(rp_cuda_function(device, launch, &node.function));
     for (uint32_t j = 0; j < plan->n_deps[i]; j++) { deps[j] = nodes[plan->deps[i][j]]; }
     snprintf(doing, sizeof doing, "recording '%s' (%s)", launch->label, launch->kernel);

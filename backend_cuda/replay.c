@@ -1,15 +1,15 @@
 // Running work: a replay is one graph launch and nothing else; a direct run launches kernel by kernel.
 #include <stdio.h>
 
-#include "args.h"
 #include "device.h"
 
 static rp_status launch_one(rp_device *device, const rp_launch *launch) {
     const rp_cuda *cuda = device->impl;
-    rp_args args = rp_args_of(launch);
+    rp_cuda_args args;
     void *params[] = { &args };
     rp_cu_function function;
     char doing[160];
+    RP_RETURN(rp_cuda_args_fill(device, launch, &args));
     RP_RETURN(rp_cuda_function(device, launch, &function));
     snprintf(doing, sizeof doing, "launching '%s' (%s)", launch->label, launch->kernel);
     return rp_cuda_check(device,

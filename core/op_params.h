@@ -40,6 +40,12 @@
 #define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
 #define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64
 #define RP_LINEAR_NARROW_SHARED 73728   // 6 of (32 + 64) x 64
+// Compute capability 9.0 alone, from RP_LINEAR_WGMMA_M rows on: the same sums in tiles of RP_LINEAR_WGMMA_SHAPES shapes, in shared
+// memory of stages of (rows + columns) x 64 at multiples of 1024, and for each of eight warps 16 x 40 results and a tile's bias.
+#define RP_LINEAR_WGMMA_M 65
+#define RP_LINEAR_WGMMA_SHAPES 5
+#define RP_LINEAR_WGMMA_GROUP 288        // two warpgroups and the warp that feeds them
+#define RP_LINEAR_WGMMA_SHARED(rows, columns, stages) (1024 + 128 * (stages) * ((rows) + (columns)) + 32 * (640 + (columns)))
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 
 // attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix). Each tile on its own: its maximum, p =
@@ -55,6 +61,11 @@
 // The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
 #define RP_ATTN_SHARED 16
 #define RP_ATTN_SHARED_HEAD 64
+// On matrix units, for mixed nodes: so many queries a group, from so many on, heads in pieces of four. Sums in the units' own order.
+#define RP_ATTN_MIXED_ROWS 64
+#define RP_ATTN_MIXED_LEAST 16
+#define RP_ATTN_MIXED_HEAD 64
+#define RP_ATTN_MIXED_HEAD_WIDE 128
 
 #ifdef RP_GLSL
 #define RP_UINT uint
@@ -179,6 +190,7 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     float scale, scale_rest;  // of the scores, 1/sqrt(d); the rest is what float32 leaves of it, which float64 adds
     RP_UINT own;              // 1: n = R queries of each path, causal over its suffix; only with suffix_cap > 0
     RP_UINT y_f16;            // 1: y is float16
+    RP_UINT mixed;            // 1: queries, keys, values and weights may be rounded to float16 on their way to matrix units
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]

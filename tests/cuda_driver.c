@@ -240,6 +240,52 @@ static void records_what_the_plan_says(void **state) {
     rig_close(&r);
 }
 
+// A product with tensor maps: what they describe, and where the kernel finds them.
+static void maps_go_with_a_launch(void **state) {
+    (void)state;
+    enum { M = 70, N = 16, K = 24 };
+    rig r;
+    rp_cuda_driver driver = fake_table();
+    fake.major = 9;
+    assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
+    r.device.wgmma = 1;                                            // whatever kernels this build holds
+    r.device.processors = 132;
+    const rp_backend *cuda = r.device.backend;
+    assert_int_equal(cuda->buffer_create(&r.device, 8192, RP_MEMORY_DEVICE, &r.weights), RP_OK);
+    assert_int_equal(cuda->buffer_create(&r.device, 8192, RP_MEMORY_DEVICE, &r.x), RP_OK);
+    assert_int_equal(cuda->buffer_create(&r.device, 8192, RP_MEMORY_DEVICE, &r.out), RP_OK);
+    r.graph = rp_graph_create(&r.device, &r.arena, "maps");
+    const struct rp_linear_params p = { .m = M, .n = N, .k = K, .w_f16 = 1, .x_f16 = 1 };
+    rp_tensor *x = rp_tensor_bind(&r.arena, "x", RP_SHAPE(RP_F16, M, K), r.x, 256);
+    rp_tensor *w = rp_tensor_bind(&r.arena, "w", RP_SHAPE(RP_F16, N, K), r.weights, 512);
+    rp_tensor *y = rp_tensor_bind(&r.arena, "y", RP_SHAPE(RP_F32, M, N), r.out, 0);
+    rp_graph_add(r.graph, RP_OP_LINEAR, "product", &p, sizeof p, (rp_tensor *[]){ x, w, NULL, NULL, NULL }, (rp_tensor *[]){ y });
+    assert_int_equal(rp_plan_create(r.graph, &r.plan), RP_OK);
+    rp_plan_bind(r.graph, r.plan, NULL);
+    const rp_launch *launch = &r.plan->launches[0];
+    rp_cuda_args args;
+    assert_int_equal(launch->n_maps, 2);
+    assert_int_equal(rp_cuda_enter(&r.device), RP_OK);
+    assert_int_equal(rp_cuda_args_fill(&r.device, launch, &args), RP_OK);
+    rp_cuda_leave(&r.device);
+    assert_int_equal((char *)args.map - (char *)&args, 128);       // kernels/linear_wgmma.cuh
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fake.maps[i].address, i == 0 ? r.x->address + 256 : r.weights->address + 512);
+        assert_int_equal(fake.maps[i].lengths[0], K);
+        assert_int_equal(fake.maps[i].lengths[1], i == 0 ? M : N);
+        assert_int_equal(fake.maps[i].stride, 2 * K);
+        assert_int_equal(fake.maps[i].box[0], 64);
+        assert_int_equal(fake.maps[i].box[1], launch->map[i].box_rows);
+        assert_int_equal(args.map[i][0], i + 1);
+        assert_int_equal(args.map[i][RP_CU_MAP_BYTES - 1], i + 1);
+    }
+    assert_int_equal(args.args.address[0], r.x->address + 256);
+    r.device.wgmma = 0;                                            // and without: no maps
+    assert_int_equal(rp_plan_create(r.graph, &r.plan), RP_OK);
+    assert_int_equal(r.plan->launches[0].n_maps, 0);
+    rig_close(&r);
+}
+
 // Older GPUs, and older drivers, get plain edges.
 static void overlaps_only_where_it_can(void **state) {
     (void)state;
@@ -476,6 +522,7 @@ int main(void) {
         cmocka_unit_test_setup(absent_devices_are_explained, fake_reset),
         cmocka_unit_test_setup(missing_driver_is_explained, fake_reset),
         cmocka_unit_test_setup(records_what_the_plan_says, fake_reset),
+        cmocka_unit_test_setup(maps_go_with_a_launch, fake_reset),
         cmocka_unit_test_setup(overlaps_only_where_it_can, fake_reset),
         cmocka_unit_test_setup(replay_is_one_launch, fake_reset),
         cmocka_unit_test_setup(direct_runs_launch_by_launch, fake_reset),

@@ -19,8 +19,9 @@ typedef struct life {
     float mean[HORIZON];
 } life;
 
-// DIRECT: launch by launch. TENSOR: recorded, and the series comes as a CUDA tensor, the samples stay as one.
-typedef enum kind { RECORDED, DIRECT, TENSOR } kind;
+// DIRECT: launch by launch. TENSOR: recorded, and the series comes as a CUDA tensor, the samples stay as one. MAPS: in mixed, with
+// paths enough for products that take tensor maps.
+typedef enum kind { RECORDED, DIRECT, TENSOR, MAPS } kind;
 
 static rp_status forecast_host(rp_forecaster *forecaster, const rp_forecast_config *config, life *l) {
     rp_forecast_result result = RP_FORECAST_RESULT_INIT;
@@ -53,8 +54,9 @@ static rp_status live(rp_device *device, kind k, rp_model **model, rp_forecaster
     rp_device_info info = RP_DEVICE_INFO_INIT;
     rp_forecaster_config sizes = RP_FORECASTER_CONFIG_INIT;
     rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
-    sizes.max_context = CONTEXT, sizes.max_horizon = HORIZON, sizes.max_paths = PATHS, sizes.device_inputs = k == TENSOR;
-    config.horizon = HORIZON, config.paths = PATHS;
+    sizes.max_context = CONTEXT, sizes.max_horizon = HORIZON, sizes.max_paths = k == MAPS ? RP_LINEAR_WGMMA_M : PATHS;
+    sizes.device_inputs = k == TENSOR;
+    config.horizon = HORIZON, config.paths = sizes.max_paths;
     rp_model_config matrices = RP_MODEL_CONFIG_INIT;   // what the device has no kernels for in mixed, auto does in f32
     matrices.precision = fake.fail_with == 209 ? RP_PRECISION_F32 : RP_PRECISION_AUTO;
     RP_RETURN(rp_device_copy_info(device, &info));
@@ -75,6 +77,7 @@ static life live_once(kind k) {
     device->config.direct = k == DIRECT;
     device->info = (rp_device_info)RP_DEVICE_INFO_INIT;
     l.status = rp_cuda_open_with(device, 0, &driver);
+    if (k == MAPS) { device->wgmma = 1, device->processors = 132; }   // whatever kernels this build holds
     if (l.status == RP_OK) { l.status = live(device, k, &model, &forecaster, &l); }
     l.forecast = l.status == RP_OK;
     if (!l.forecast) { rp_device_copy_error(device, l.text, sizeof l.text); }
@@ -102,6 +105,7 @@ static void check_sentence(const life *l, kind k) {
     static const char *const of_modules[] = { "module_load", NULL }, *const of_functions[] = { "module_function", NULL };
     assert_true(strlen(l->text) > 40);
     if (among(fake.failed, of_kernels)) { has(fake.kernel); }
+    if (strcmp(fake.failed, "tensor_map") == 0) { has("describing a matrix of '"); }
     if (among(fake.failed, of_recordings)) { has("recording '"); }
     if (among(fake.failed, of_modules)) { has("loading the kernels of '"); }
     if (among(fake.failed, of_functions)) { has("looking for the kernel '"); }
@@ -132,6 +136,7 @@ static int fail_each(rp_cu_result result, rp_status status, fake_way way, kind k
     fake_reset(NULL);
     const life clean = live_once(k);
     assert_int_equal(clean.status, RP_OK);
+    assert_int_equal(fake.n_maps > 0, k == MAPS);
     for (int n = 1;; n++) {
         fake_reset(NULL);
         fake.fail_at = n, fake.fail_with = result, fake.way = way;
@@ -165,6 +170,7 @@ static void each_call_fails_once(void **state) {
         assert_true(n > 500);
         assert_true(fail_each(ways[i].result, ways[i].status, FAKE_ONCE, TENSOR) > n);
     }
+    (void)fail_each(1, RP_INTERNAL, FAKE_ONCE, MAPS);
     printf("%d calls, each failed once\n", fail_each(719, RP_DEVICE_LOST, FAKE_ONCE, DIRECT));
 }
 
@@ -174,6 +180,7 @@ static void a_fault_spoils_the_context(void **state) {
     fail_each(700, RP_DEVICE_LOST, FAKE_SPOILT, RECORDED);
     fail_each(719, RP_DEVICE_LOST, FAKE_SPOILT_PUSH, RECORDED);
     fail_each(700, RP_DEVICE_LOST, FAKE_SPOILT, TENSOR);
+    fail_each(700, RP_DEVICE_LOST, FAKE_SPOILT, MAPS);
     printf("%d calls, each of them the last that went well\n", fail_each(719, RP_DEVICE_LOST, FAKE_SPOILT, DIRECT));
 }
 

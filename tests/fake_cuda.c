@@ -221,6 +221,7 @@ static void keep(fake_work *work, rp_cu_function function, const unsigned *grid,
     memcpy(&work->args, params[0], sizeof work->args);
 }
 static rp_cu_result fake_function_set(rp_cu_function function, int attribute, int value) {
+    fake.kernel = (const char *)function;
     INSIDE("function_set");
     assert_non_null(function);
     assert_int_equal(attribute, RP_CU_FUNCTION_DYNAMIC_SHARED);
@@ -260,6 +261,24 @@ static rp_cu_result fake_graph_add_kernel(rp_cu_node *out, rp_cu_graph graph, co
     work->n_deps = n_deps;
     for (size_t i = 0; i < n_deps; i++) { work->deps[i] = (int)((fake_work *)deps[i] - fake.nodes); }
     *out = (rp_cu_node)work;
+    return 0;
+}
+static rp_cu_result fake_tensor_map(void *map, int type, uint32_t rank, void *address, const uint64_t *lengths, const uint64_t *strides,
+                                    const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int promotion, int fill) {
+    INSIDE("tensor_map");
+    assert_int_equal((uintptr_t)map % 64, 0);
+    assert_int_equal(type, RP_CU_MAP_FLOAT16);
+    assert_int_equal(rank, 2);
+    assert_int_equal(steps[0] * 10 + steps[1], 11);
+    assert_int_equal(interleave + fill, 0);
+    assert_int_equal(swizzle, RP_CU_MAP_SWIZZLE_128B);
+    assert_int_equal(promotion, RP_CU_MAP_PROMOTE_256B);
+    assert_true(fake.n_maps < FAKE_MAX_NODES);
+    fake.maps[fake.n_maps].address = (uintptr_t)address;
+    memcpy(fake.maps[fake.n_maps].lengths, lengths, sizeof fake.maps->lengths);
+    memcpy(fake.maps[fake.n_maps].box, box, sizeof fake.maps->box);
+    fake.maps[fake.n_maps++].stride = strides[0];
+    memset(map, fake.n_maps, RP_CU_MAP_BYTES);
     return 0;
 }
 static rp_cu_result fake_graph_add_edges(rp_cu_graph graph, const rp_cu_node *from, const rp_cu_node *to, const rp_cu_edge *edges, size_t n) {

@@ -42,7 +42,7 @@ typedef struct fake_driver {
     rp_cu_result fail_with;
     fake_way way;
     const char *failed;                // the call that did
-    const char *kernel;                // of the last launch or kernel node, also of one that failed
+    const char *kernel;                // of the last launch, kernel node or function_set, also of one that failed
     rp_cu_result refuse_graphs;        // what every exec_launch answers, and
     const char *refuse_kernel;         // so does the launch of this kernel
     rp_cu_result spoilt;               // what calls in the context answer; 0: it is well
@@ -53,6 +53,8 @@ typedef struct fake_driver {
     int n_devices, major;
     fake_work nodes[FAKE_MAX_NODES], launches[FAKE_MAX_NODES];
     int n_nodes, n_launches;
+    struct { uint64_t address, lengths[2], stride; uint32_t box[2]; } maps[FAKE_MAX_NODES];   // of tensor_map
+    int n_maps;
     char kernels[FAKE_MAX_NODES][48];  // names behind function handles
     int n_kernels;
 } fake_driver;

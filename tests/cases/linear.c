@@ -50,6 +50,17 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "mixed, large, float32 x", { 1300, 1251, 40, 1, 0, 1, 0, 1, 0, PLAIN }, false },
     { "mixed, large, m 2600", { 2600, 1250, 40, 1, 1, 1, 1, 0, 0, PLAIN }, false },
     { "mixed, large, m 2561, float32 x", { 2561, 1240, 40, 1, 0, 1, 0, 1, 0, PLAIN }, false },
+    { "mixed, m 65, n 1, k 8", { 65, 1, 8, 1, 1, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, m 128, n 64, k 64", { 128, 64, 64, 0, 0, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, m 129, n 130, k 72, to float16", { 129, 130, 72, 1, 1, 1, 1, 1, 0, PLAIN }, false },
+    { "mixed, m 67, n 258, k 3080", { 67, 258, 3080, 1, 1, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, m 300, k 776, gated, float32", { 300, 208, 776, 0, 0, 1, 1, 0, 1, PLAIN }, false },
+    { "mixed, m 1000, n 772, k 136", { 1000, 772, 136, 1, 1, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, m 1793, n 1156, k 72", { 1793, 1156, 72, 1, 1, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, m 1793, n 1155, k 72, to float16", { 1793, 1155, 72, 0, 1, 1, 1, 1, 0, PLAIN }, false },
+    { "mixed, m 1792, n 3088, k 24, gated", { 1792, 3088, 24, 1, 0, 1, 1, 1, 1, PLAIN }, false },
+    { "mixed, m 1790, n 2304, k 40", { 1790, 2304, 40, 1, 0, 1, 1, 0, 0, PLAIN }, false },
+    { "mixed, m 5121, n 840, k 32", { 5121, 840, 32, 1, 1, 1, 1, 0, 0, PLAIN }, false },
     { "mixed, large, gated", { 1281, 1296, 136, 1, 0, 1, 1, 1, 1, PLAIN }, false },
 };
 
