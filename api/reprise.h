@@ -145,9 +145,9 @@ typedef struct rp_device_config {
 RP_API RP_CHECKED rp_status rp_device_create(const char *spec, const rp_device_config *config, rp_device **out);
 
 // Destroys a device. Its models and forecasters must be gone. That is also the way back from DEVICE_LOST: destroy forecasters,
-// models and device, in this order, and create them again, in the same process. On CUDA a fault spoils the context that all users
-// of the GPU in this process share: every rp_device on that GPU, and other CUDA libraries, must let go of it first; until then
-// rp_device_create answers DEVICE_LOST and says so.
+// models and device, in this order, and create them again, in the same process. One case excepted: from a process in which a kernel
+// has faulted, whoever launched it, CUDA takes no more work; rp_device_create then answers DEVICE_LOST and says so for that GPU, and
+// works for the other backends.
 RP_API void rp_device_destroy(rp_device *device);
 
 // Fills *info, whose struct_size the caller has set; free memory is asked for anew. Errors: INVALID_ARGUMENT, UNAVAILABLE (it was

@@ -123,14 +123,13 @@ static rp_status open_inside(rp_device *device) {
     return rp_cuda_staging_create(device);
 }
 
-// A fault spoils the GPU's primary context for good: every call in it fails until the last who holds it lets go, when the driver
-// makes a new one. A device that is opened on a spoilt one is told of that.
+// A kernel's fault is for the life of the process: no context that the driver makes after it works, not even once all that were
+// there are gone (driver 580: neither a reset of the primary one nor a context of one's own). A device opened then is told of it.
 static rp_status still_lost(rp_device *device) {
     const rp_error driver = device->error;
     return rp_fail(device, RP_DEVICE_LOST,
-                   "%s failed earlier in this process, and something here still holds the context that the fault spoilt: another "
-                   "rp_device on this GPU, or another user of CUDA. Destroy the former, have the latter release it (or end), and create "
-                   "the device again. (%.500s)", device->info.spec, driver.text);
+                   "%s failed earlier in this process, and the driver takes no more work from a process whose kernel has faulted: "
+                   "start a new process for it; other backends go on working in this one. (%.500s)", device->info.spec, driver.text);
 }
 
 static rp_status open_table(rp_device *device, int index) {
@@ -145,8 +144,12 @@ static rp_status open_table(rp_device *device, int index) {
     }
     RP_RETURN(describe(&device->error, driver, version, index, &cuda->id, &device->info));
     device->ordinal = index;
-    RP_RETURN(rp_cuda_check(device, driver->context_retain(&cuda->context, cuda->id), "making a context"));
-    rp_status status = rp_cuda_enter(device);
+    rp_status status = rp_cuda_check(device, driver->context_retain(&cuda->context, cuda->id), "making a context");
+    if (status != RP_OK) {
+        cuda->context = NULL;   // the driver may have set it all the same
+        return status == RP_DEVICE_LOST ? still_lost(device) : status;
+    }
+    status = rp_cuda_enter(device);
     if (status == RP_OK) {
         status = open_inside(device);
         rp_cuda_leave(device);

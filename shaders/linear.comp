@@ -243,7 +243,13 @@ void main() {
         barrier();                                       // the round before: operands used, sums added by all
         [[unroll]] for (uint l = 0; l < X_LOADS; l++) {
             uint at = l * RP_GROUP_LINEAR + i;
-            xs[at / QUADS][at % QUADS] = normalised4(x_next[l], at / QUADS, begin + at % QUADS * 4);
+            xs[at / QUADS][at % QUADS] = x_next[l];
+        }
+        if (p.norm != 0) {                               // a loop of its own: the compiler forgets `precise` in what it unrolls
+            [[dont_unroll]] for (uint l = 0; l < X_LOADS; l++) {
+                uint at = l * RP_GROUP_LINEAR + i;       // what this invocation wrote
+                xs[at / QUADS][at % QUADS] = normalised4(xs[at / QUADS][at % QUADS], at / QUADS, begin + at % QUADS * 4);
+            }
         }
         [[unroll]] for (uint l = 0; l < W_LOADS; l++) {
             uint at = l * RP_GROUP_LINEAR + i;

@@ -94,17 +94,18 @@ static rp_cu_result fake_device_attribute(int *value, int attribute, rp_cu_devic
 }
 static rp_cu_result fake_context_retain(rp_cu_context *out, rp_cu_device device) {
     CALL("context_retain");
+    if (fake.for_good && fake.spoilt) { return fake.spoilt; }
     *out = (rp_cu_context)(uintptr_t)(device * 16);
     fake.contexts++;
     return 0;
 }
-// The last to let go ends the context, and with it all that was in it, a fault too.
+// The last to let go ends the context, and with it all that was in it, a fault too unless that is `for_good`.
 static rp_cu_result fake_context_release(rp_cu_device device) {
     (void)device;
     note_call("context_release");
     assert_true(fake.contexts > 0);
     if (--fake.contexts > 0) { return 0; }
-    fake.spoilt = 0;
+    if (!fake.for_good) { fake.spoilt = 0; }
     while (objects.next != &objects) {
         unmake(objects.next + 1);
         fake.reclaimed++;

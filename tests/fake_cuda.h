@@ -46,6 +46,7 @@ typedef struct fake_driver {
     rp_cu_result refuse_graphs;        // what every exec_launch answers, and
     const char *refuse_kernel;         // so does the launch of this kernel
     rp_cu_result spoilt;               // what calls in the context answer; 0: it is well
+    bool for_good;                     // and every context after it, as after a kernel's fault
     int depth;                         // contexts pushed and not popped
     uintptr_t current[8];
     int contexts, alive;               // contexts retained; all other objects

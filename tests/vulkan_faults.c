@@ -77,7 +77,8 @@ static void check_sentence(const life *l, kind k) {
     if (failed_in("vkBeginCommandBuffer") || failed_in("vkEndCommandBuffer")) {
         if (!strstr(l->text, "recording '") && !strstr(l->text, "copying") && !strstr(l->text, "running '")) { has("recording '"); }
     }
-    if (k == DIRECT && (failed_in("vkQueueSubmit") || failed_in("vkWaitSemaphores")) && !strstr(l->text, "waiting ")) {
+    if (k == DIRECT && (failed_in("vkQueueSubmit") || failed_in("vkWaitSemaphores")) && !strstr(l->text, "waiting ") &&
+        !strstr(l->text, "copying")) {   // to and from a GPU's own memory
         has("running '");                                             // and the kernel
         has("_f32");
     }
