@@ -131,6 +131,7 @@ struct rp_linear_params {     // y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ resi
     RP_UINT w_f16;            // 1: w is float16, and x is rounded to it (what lies beyond its range, to its largest number)
     RP_UINT x_f16, y_f16;     // 1: x, or y, is float16; only with w_f16
     RP_UINT gated;            // 1: of every 16 columns, 8 are a and 8 are b; y[m, n / 2] = silu(a) * b; only with w_f16
+    RP_UINT silu;             // 1: y = silu(x w^T + bias); neither gated nor with a residual
 };
 
 // A group for each row; invocation i sums elements i, i + 64, .. ascending; then halving 64 -> 32 -> .. -> 1
@@ -138,6 +139,8 @@ struct rp_rmsnorm_params {    // y = x / sqrt(mean(x^2) + eps) * scale, rows of 
     RP_UINT rows, width;
     float eps;
     RP_UINT y_f16;            // 1: y is float16, rounded once more
+    RP_UINT run;              // above 0: of every so many rows (the heads of q, k and v) the first `queries` take scale [2, width]'s
+    RP_UINT queries, keys;    // row 0, the next `keys` take row 1, the rest are copied. 0: all rows take scale [width]
 };
 
 // point over pairs (b, s, v, token, head, pair): adjacent pairs (2i, 2i + 1). rope [positions, d/2, 2] (cos, sin) f32;
@@ -169,13 +172,18 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     RP_UINT y_f16;            // 1: y is float16
 };
 
-// A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]
-struct rp_attn_space_params { // over the variates at one token, inside equal group numbers; qkv [B, S, V, n, 3, h, d]
+// A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d].
+// With hidden [B, V, patches]: token i is that of patch first + i, shown where patches ends before; a hidden variate sees the
+// hidden ones at that token, whatever their group, and no other sees it.
+struct rp_attn_space_params { // over the variates at one token, inside equal group numbers; qkv [B, S, V, n, h + 2 g, d]
     RP_UINT batch, paths, variates;
     RP_UINT tokens;
     RP_UINT heads, head_width;
     float scale, scale_rest;
     RP_UINT y_f16;
+    RP_UINT kv_heads;         // g: query head j reads key head j g / h, rounded down
+    RP_UINT patches;          // 0: no hidden
+    RP_UINT first;
 };
 
 // point
@@ -188,10 +196,12 @@ struct rp_prepend_label_params { // x [B, V, n, D] -> [B, V, 1 + n, D]; labels [
     RP_UINT batch, variates, tokens, width;
 };
 
-// point over the output
-struct rp_gather_last_params { // x [B, V, n, D] -> [B, V, D]: the token n_patches[b] + extra - 1
+// point over the output; a token that is not there is 0
+struct rp_gather_last_params { // x [B, V, n, D] -> [B, V, count, D]: the tokens from n_patches[b] + extra - 1 on
     RP_UINT batch, variates, tokens, width;
     RP_UINT extra;
+    RP_UINT count;
+    RP_UINT from_start;       // 1: from token `extra` on, whatever n_patches
 };
 
 // One invocation for each row, RP_GROUP_ROW in a group. df = 2 + max(softplus, eps), scale = max(softplus, eps), probs = softmax
@@ -354,6 +364,71 @@ struct rp_bars_result_params { // y [B, S, H, 6], affine [B, 6, 2], step -> resu
     RP_UINT batch, paths;
     RP_UINT horizon_cap;      // H
     RP_UINT paths_cap;
+};
+
+// ---- Toto 2.0: block decode. A call forwards tokens that are given (the context, or the K patches predicted last) and, behind
+// them, the future ones but the last, whose output nobody reads. What tokens a call has follows from n_patches[b], the step block
+// and three parameters, see rp_call_of in core/op_math.h:
+//   block       K: patches predicted in one call
+//   patch_size  P
+//   later       0: the first call, from the context; 1: call number step.step, from the K patches before
+// A token sits at the patch, position and cache slot start + i. Tokens at or past the live ones are dead.
+
+// What the reader of the scaler must know of a variate: [B, V, RP_BLOCK_STATE] f64.
+#define RP_BLOCK_STATE 5      // n, mean, M2 of the values observed so far; least and largest of the context's
+#define RP_BLOCK_QUANTILES 9  // levels 0.1 .. 0.9
+
+// A group for each (b, v). In the order of time, 64 patches together: (n, mean, M2) of each patch on its own (mean first, then
+// squares around it, ascending), an inclusive scan by doubling (for stride 1, 2, .. 32: x_i = merge(x_{i - stride}, x_i); Chan,
+// Golub, LeVeque 1979), the state so far merged into each. A patch whose running count is below settings[0] takes the statistics
+// of the first so many values observed in series (one by one in the patch where they end), or of all where there are fewer.
+//   series [2, B, V, A, P]: values, then 1 where observed; n_patches [B] of context, then the future ones up to step.horizon
+//   settings [2] U32: scaler_fallback_min_obs, 0 for none; the bits of quantile_real_cap_k, 0 for none
+//   x [B, V, n, 2, P]: asinh((value - mean) / std), 0 where not observed; 1 where not observed. Dead tokens are 0
+//   state: after the given patches; read where later. hidden [B, V, N] U32: 1 for patches of context with nothing observed, 0
+//   for those past it; written in the first call. std = max(sqrt(M2 / max(n - 1, 1)), 1e-6)
+struct rp_block_scale_params { // series, settings, n_patches, step, state -> x, state, hidden
+    RP_UINT batch, variates;
+    RP_UINT tokens;           // n
+    RP_UINT patches;          // N
+    RP_UINT series_patches;   // A
+    RP_UINT patch_size, block, later;
+};
+
+// point over (b, v, token, head of q, k and v, pair (2i, 2i + 1)). The first w = d/2 elements of each head of q and k turn: angle
+// rope[position, i], i < w/2; then q times powers[zero + e, i], k times powers[zero - e, i], e = position - c, c = (start + given +
+// fresh) / 2 rounded down. k and v go to slot start + token. Dead tokens are skipped.
+struct rp_block_rope_params { // qkv [B, V, n, h + 2 g, d], rope [positions, w/2, 2], powers [2 zero + 1, w/2], n_patches, step ->
+    RP_UINT batch, variates;  // q [B, V, n, h, d], k, v [B, V, cap, g, d]
+    RP_UINT tokens;           // n
+    RP_UINT heads, kv_heads, head_width;
+    RP_UINT cap, zero;
+    RP_UINT patch_size, block, later;
+};
+
+// A group of RP_GROUP_ROW for each (b, v, row of y, head), or one for RP_ATTN_SHARED rows: token t sees the keys of slots 0 ..
+// start + t that are hidden as it is, or shown as it is. Dead rows are 0. Scores and sums as above.
+struct rp_block_attn_params { // q [B, V, q_tokens, h, d], k, v [B, V, cap, g, d], hidden [B, V, N], n_patches, step -> y [B, V, n, h, d]
+    RP_UINT batch, variates;
+    RP_UINT tokens, q_tokens; // n
+    RP_UINT tail;             // 1: row i of y is the query given - 1 + i, those that predict; 0: query i
+    RP_UINT heads, kv_heads, head_width;
+    RP_UINT cap, patches;     // N
+    RP_UINT patch_size, block, later;
+    float scale, scale_rest;
+    RP_UINT y_f16;
+};
+
+// A group for each (b, v, j < count): y = sinh(raw) std + mean by the state; what is not finite becomes the largest or least finite
+// y of its level in the patch (the mean where there is none); with a cap k clipped to [least - k std, largest + k std]; the nine
+// sorted. They are result's, the fifth is the series' next value, observed. Of the last step.exogenous variates the series' own
+// future goes to result. Only j < fresh and b < step.batch.
+struct rp_block_result_params { // raw [B, V, count, P, 9], state, settings, n_patches, step, series -> series, result [B, V, 9, horizon_cap]
+    RP_UINT batch, variates;
+    RP_UINT count;            // of patches; at least fresh
+    RP_UINT series_patches;   // A
+    RP_UINT horizon_cap;      // a multiple of P
+    RP_UINT patch_size, block, later;
 };
 
 #endif

@@ -44,6 +44,7 @@ struct rp_forecaster {
 };
 
 extern const rp_family rp_family_toto;
+extern const rp_family rp_family_toto2;
 extern const rp_family rp_family_kronos;
 
 // The family whose config.json this is; NULL: none of ours.

@@ -1,11 +1,11 @@
-// linear: y = x w^T (+ bias) (+ residual), or gated; w in float32, or in float16 for matrix units.
+// linear: y = x w^T (+ bias) (+ residual), or gated, or through silu; w in float32, or in float16 for matrix units.
 #include "op.h"
 
 rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(linear);
     EXPECT_F16(p->w_f16);
     if ((!p->w_f16 && (p->x_f16 || p->y_f16 || p->gated)) || (p->w_f16 && p->k % RP_LINEAR_MIXED_STEP != 0) ||
-        (p->gated && (p->has_residual || p->n % (2 * RP_LINEAR_GATE) != 0))) {
+        (p->gated && (p->has_residual || p->n % (2 * RP_LINEAR_GATE) != 0)) || (p->silu && (p->gated || p->has_residual))) {
         return rp_fail(graph->device, RP_INTERNAL, "'%s' asks for a product that no kernel makes (op_params.h, linear).", node->label);
     }
     EXPECT(0, p->x_f16 ? RP_F16 : RP_F32, p->m, p->k);
@@ -84,6 +84,7 @@ static void ref_mixed(const struct rp_linear_params *p, void *const *binding) {
                 if (p->has_bias) { value[part] += bias[row]; }
             }
             if (p->gated) { value[0] *= value[1] / (1 + exp(-value[0])); }
+            if (p->silu) { value[0] /= 1 + exp(-value[0]); }
             if (p->has_residual) { value[0] += residual[i * width + j]; }
             ref_put(binding[4], i * width + j, value[0], p->y_f16);
         }
@@ -110,6 +111,7 @@ void rp_ref_linear(const void *params, void *const *binding) {
             double value = (sum[0] + sum[1]) + (sum[2] + sum[3]);
             if (p->has_bias) { value += bias[j]; }
             if (p->has_residual) { value += residual[i * p->n + j]; }
+            if (p->silu) { value /= 1 + exp(-value); }
             y[i * p->n + j] = value;
         }
     }
