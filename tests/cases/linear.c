@@ -1,7 +1,7 @@
 // linear: both kernels (skinny up to 16 rows, tiles above), sizes that divide nothing, k not divisible by 4, chunks of 128.
 #include "../case.h"
 
-#define NONE 0, 0, 0, 0    // w, x, y float16; gated
+#define NONE 0, 0, 0, 0, 0    // w, x, y float16; gated; silu
 static const struct { const char *name; struct rp_linear_params p; bool spice; } cases[] = {
     { "one element", { 1, 1, 1, 0, 0, NONE }, false },
     { "one row, one column", { 1, 1, 300, 1, 1, NONE }, false },
@@ -18,25 +18,30 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "tile, m 65, k 131", { 65, 129, 131, 1, 1, NONE }, true },
     { "tile, m 200, k 96", { 200, 192, 96, 1, 1, NONE }, false },
     { "tile, m 200, k 385", { 200, 66, 385, 0, 0, NONE }, true },
-    { "mixed, one row, one column", { 1, 1, 8, 0, 0, 1, 0, 0, 0 }, false },
-    { "mixed, skinny, m 8", { 8, 70, 768, 1, 0, 1, 1, 0, 0 }, false },
-    { "mixed, skinny, m 16, k 40, float32 x", { 16, 65, 40, 1, 1, 1, 0, 0, 0 }, false },
-    { "mixed, skinny, m 3, k 1000", { 3, 33, 1000, 1, 1, 1, 1, 1, 0 }, false },
-    { "mixed, skinny, m 11, k 2072", { 11, 40, 2072, 1, 1, 1, 1, 0, 0 }, false },
-    { "mixed, skinny, m 2, k 2048, float32 x", { 2, 16, 2048, 0, 0, 1, 0, 0, 0 }, false },
-    { "mixed, skinny, gated", { 5, 96, 264, 1, 0, 1, 1, 1, 1 }, false },
-    { "mixed, skinny, gated, float32", { 16, 16, 32, 0, 0, 1, 0, 0, 1 }, false },
-    { "mixed, narrow, m 17, k 8", { 17, 65, 8, 1, 1, 1, 1, 0, 0 }, false },
-    { "mixed, narrow, m 100, k 136, float32 x", { 100, 130, 136, 1, 1, 1, 0, 1, 0 }, false },
-    { "mixed, narrow, gated", { 100, 192, 96, 1, 0, 1, 1, 1, 1 }, false },
-    { "mixed, medium, m 200", { 200, 1700, 72, 1, 1, 1, 1, 0, 0 }, false },
-    { "mixed, medium, m 640, gated", { 640, 640, 64, 1, 0, 1, 1, 1, 1 }, false },
-    { "mixed, medium, float32 x", { 333, 1234, 40, 0, 1, 1, 0, 0, 0 }, false },
-    { "mixed, large", { 1300, 1250, 72, 1, 1, 1, 1, 0, 0 }, false },
-    { "mixed, large, float32 x", { 1300, 1251, 40, 1, 0, 1, 0, 1, 0 }, false },
-    { "mixed, large, m 2600", { 2600, 1250, 40, 1, 1, 1, 1, 0, 0 }, false },
-    { "mixed, large, m 2561, float32 x", { 2561, 1240, 40, 1, 0, 1, 0, 1, 0 }, false },
-    { "mixed, large, gated", { 1281, 1296, 136, 1, 0, 1, 1, 1, 1 }, false },
+    { "skinny, silu", { 5, 40, 131, 1, 0, 0, 0, 0, 0, 1 }, false },
+    { "narrow, silu", { 37, 65, 64, 1, 0, 0, 0, 0, 0, 1 }, false },
+    { "tile, silu, no bias", { 200, 300, 64, 0, 0, 0, 0, 0, 0, 1 }, false },
+    { "mixed, one row, one column", { 1, 1, 8, 0, 0, 1, 0, 0, 0, 0 }, false },
+    { "mixed, skinny, m 8", { 8, 70, 768, 1, 0, 1, 1, 0, 0, 0 }, false },
+    { "mixed, skinny, m 16, k 40, float32 x", { 16, 65, 40, 1, 1, 1, 0, 0, 0, 0 }, false },
+    { "mixed, skinny, m 3, k 1000", { 3, 33, 1000, 1, 1, 1, 1, 1, 0, 0 }, false },
+    { "mixed, skinny, m 11, k 2072", { 11, 40, 2072, 1, 1, 1, 1, 0, 0, 0 }, false },
+    { "mixed, skinny, m 2, k 2048, float32 x", { 2, 16, 2048, 0, 0, 1, 0, 0, 0, 0 }, false },
+    { "mixed, skinny, gated", { 5, 96, 264, 1, 0, 1, 1, 1, 1, 0 }, false },
+    { "mixed, skinny, gated, float32", { 16, 16, 32, 0, 0, 1, 0, 0, 1, 0 }, false },
+    { "mixed, skinny, silu", { 5, 96, 264, 1, 0, 1, 1, 1, 0, 1 }, false },
+    { "mixed, narrow, silu, float32 x", { 100, 131, 96, 1, 0, 1, 0, 0, 0, 1 }, false },
+    { "mixed, narrow, m 17, k 8", { 17, 65, 8, 1, 1, 1, 1, 0, 0, 0 }, false },
+    { "mixed, narrow, m 100, k 136, float32 x", { 100, 130, 136, 1, 1, 1, 0, 1, 0, 0 }, false },
+    { "mixed, narrow, gated", { 100, 192, 96, 1, 0, 1, 1, 1, 1, 0 }, false },
+    { "mixed, medium, m 200", { 200, 1700, 72, 1, 1, 1, 1, 0, 0, 0 }, false },
+    { "mixed, medium, m 640, gated", { 640, 640, 64, 1, 0, 1, 1, 1, 1, 0 }, false },
+    { "mixed, medium, float32 x", { 333, 1234, 40, 0, 1, 1, 0, 0, 0, 0 }, false },
+    { "mixed, large", { 1300, 1250, 72, 1, 1, 1, 1, 0, 0, 0 }, false },
+    { "mixed, large, float32 x", { 1300, 1251, 40, 1, 0, 1, 0, 1, 0, 0 }, false },
+    { "mixed, large, m 2600", { 2600, 1250, 40, 1, 1, 1, 1, 0, 0, 0 }, false },
+    { "mixed, large, m 2561, float32 x", { 2561, 1240, 40, 1, 0, 1, 0, 1, 0, 0 }, false },
+    { "mixed, large, gated", { 1281, 1296, 136, 1, 0, 1, 1, 1, 1, 0 }, false },
 };
 
 // A sum of n products in chunks: each term meets at most one rounding of its product (none when fused), one for each later
@@ -50,15 +55,18 @@ static double mixed_tolerance(const struct rp_linear_params *p, double ref, doub
     const double x = p->x_f16 ? 0 : U16ROUND, subnormal = p->x_f16 ? 0 : p->k * 0x1p-25;
     double error = ((p->k + 4.0) * 2 * U32ROUND + x) * magnitude + subnormal;
     if (p->gated) { error = 4.2 * error + 2.1 * subnormal * (p->k + 1.0) + 8 * U32ROUND * magnitude; }
+    if (p->silu) { error = 1.1 * error + 8 * U32ROUND * fabs(ref) + FLUSH * 105; }
     return p->y_f16 ? error * (1 + U16ROUND) + U16ROUND * fabs(ref) + 0x1p-25 : error;
 }
 
 static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)output, (void)index, (void)ref;
+    (void)output, (void)index;
     TEST_PARAMS(c, linear);
+    if (p->silu) { magnitude = 2 * magnitude; }     // silu(a) >= a / 2 for the a >= 0 that `absolute` leaves
     if (p->w_f16) { return mixed_tolerance(p, ref, magnitude); }
     const double chunk = p->k < RP_LINEAR_CHUNK ? p->k : RP_LINEAR_CHUNK, chunks = ceil((double)p->k / RP_LINEAR_CHUNK);
-    return (chunk + chunks + 2) * U32ROUND * magnitude + p->k * FLUSH;
+    const double sum = (chunk + chunks + 2) * U32ROUND * magnitude + p->k * FLUSH;
+    return p->silu ? 1.1 * sum + 16 * U32ROUND * fabs(ref) + 105 * FLUSH : sum;   // the slope of silu, and its own error
 }
 
 static void absolute(test_case *c) {
