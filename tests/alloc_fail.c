@@ -52,7 +52,7 @@ static rp_status whole(float *out) {
     result.mean = out;
     RP_TRY(rp_device_create("ref", NULL, &device));
     RP_TRY(rp_device_list_create(&list));
-    RP_TRY(rp_model_load(device, RP_TEST_DIR "/golden/toto-tiny", NULL, &model));
+    RP_TRY(rp_model_load(device, RP_GOLDEN_DIR "/toto-tiny", NULL, &model));
     RP_TRY(rp_forecaster_create(model, &sizes, &forecaster));
     RP_TRY(rp_forecast(forecaster, &series, 1, &config, &result));
 cleanup:
@@ -81,7 +81,7 @@ static rp_status whole_bars(float *out) {
     bars.open = bars.high = bars.low = bars.close = values, bars.times = times, bars.context = 32;
     result.mean = out;
     RP_TRY(rp_device_create("ref", NULL, &device));
-    RP_TRY(rp_model_load(device, RP_TEST_DIR "/golden/kronos-tiny", NULL, &model));
+    RP_TRY(rp_model_load(device, RP_GOLDEN_DIR "/kronos-tiny", NULL, &model));
     RP_TRY(rp_model_offload(model));
     RP_TRY(rp_model_restore(model));
     RP_TRY(rp_forecaster_create(model, &sizes, &forecaster));
