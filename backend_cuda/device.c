@@ -104,6 +104,10 @@ static rp_status open_inside(rp_device *device) {
                             "counting multiprocessors"));
     device->processors = (uint32_t)processors;
     device->fast = true;
+    int major = 0;
+    RP_RETURN(rp_cuda_check(device, cuda->driver.device_attribute(&major, RP_CU_ATTRIBUTE_MAJOR, cuda->id), "asking for the architecture"));
+    device->clusters = major >= 9;
+    cuda->overlaps = major >= 9 && cuda->driver.graph_add_edges != NULL;
     RP_RETURN(
         rp_cuda_check(device, cuda->driver.stream_create(&cuda->stream, RP_CU_STREAM_NON_BLOCKING), "making a stream"));
     return rp_cuda_staging_create(device);

@@ -19,6 +19,7 @@ typedef struct rp_cuda {
     rp_cuda_driver driver;
     void *library;                 // NULL: the table came from elsewhere
     rp_cu_device id;
+    bool overlaps;                 // launches may start before the one that they wait for is done (rp_wait in kernels/common.cuh)
     rp_cu_context context;         // the primary one, shared with whoever else uses CUDA in this process
     rp_cu_stream stream;           // all work of this device
     rp_cuda_staging staging[2];

@@ -33,6 +33,9 @@ rp_status rp_cuda_driver_load(rp_error *error, void **library, rp_cuda_driver *o
     if (!resolve(opened, symbol, &out->member) && missing == NULL) { missing = symbol; }
     RP_CU_LIST(X)
 #undef X
+#define X(member, symbol, parameters) (void)resolve(opened, symbol, &out->member);
+    RP_CU_OPTIONAL(X)
+#undef X
     if (missing != NULL) {
         rp_library_close(opened);
         return rp_error_set(error, RP_UNAVAILABLE, "The NVIDIA driver's library %s has no function %s; install a newer driver.",

@@ -31,6 +31,10 @@ typedef struct rp_cu_kernel_node {       // CUDA_KERNEL_NODE_PARAMS_v1, what the
     void **extra;
 } rp_cu_kernel_node;
 
+typedef struct rp_cu_edge {              // CUgraphEdgeData
+    unsigned char from_port, to_port, type, reserved[5];
+} rp_cu_edge;
+
 #define RP_CU_SUCCESS 0
 #define RP_CU_OUT_OF_MEMORY 2
 #define RP_CU_NO_DEVICE 100
@@ -38,6 +42,8 @@ typedef struct rp_cu_kernel_node {       // CUDA_KERNEL_NODE_PARAMS_v1, what the
 #define RP_CU_ATTRIBUTE_MAJOR 75         // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
 #define RP_CU_ATTRIBUTE_MINOR 76
 #define RP_CU_FUNCTION_DYNAMIC_SHARED 8  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+#define RP_CU_PORT_PROGRAMMATIC 1        // CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC
+#define RP_CU_EDGE_PROGRAMMATIC 1        // CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC
 #define RP_CU_STREAM_NON_BLOCKING 1u
 #define RP_CU_EVENT_DISABLE_TIMING 2u
 #define RP_CU_HOST_PORTABLE 1u
@@ -89,9 +95,15 @@ typedef struct rp_cu_kernel_node {       // CUDA_KERNEL_NODE_PARAMS_v1, what the
     X(exec_upload, "cuGraphUpload", (rp_cu_exec exec, rp_cu_stream stream))                                              \
     X(exec_launch, "cuGraphLaunch", (rp_cu_exec exec, rp_cu_stream stream))
 
+// Functions that an older driver may lack: NULL then.
+#define RP_CU_OPTIONAL(X)                                                                                                \
+    X(graph_add_edges, "cuGraphAddDependencies_v2",                                                                      \
+      (rp_cu_graph graph, const rp_cu_node *from, const rp_cu_node *to, const rp_cu_edge *edges, size_t n))
+
 typedef struct rp_cuda_driver {
 #define X(member, symbol, parameters) rp_cu_result(*member) parameters;
     RP_CU_LIST(X)
+    RP_CU_OPTIONAL(X)
 #undef X
     const rp_blob *blobs;                // modules that `module_load` takes; ends with a NULL name
 } rp_cuda_driver;

@@ -1,4 +1,6 @@
-// Recordings: a plan as a CUDA graph, one kernel node for each launch, its edges the plan's dependencies.
+// Recordings: a plan as a CUDA graph, one kernel node for each launch, its edges the plan's dependencies. Where a launch depends
+// on one other alone, the edge is a programmatic one: the launch starts when all groups of the other have, fetches its weights,
+// and waits in rp_wait (kernels/common.cuh) until the other is done. That one waited likewise, so all before it is done too.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,10 +68,14 @@ static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp
         .shared_bytes = launch->shared_bytes,
         .params = params,
     };
+    const bool overlaps = cuda->overlaps && plan->n_deps[i] == 1;
     RP_RETURN(rp_cuda_function(device, launch, &node.function));
     for (uint32_t j = 0; j < plan->n_deps[i]; j++) { deps[j] = nodes[plan->deps[i][j]]; }
     snprintf(doing, sizeof doing, "recording '%s' (%s)", launch->label, launch->kernel);
-    return rp_cuda_check(device, cuda->driver.graph_add_kernel(&nodes[i], graph, deps, plan->n_deps[i], &node), doing);
+    RP_RETURN(rp_cuda_check(device, cuda->driver.graph_add_kernel(&nodes[i], graph, deps, overlaps ? 0 : plan->n_deps[i], &node), doing));
+    if (!overlaps) { return RP_OK; }
+    const rp_cu_edge edge = { .from_port = RP_CU_PORT_PROGRAMMATIC, .type = RP_CU_EDGE_PROGRAMMATIC };
+    return rp_cuda_check(device, cuda->driver.graph_add_edges(graph, deps, &nodes[i], &edge, 1), doing);
 }
 
 static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes, rp_cu_exec *out) {

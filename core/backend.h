@@ -89,7 +89,8 @@ struct rp_device {
     rp_error error;
     rp_counters counters;
     uint32_t processors;           // that take a workgroup each; 0: few, or the backend cannot tell
-    bool fast;                     // has attn_time_f32_shared and mixture_f32_row
+    bool fast;                     // has the kernels that core/ops/ choose where a launch is `fast`
+    bool clusters;                 // has attn_time_f32_spread
     void *impl;                    // the backend's own
 };
 

@@ -88,7 +88,7 @@ typedef struct rp_binding { rp_buffer *buffer; uint64_t offset, bytes; } rp_bind
 typedef struct rp_launch {
     rp_op op;
     uint32_t processors;                      // of the device, for the choice of a kernel; see rp_device
-    bool fast;                                // the device has the kernels that only some backends have
+    bool fast, clusters;                      // the device has the kernels that only some have; see rp_device
     const char *kernel;                       // "linear_f32": the CUDA function and the SPIR-V module
     const char *label;
     uint32_t grid[3], group;                  // workgroups; invocations of one workgroup

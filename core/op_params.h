@@ -23,6 +23,10 @@
 // The skinny kernel, for at most RP_LINEAR_SKINNY_M rows: a group makes RP_LINEAR_SKINNY_N columns of all rows. Same sums.
 #define RP_LINEAR_SKINNY_M 16
 #define RP_LINEAR_SKINNY_N 32
+// The same on fast devices: an invocation for each chunk and column, RP_LINEAR_SPLIT_N columns and 32 chunks a group, or, for
+// at most RP_LINEAR_DEEP_M rows, 64. Same sums.
+#define RP_LINEAR_SPLIT_N 8
+#define RP_LINEAR_DEEP_M 8
 
 // linear with float16 weights, on matrix units: products of float16 numbers, sums in float32. Tiles: ascending over k in
 // sixteens, each sixteen in the unit's own order, from 0. Skinny: warp i of W = RP_LINEAR_MIXED_WARPS takes thirty-twos
@@ -38,10 +42,13 @@
 #define RP_LINEAR_NARROW_SHARED 73728   // 6 of (32 + 64) x 64
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 
-// attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix), online softmax: tile maximum by any
-// order, p = exp(score - running maximum), sum of p over a tile by halving (64 -> 32 -> .. -> 1, absent keys 0), values
-// added in ascending key order; at a new tile the old sum and values are multiplied by exp(old maximum - new maximum).
+// attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix). Each tile on its own: its maximum, p =
+// exp(score - maximum), sum of p by halving (64 -> 32 -> .. -> 1, absent keys 0), sum of p values in ascending key order from 0.
+// Then tiles join the running maximum, sum and values in ascending order: with m the larger maximum, running = running
+// exp(running maximum - m) + tile exp(tile maximum - m), the last product fused. So tiles can be computed anywhere.
 #define RP_ATTN_TILE 64
+// The kernel for few queries: the tiles of one query and head are dealt to this many groups, which join them together.
+#define RP_ATTN_SPREAD 8
 #define RP_ATTN_HEAD_MAX 256  // widest head
 // The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
 #define RP_ATTN_SHARED 16
@@ -124,13 +131,16 @@ struct rp_scale_step_params {
     float factor;
 };
 
-// RP_GROUP_LINEAR invocations a tile; grid (column tiles, row tiles)
+// RP_GROUP_LINEAR invocations a tile; grid (column tiles, row tiles). w, bias and scale are weights: no launch of the same
+// graph writes them, so that they may be read before the launches in front are done.
 struct rp_linear_params {     // y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ residual[m, n])
     RP_UINT m, n, k;
     RP_UINT has_bias, has_residual;
     RP_UINT w_f16;            // 1: w is float16, and x is rounded to it (what lies beyond its range, to its largest number)
     RP_UINT x_f16, y_f16;     // 1: x, or y, is float16; only with w_f16
-    RP_UINT gated;            // 1: of every 16 columns, 8 are a and 8 are b; y[m, n / 2] = silu(a) * b; only with w_f16
+    RP_UINT gated;            // 1: of every 16 columns, 8 are a and 8 are b; y[m, n / 2] = silu(a) * b; no residual
+    RP_UINT norm;             // 1: rows of x are normalised first, as rmsnorm does with scale [k] and eps; float32 x, m <= SKINNY_M
+    float eps;
     RP_UINT silu;             // 1: y = silu(x w^T + bias); neither gated nor with a residual
 };
 

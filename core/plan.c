@@ -150,6 +150,7 @@ rp_status rp_plan_create(rp_graph *graph, rp_plan **out) {
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         launches[i].processors = graph->device->processors;
         launches[i].fast = graph->device->fast;
+        launches[i].clusters = graph->device->clusters;
         describe(&graph->nodes[i], &launches[i], &costs[i]);
         plan->cost.bytes += costs[i].bytes;
         plan->cost.flops += costs[i].flops;

@@ -2,6 +2,7 @@
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(32) advance_f32(const rp_kernel_args<rp_advance_params> args) {
+    rp_begin();
     rp_step *step = rp_at<rp_step>(args, 1);
     if (rp_point() != 0) { return; }
     if (args.p.what == RP_ADVANCE_CHUNK) {

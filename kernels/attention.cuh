@@ -10,10 +10,34 @@
 #define PITCH (SLICE + 4)               // of a key in shared memory: 16-byte reads of 8 keys touch all 32 banks once
 #define OUTPUTS 2                       // results an invocation keeps: heads up to 128 wide take one pass
 
+// A tile joins what came before: both are brought to the larger maximum.
+struct rp_join {
+    float top, running, tile;               // the maximum; factors of what came before, 0 where nothing did, and of the tile
+};
+__device__ inline rp_join rp_join_of(float top, float tile_top) {
+    const float most = fmaxf(top, tile_top);
+    return { most, rp_exp(top - most), rp_exp(tile_top - most) };
+}
+__device__ inline float rp_joined(const rp_join &join, float running, float tile) { return __fmaf_rn(tile, join.tile, running * join.running); }
+
+__device__ inline float rp_dot4(const float4 &a, const float4 &b, float sum) {
+    sum = __fmaf_rn(a.x, b.x, sum);
+    sum = __fmaf_rn(a.y, b.y, sum);
+    sum = __fmaf_rn(a.z, b.z, sum);
+    return __fmaf_rn(a.w, b.w, sum);
+}
+
+__device__ inline void rp_add4(float4 &sum, float p, const float4 &v) {
+    sum.x = __fmaf_rn(p, v.x, sum.x);
+    sum.y = __fmaf_rn(p, v.y, sum.y);
+    sum.z = __fmaf_rn(p, v.z, sum.z);
+    sum.w = __fmaf_rn(p, v.w, sum.w);
+}
+
 struct rp_attention_memory {
     float k[RP_ATTN_TILE * PITCH];
     float q[SLICE];
-    float p[RP_ATTN_TILE];              // exp(score - running maximum), 0 where absent
+    float p[RP_ATTN_TILE];              // exp(score - maximum of the tile), 0 where absent
     float top[2];                       // maximum of each warp's scores
 };
 
@@ -79,7 +103,7 @@ __device__ inline void rp_attend(rp_attention_memory &m, const Keys &keys, uint3
             }
             score = present ? score * scale : -RP_INFINITY;
 
-            // The running maximum.
+            // The tile's maximum.
             float most = score;
 #pragma unroll
             for (int distance = 16; distance > 0; distance /= 2) {
@@ -87,26 +111,25 @@ __device__ inline void rp_attend(rp_attention_memory &m, const Keys &keys, uint3
             }
             if (lane == 0) { m.top[local / 32] = most; }
             __syncthreads();   // top: written by each warp, read by both. And k: read, so it may be written again
-            const float new_top = fmaxf(top, fmaxf(m.top[0], m.top[1]));
-            if (new_top == -RP_INFINITY) { continue; }   // no key so far; the next barrier comes before top is written again
-            const float fade = rp_exp(top - new_top);    // 0 for the first tile
-            top = new_top;
-            m.p[local] = present ? rp_exp(score - new_top) : 0.0f;
+            const float tile_top = fmaxf(m.top[0], m.top[1]);
+            if (tile_top == -RP_INFINITY) { continue; }  // no key here; the next barrier comes before top is written again
+            m.p[local] = present ? rp_exp(score - tile_top) : 0.0f;
             __syncthreads();   // p: written by each for its key, read by all
 
-            // Sum and values move on.
-            sum = sum * fade + rp_halve32(m.p[lane] + m.p[lane + 32]);
+            const rp_join join = rp_join_of(top, tile_top);
+            top = join.top;
+            sum = rp_joined(join, sum, rp_halve32(m.p[lane] + m.p[lane + 32]));
 #pragma unroll
             for (uint32_t o = 0; o < OUTPUTS; o++) {
                 const uint32_t j = base + o * RP_GROUP_ROW + local;
                 if (j >= d) { break; }
-                float total = value[o] * fade;
+                float total = 0;
 #pragma unroll 8
                 for (uint32_t i = 0; i < n_keys; i++) {
                     const float p = m.p[i];
                     if (Keys::dense || p != 0.0f) { total = __fmaf_rn(p, keys.value(first + i)[j], total); }
                 }
-                value[o] = total;
+                value[o] = rp_joined(join, value[o], total);
             }
         }
 #pragma unroll

@@ -15,25 +15,12 @@ static_assert(QUERIES == 16 && RP_ATTN_TILE == 64, "128 invocations: 2 queries x
 struct rp_shared_memory {
     float k[RP_ATTN_TILE * PITCH], v[RP_ATTN_TILE * SLICE], q[QUERIES * PITCH];
     float score[QUERIES * SCORE_PITCH];             // -infinity where absent
-    float weight[RP_ATTN_TILE * WEIGHT_PITCH];      // [key][query]: exp(score - running maximum)
-    float fade[QUERIES], sum[QUERIES];
+    float weight[RP_ATTN_TILE * WEIGHT_PITCH];      // [key][query]: exp(score - maximum of the tile)
+    float running[QUERIES], tile[QUERIES], sum[QUERIES];   // factors of a join; the sum so far
 };
 
-__device__ inline float rp_dot4(const float4 &a, const float4 &b, float sum) {
-    sum = __fmaf_rn(a.x, b.x, sum);
-    sum = __fmaf_rn(a.y, b.y, sum);
-    sum = __fmaf_rn(a.z, b.z, sum);
-    return __fmaf_rn(a.w, b.w, sum);
-}
-
-__device__ inline void rp_add4(float4 &sum, float p, const float4 &v) {
-    sum.x = __fmaf_rn(p, v.x, sum.x);
-    sum.y = __fmaf_rn(p, v.y, sum.y);
-    sum.z = __fmaf_rn(p, v.z, sum.z);
-    sum.w = __fmaf_rn(p, v.w, sum.w);
-}
-
 extern "C" __global__ void __launch_bounds__(SHARED_GROUP) attn_time_f32_shared(const rp_kernel_args<rp_attn_time_params> args) {
+    rp_begin();
     __shared__ __align__(16) rp_shared_memory m;
     const rp_attn_time_params p = args.p;
     const uint32_t d = p.head_width, width = p.heads * d, blocks = (p.paths + QUERIES - 1) / QUERIES;
@@ -116,37 +103,38 @@ extern "C" __global__ void __launch_bounds__(SHARED_GROUP) attn_time_f32_shared(
             float most = fmaxf(low, high);
 #pragma unroll
             for (int distance = 16; distance > 0; distance /= 2) { most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, distance)); }
-            const float new_top = fmaxf(top[i], most);
-            const float fade = rp_exp(top[i] - new_top);      // 0 for the first tile
-            const float a = lane < n_keys ? rp_exp(low - new_top) : 0.0f, c = lane + 32 < n_keys ? rp_exp(high - new_top) : 0.0f;
-            top[i] = new_top;
-            sum[i] = sum[i] * fade + rp_halve32(a + c);
+            const float a = lane < n_keys ? rp_exp(low - most) : 0.0f, c = lane + 32 < n_keys ? rp_exp(high - most) : 0.0f;
+            const rp_join join = rp_join_of(top[i], most);
+            top[i] = join.top;
+            sum[i] = rp_joined(join, sum[i], rp_halve32(a + c));
             m.weight[lane * WEIGHT_PITCH + query] = a;
             m.weight[(lane + 32) * WEIGHT_PITCH + query] = c;
-            if (lane == 0) { m.fade[query] = fade, m.sum[query] = sum[i]; }
+            if (lane == 0) { m.running[query] = join.running, m.tile[query] = join.tile, m.sum[query] = sum[i]; }
         }
-        __syncthreads();           // weight, fade, sum: written by the warp of the query, read by all
+        __syncthreads();           // weight, factors, sum: written by the warp of the query, read by all
 
         // Values, keys ascending.
-#pragma unroll
-        for (int e = 0; e < 2; e++) {
-            const float fade = m.fade[two + e];
-            value[e].x *= fade, value[e].y *= fade, value[e].z *= fade, value[e].w *= fade;
-        }
+        float4 own_tile[2] = { zero, zero };
 #pragma unroll 8
         for (uint32_t i = 0; i < n_shared; i++) {
             const float2 weight = *reinterpret_cast<const float2 *>(&m.weight[i * WEIGHT_PITCH + two]);
             const float4 shared = *reinterpret_cast<const float4 *>(&m.v[i * SLICE + column * 4]);
-            rp_add4(value[0], weight.x, shared);
-            rp_add4(value[1], weight.y, shared);
+            rp_add4(own_tile[0], weight.x, shared);
+            rp_add4(own_tile[1], weight.y, shared);
         }
         for (uint32_t i = n_shared; i < n_keys && holds; i++) {
 #pragma unroll
             for (int e = 0; e < 2; e++) {
                 if (two + e >= n_queries) { continue; }
                 const float *own = v_suffix + (two + e) * path * p.suffix_cap + (uint64_t)(first + i - n_prefix) * width + column * 4;
-                rp_add4(value[e], m.weight[i * WEIGHT_PITCH + two + e], *reinterpret_cast<const float4 *>(own));
+                rp_add4(own_tile[e], m.weight[i * WEIGHT_PITCH + two + e], *reinterpret_cast<const float4 *>(own));
             }
+        }
+#pragma unroll
+        for (int e = 0; e < 2; e++) {
+            const rp_join join = { 0, m.running[two + e], m.tile[two + e] };
+            value[e] = make_float4(rp_joined(join, value[e].x, own_tile[e].x), rp_joined(join, value[e].y, own_tile[e].y),
+                                   rp_joined(join, value[e].z, own_tile[e].z), rp_joined(join, value[e].w, own_tile[e].w));
         }
     }
     if (n == 0) {

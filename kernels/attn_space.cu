@@ -22,6 +22,7 @@ struct rp_space_keys {
 };
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_space_f32(const rp_kernel_args<rp_attn_space_params> args) {
+    rp_begin();
     __shared__ __align__(16) rp_attention_memory memory;
     const rp_attn_space_params p = args.p;
     const uint32_t d = p.head_width, width = p.heads * d;

@@ -19,18 +19,22 @@ struct rp_time_keys {
     }
 };
 
-extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const rp_kernel_args<rp_attn_time_params> args) {
-    __shared__ __align__(16) rp_attention_memory memory;
-    const rp_attn_time_params p = args.p;
+// The query of group (b, s, v, token, head) and its keys.
+struct rp_time_query {
+    const float *q;                     // [d] of [B, S, V, n, h, d]
+    rp_time_keys keys;
+    uint32_t n;                         // keys that it sees; 0: dead
+    uint64_t at;                        // of its result in y
+};
+
+__device__ inline rp_time_query rp_time_query_of(const rp_kernel_args<rp_attn_time_params> &args, uint32_t group) {
+    const rp_attn_time_params &p = args.p;
     const uint32_t d = p.head_width, width = p.heads * d;
-    const uint32_t group = rp_group();
-    if (group >= (uint64_t)p.batch * p.paths * p.variates * p.tokens * p.heads) { return; }
     const uint32_t head = group % p.heads, token = group / p.heads % p.tokens, row = group / p.heads / p.tokens;
     const uint32_t v = row % p.variates, b = row / (p.paths * p.variates);
     const uint64_t at = ((uint64_t)row * p.tokens + token) * width + head * d;
     const uint64_t prefix = ((uint64_t)b * p.variates + v) * p.prefix_cap * width + head * d;
     const uint64_t suffix = (uint64_t)row * p.suffix_cap * width + head * d;
-    const float *q = rp_at<const float>(args, 0) + at;                // [d] of [B, S, V, n, h, d]
     const float *k_prefix = rp_at<const float>(args, 1) + prefix;     // [B, V, N, h, d]
     const float *v_prefix = rp_at<const float>(args, 2) + prefix;
     const float *k_suffix = rp_at<const float>(args, 3) + suffix;     // [B, S, V, R, h, d]
@@ -49,8 +53,18 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
         n_prefix = min(n_tokens, p.prefix_cap);
         n = dead ? 0 : n_prefix + n_suffix;
     }
-    const rp_time_keys keys = { k_prefix, v_prefix, k_suffix, v_suffix, n_prefix, width, wide };
-    rp_attend(memory, keys, n, q, d, p.scale, rp_at<void>(args, 7), at, p.y_f16);   // y [B, S, V, n, h, d]
+    return { rp_at<const float>(args, 0) + at, { k_prefix, v_prefix, k_suffix, v_suffix, n_prefix, width, wide }, n, at };
+}
+
+extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const rp_kernel_args<rp_attn_time_params> args) {
+    rp_begin();
+    __shared__ __align__(16) rp_attention_memory memory;
+    const rp_attn_time_params p = args.p;
+    const uint32_t group = rp_group();
+    if (group >= (uint64_t)p.batch * p.paths * p.variates * p.tokens * p.heads) { return; }
+    const rp_time_query t = rp_time_query_of(args, group);
+    rp_attend(memory, t.keys, t.n, t.q, p.head_width, p.scale, rp_at<void>(args, 7), t.at, p.y_f16);   // y [B, S, V, n, h, d]
 }
 
 #include "attn_shared.cuh"
+#include "attn_spread.cuh"

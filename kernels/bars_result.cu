@@ -4,6 +4,7 @@
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT)
     bars_result_f32(const rp_kernel_args<rp_bars_result_params> args) {
+    rp_begin();
     const rp_bars_result_params p = args.p;
     const uint32_t H = p.horizon_cap;
     uint64_t rest = rp_point();

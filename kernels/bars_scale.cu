@@ -100,6 +100,7 @@ template <bool SQUARES> __device__ static void rp_pairwise(rp_bars_memory &m, co
 }
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) bars_scale_f32(const rp_kernel_args<rp_bars_scale_params> args) {
+    rp_begin();
     __shared__ rp_bars_memory memory;
     const rp_bars_scale_params p = args.p;
     const uint32_t row = rp_group(), local = threadIdx.x;

@@ -15,6 +15,7 @@ __device__ static float rp_unscale(float raw, double mean, double std) {
 }
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) block_result_f32(const rp_kernel_args<rp_block_result_params> args) {
+    rp_begin();
     __shared__ float bounds[LEVELS][2];
     const rp_block_result_params p = args.p;
     const uint32_t P = p.patch_size, rows = p.batch * p.variates, local = threadIdx.x;

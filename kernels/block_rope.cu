@@ -4,6 +4,7 @@
 #include "op_math.h"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) block_rope_f32(const rp_kernel_args<rp_block_rope_params> args) {
+    rp_begin();
     const rp_block_rope_params p = args.p;
     const uint32_t d = p.head_width, turning = d / 4, heads = p.heads + 2 * p.kv_heads;
     uint64_t rest = rp_point();

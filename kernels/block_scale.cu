@@ -59,6 +59,7 @@ __device__ static rp_moments rp_block_first(rp_moments *tile, rp_moments *found,
 }
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) block_scale_f32(const rp_kernel_args<rp_block_scale_params> args) {
+    rp_begin();
     __shared__ rp_moments tile[RP_GROUP_ROW], found;
     __shared__ rp_affine pairs[RP_GROUP_ROW];
     __shared__ float ends[2][RP_GROUP_ROW / 32];

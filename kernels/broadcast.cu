@@ -2,6 +2,7 @@
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) broadcast_f32(const rp_kernel_args<rp_broadcast_params> args) {
+    rp_begin();
     const rp_broadcast_params p = args.p;
     const uint32_t *x = rp_at<const uint32_t>(args, 0);   // [B, V, width]
     uint32_t *y = rp_at<uint32_t>(args, 1);               // [B, S, V, width]

@@ -2,6 +2,7 @@
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) cache_kv_f32(const rp_kernel_args<rp_cache_kv_params> args) {
+    rp_begin();
     const rp_cache_kv_params p = args.p;
     uint64_t row = rp_point();
     if (row >= (uint64_t)p.rows * p.width) { return; }

@@ -17,6 +17,24 @@ template <class P> struct rp_kernel_args {
 };
 static_assert(sizeof(rp_kernel_args<rp_draw_params>) == 128, "core/args.h: 128 bytes");
 
+// Launches of a recording overlap where one depends on the one before alone (backend_cuda/record.c): a kernel starts when all
+// groups of the one before have called rp_release, and rp_wait returns when that one is done and what it wrote can be read.
+// Every kernel calls both in every group, before it reads or writes anything but weights; rp_begin is both.
+__device__ inline void rp_release() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+__device__ inline void rp_wait() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+__device__ inline void rp_begin() {
+    rp_release();
+    rp_wait();
+}
+
 // Binding i as an array of T; address 0: absent.
 template <class T, class P> __device__ inline T *rp_at(const rp_kernel_args<P> &args, uint32_t i) {
     return reinterpret_cast<T *>(args.address[i]);

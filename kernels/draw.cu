@@ -24,6 +24,7 @@ __device__ static float rp_draw_sample(const float *dist, uint32_t k, rp_words w
 }
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) draw_f32(const rp_kernel_args<rp_draw_params> args) {
+    rp_begin();
     const rp_draw_params p = args.p;
     const uint32_t P = p.patch_size, k = p.components, V = p.variates;
     uint64_t rest = rp_point();

@@ -97,6 +97,7 @@ __device__ inline uint32_t rp_least(rp_draw_memory &m, uint32_t value) {
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_DRAW)
     draw_token_f32(const rp_kernel_args<rp_draw_token_params> args) {
+    rp_begin();
     __shared__ rp_draw_memory m;
     const rp_draw_token_params p = args.p;
     const uint32_t row = rp_group(), n = p.n;

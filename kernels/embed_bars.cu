@@ -4,6 +4,7 @@
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT)
     embed_bars_f32(const rp_kernel_args<rp_embed_bars_params> args) {
+    rp_begin();
     const rp_embed_bars_params p = args.p;
     const uint64_t index = rp_point(), D = p.width;
     if (index >= (uint64_t)p.batch * p.paths * p.tokens * D) { return; }

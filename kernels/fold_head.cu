@@ -3,6 +3,7 @@
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) fold_head_f32(const rp_kernel_args<rp_fold_head_params> args) {
+    rp_begin();
     const rp_fold_head_params p = args.p;
     const uint32_t D = p.width;
     uint64_t row = rp_point();

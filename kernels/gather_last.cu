@@ -2,6 +2,7 @@
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) gather_last_f32(const rp_kernel_args<rp_gather_last_params> args) {
+    rp_begin();
     const rp_gather_last_params p = args.p;
     const float *x = rp_at<const float>(args, 0);        // [B, V, n, D]
     const uint32_t *n_patches = rp_at<const uint32_t>(args, 1);   // [B]

@@ -2,29 +2,28 @@
 // split the work, one order of sums (core/op_params.h), so the same bits whichever runs:
 //   linear_f32          64 x 64 results a group, 8 x 4 an invocation
 //   linear_f32_narrow   32 x 32 a group, 4 x 2 an invocation: where 64 x 64 would leave most multiprocessors idle
-//   linear_f32_skinny   all of at most 16 rows, RP_LINEAR_SKINNY_N columns a group; its four warps take different chunks of k,
-//                       so that more of w is on its way at a time
+//   linear_f32_split    at most 16 rows (linear_split.cuh)
 // Tiles of x and w come to shared memory by asynchronous copies a few tiles ahead, rows as they lie in memory.
 #include "common.cuh"
 #include "op_math.h"
 
 #define CHUNK RP_LINEAR_CHUNK
 #define GROUP RP_GROUP_LINEAR
-#define WARPS (GROUP / 32)
 
 struct rp_linear_view {
     const float *x;          // [m, k]
     const float *w;          // [n, k]
     const float *bias;       // [n]
     const float *residual;   // [m, n]; may be y itself
-    float *y;                // [m, n]
+    const float *scale;      // [k]
+    float *y;                // [m, n], gated [m, n / 2]
     bool wide;               // rows of x and w lie in whole 16-byte pieces
 };
 
 __device__ static rp_linear_view rp_linear_view_of(const rp_kernel_args<rp_linear_params> &args) {
     rp_linear_view view = { rp_at<const float>(args, 0), rp_at<const float>(args, 1), rp_at<const float>(args, 2),
-                            rp_at<const float>(args, 3), rp_at<float>(args, 4), false };
-    view.wide = args.p.k % 4 == 0 && rp_aligned16(view.x) && rp_aligned16(view.w);
+                            rp_at<const float>(args, 3), rp_at<const float>(args, 4), rp_at<float>(args, 5), false };
+    view.wide = args.p.k % 4 == 0 && rp_aligned16(view.x) && rp_aligned16(view.w) && rp_aligned16(view.scale);
     return view;
 }
 
@@ -93,6 +92,14 @@ __device__ inline void rp_linear_store(const rp_linear_params &p, const rp_linea
     if (p.has_bias) { value += view.bias[column]; }
     if (p.has_residual) { value += view.residual[at]; }
     view.y[at] = p.silu ? rp_silu(value) : value;
+}
+
+// silu(a) b of columns column and column + RP_LINEAR_GATE.
+__device__ inline void rp_linear_store_gated(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column,
+                                             float a, float b) {
+    if (row >= p.m || column >= p.n) { return; }
+    if (p.has_bias) { a += view.bias[column], b += view.bias[column + RP_LINEAR_GATE]; }
+    view.y[(uint64_t)row * (p.n / 2) + column / (2 * RP_LINEAR_GATE) * RP_LINEAR_GATE + column % RP_LINEAR_GATE] = rp_silu(a) * b;
 }
 
 // ---- 8 R x 16 C results a group, R x C an invocation ----
@@ -165,10 +172,17 @@ __device__ inline void rp_linear_square(rp_linear_stage<R, C> *stages, const rp_
         now = now + 1 < STAGES ? now + 1 : 0;
         next = next + 1 < STAGES ? next + 1 : 0;
     }
+    static_assert(RP_LINEAR_GATE == 8, "neighbours j and j + 1 are a and b");
 #pragma unroll
     for (int i = 0; i < R; i++) {
 #pragma unroll
-        for (int j = 0; j < C; j++) { rp_linear_store(p, view, row0 + row + 4 * i, column0 + column + 8 * j, total[i][j]); }
+        for (int j = 0; j < C; j++) {
+            if (!p.gated) {
+                rp_linear_store(p, view, row0 + row + 4 * i, column0 + column + 8 * j, total[i][j]);
+            } else if (j % 2 == 0) {
+                rp_linear_store_gated(p, view, row0 + row + 4 * i, column0 + column + 8 * j, total[i][j], total[i][j + 1]);
+            }
+        }
     }
 }
 
@@ -192,116 +206,20 @@ static_assert(RP_LINEAR_M == 64 && RP_LINEAR_N == 64 && RP_LINEAR_NARROW == 32, 
 #endif
 
 extern "C" __global__ void __launch_bounds__(GROUP, GROUPS) linear_f32(const rp_kernel_args<rp_linear_params> args) {
+    rp_begin();
     rp_linear<8, 4, 3>(args);
 }
 
 extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_narrow(const rp_kernel_args<rp_linear_params> args) {
+    rp_begin();
     rp_linear<4, 2, 6>(args);
 }
 
-// ---- ROWS x RP_LINEAR_SKINNY_N results a group, the chunks of k dealt to its warps ----
+// ---- few rows ----
 
-#define COLUMNS RP_LINEAR_SKINNY_N
-#define SUM_PITCH (COLUMNS + 8)    // rows of sums that a warp writes at once lie in different banks
-#define MEMORY_FLOATS 12288        // 48 KiB: static shared memory of one group, on every device
-
-template <int ROWS> struct rp_split {
-    static constexpr int sum_floats = ROWS * SUM_PITCH;                // one warp's sums of one chunk
-    static constexpr int turns = ROWS > 8 ? 1 : 2;                     // copies of the sums, as memory allows
-    static constexpr int stage_floats = (ROWS + COLUMNS) * PITCH;      // of one warp: w, then x
-    static constexpr int fit = (MEMORY_FLOATS - turns * WARPS * sum_floats) / (WARPS * stage_floats);
-    static constexpr int stages = fit < 6 ? fit : 6;
-    static_assert(stages >= 2, "copying ahead takes two stages");
-};
-
-template <int ROWS, bool WIDE>
-__device__ inline void rp_split_load(float *stage, const rp_linear_params &p, const rp_linear_view &view, uint32_t column0,
-                                     uint32_t at) {
-    const uint32_t lane = threadIdx.x % 32, piece = lane % 4 * 4, first = lane / 4;
-    float *x = stage + COLUMNS * PITCH;
-#pragma unroll
-    for (uint32_t r = first; r < COLUMNS; r += 8) {
-        rp_stage4<WIDE>(stage + r * PITCH + piece, rp_row(view.w, column0 + r, p.n, p.k), column0 + r >= p.n, at + piece, p.k);
-    }
-#pragma unroll
-    for (uint32_t r = first; r < ROWS; r += 8) {
-        rp_stage4<WIDE>(x + r * PITCH + piece, rp_row(view.x, r, p.m, p.k), r >= p.m, at + piece, p.k);
-    }
-}
-
-// In round r warp i takes chunk 4 r + i; then every invocation adds the four sums of its own results, in order. Where sums are
-// kept twice, by turns, one barrier a round is enough: who writes a round's sums has passed the barrier of the round between,
-// and so has everyone who read those of two rounds before.
-template <int ROWS, bool WIDE>
-__device__ inline void rp_linear_split(float *memory, const rp_linear_params &p, const rp_linear_view &view, uint32_t column0) {
-    using S = rp_split<ROWS>;
-    constexpr int EACH = ROWS * COLUMNS / GROUP;                                   // results an invocation
-    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, row = lane / 8, column = lane % 8;
-    float *stages = memory + S::turns * WARPS * S::sum_floats + warp * S::stages * S::stage_floats;   // this warp's own
-    const uint32_t n_rounds = (p.k + CHUNK * WARPS - 1) / (CHUNK * WARPS);
-    float total[EACH] = { 0 };
-
-    const auto load = [&](uint32_t stage, uint32_t round) {
-        const uint32_t at = (round * WARPS + warp) * CHUNK;
-        if (at < p.k) { rp_split_load<ROWS, WIDE>(stages + stage * S::stage_floats, p, view, column0, at); }
-        rp_copy_commit();
-    };
-#pragma unroll
-    for (int round = 0; round < S::stages - 1; round++) { load(round, round); }
-    uint32_t now = 0, next = S::stages - 1;
-#pragma unroll 1
-    for (uint32_t round = 0; round < n_rounds; round++) {
-        float acc[ROWS / 4][COLUMNS / 8] = { { 0 } };
-        float *sums = memory + round % S::turns * WARPS * S::sum_floats;
-        rp_copy_wait<S::stages - 2>();
-        __syncwarp();      // stage `now`: copied by all lanes, read by all. And `next`: read by all in the round before
-        load(next, round + S::stages - 1);
-        if ((round * WARPS + warp) * CHUNK < p.k) {
-            const float *stage = stages + now * S::stage_floats;
-            rp_tile_product<ROWS / 4, COLUMNS / 8, TILE_K, PITCH>(stage + (COLUMNS + row) * PITCH, stage + column * PITCH, acc);
-        }
-#pragma unroll
-        for (int i = 0; i < ROWS / 4; i++) {
-#pragma unroll
-            for (int j = 0; j < COLUMNS / 8; j++) {
-                sums[warp * S::sum_floats + (row + 4 * i) * SUM_PITCH + column + 8 * j] = acc[i][j];   // 0: k has no such chunk
-            }
-        }
-        __syncthreads();   // sums: written by all warps, read by all
-#pragma unroll
-        for (int e = 0; e < EACH; e++) {
-            const uint32_t i = threadIdx.x + e * GROUP, at = i / COLUMNS * SUM_PITCH + i % COLUMNS;
-#pragma unroll
-            for (int w = 0; w < WARPS; w++) { total[e] += sums[w * S::sum_floats + at]; }
-        }
-        if (S::turns == 1) { __syncthreads(); }   // sums: read by all before any writes the next round's
-        now = now + 1 < S::stages ? now + 1 : 0;
-        next = next + 1 < S::stages ? next + 1 : 0;
-    }
-#pragma unroll
-    for (int e = 0; e < EACH; e++) {
-        const uint32_t i = threadIdx.x + e * GROUP;
-        rp_linear_store(p, view, i / COLUMNS, column0 + i % COLUMNS, total[e]);
-    }
-}
-
-extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_skinny(const rp_kernel_args<rp_linear_params> args) {
-    __shared__ __align__(16) float memory[MEMORY_FLOATS];
-    const rp_linear_params p = args.p;
-    const rp_linear_view view = rp_linear_view_of(args);
-    const uint32_t column0 = rp_group() * COLUMNS;
-    if (column0 >= p.n) { return; }
-    if (!view.wide) {
-        rp_linear_split<RP_LINEAR_SKINNY_M, false>(memory, p, view, column0);
-    } else if (p.m <= 4) {
-        rp_linear_split<4, true>(memory, p, view, column0);
-    } else if (p.m <= 8) {
-        rp_linear_split<8, true>(memory, p, view, column0);
-    } else {
-        rp_linear_split<RP_LINEAR_SKINNY_M, true>(memory, p, view, column0);
-    }
-}
+#include "linear_split.cuh"
 
 // ---- float16 weights ----
 
 #include "linear_mixed.cuh"
+#include "linear_mixed_skinny.cuh"

@@ -3,9 +3,7 @@
 //   linear_mixed          128 x 128 results a group of 256
 //   linear_mixed_medium    64 x  64 a group of 128: where the large ones would leave multiprocessors idle
 //   linear_mixed_narrow    32 x  64 a group of 128: fewer still
-//   linear_mixed_skinny    all of at most 16 rows, 16 columns a group of 256; k is dealt to its warps
-//   linear_mixed_skinny_deep   the same with more warps, for long k
-// All but the skinny ones give the same bits.
+// All give the same bits. Few rows: linear_mixed_skinny.cuh.
 #ifndef RP_LINEAR_MIXED_CUH
 #define RP_LINEAR_MIXED_CUH
 
@@ -18,12 +16,13 @@ struct rp_mixed_view {
     const __half *w;         // [n, k]
     const float *bias;       // [n]
     const float *residual;   // [m, n]; may be y itself
+    const float *scale;      // [k]
     void *y;                 // [m, n], or [m, n / 2] where gated
 };
 
 __device__ static rp_mixed_view rp_mixed_view_of(const rp_kernel_args<rp_linear_params> &args) {
     return { rp_at<const __half>(args, 0), rp_at<const float>(args, 0), rp_at<const __half>(args, 1), rp_at<const float>(args, 2),
-             rp_at<const float>(args, 3), rp_at<void>(args, 4) };
+             rp_at<const float>(args, 3), rp_at<const float>(args, 4), rp_at<void>(args, 5) };
 }
 
 __device__ inline void rp_copy16(__half *to, const __half *from, bool live) {
@@ -230,6 +229,7 @@ template <int BM, int BN, int WARPS_M, int WARPS_N, int BK, int STAGES> struct r
     extern "C" __global__ void __launch_bounds__(rp_mixed_tile<__VA_ARGS__>::threads, groups)                                 \
         name(const rp_kernel_args<rp_linear_params> args) {                                                                   \
         extern __shared__ __align__(128) __half memory[];                                                                     \
+        rp_begin();                                                                                                           \
         static_assert(rp_mixed_tile<__VA_ARGS__>::bytes_needed == bytes, "as the launch rule says");                          \
         rp_mixed_tile<__VA_ARGS__>::run<x32>(args, memory);                                                                   \
     }
@@ -240,81 +240,5 @@ RP_MIXED_KERNEL(linear_mixed, false, 2, RP_LINEAR_LARGE_SHARED, 128, 128, 2, 4, 
 RP_MIXED_KERNEL(linear_mixed_x32, true, 1, RP_LINEAR_LARGE_SHARED, 128, 128, 2, 4, 64, 3)   // what it holds of x takes registers
 RP_MIXED_TILE(linear_mixed_medium, 3, RP_LINEAR_MEDIUM_SHARED, 64, 64, 2, 2, 64, 4)
 RP_MIXED_TILE(linear_mixed_narrow, 3, RP_LINEAR_NARROW_SHARED, 32, 64, 1, 4, 64, 6)
-
-// ---- skinny: at most 16 rows, 16 columns a group, k in thirty-twos dealt to its warps ----
-
-#define SKINNY_PITCH 18                    // of a row of sums: the pairs that a warp writes at once lie in different banks
-
-// Eight numbers of row `row` of x from `at` on, as float16; zeros outside.
-template <bool X32>
-__device__ inline uint4 rp_mixed_x8(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t at) {
-    if (row >= p.m || at >= p.k) { return make_uint4(0, 0, 0, 0); }
-    const uint64_t from = (uint64_t)row * p.k + at;
-    if constexpr (X32) {
-        const float4 *x = reinterpret_cast<const float4 *>(view.x32 + from);
-        return rp_round8(x[0], x[1]);
-    } else {
-        return *reinterpret_cast<const uint4 *>(view.x16 + from);
-    }
-}
-
-// The unit multiplies in sixteens, but any order of k inside a thirty-two will do while x and w agree: lane l takes eight
-// neighbours of each row, in one 16-byte load, and calls them columns 2 (l % 4), + 1, + 8, + 9 of two sixteens.
-template <int WARPS_K, bool X32> __device__ inline void rp_mixed_skinny(const rp_kernel_args<rp_linear_params> &args, float *sums) {
-    const rp_linear_params p = args.p;
-    const rp_mixed_view view = rp_mixed_view_of(args);
-    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, column0 = rp_group() * 16;
-    float acc[2][4] = { { 0 } };
-    if (column0 >= p.n) { return; }
-    const uint32_t r = lane / 4, piece = lane % 4 * 8, n_units = (p.k + 31) / 32;
-    const bool low = column0 + r < p.n, high = column0 + 8 + r < p.n;
-    const __half *w0 = view.w + (uint64_t)(low ? column0 + r : 0) * p.k, *w1 = view.w + (uint64_t)(high ? column0 + 8 + r : 0) * p.k;
-#pragma unroll 4
-    for (uint32_t unit = warp; unit < n_units; unit += WARPS_K) {
-        const uint32_t at = unit * 32 + piece;
-        const uint4 zero = make_uint4(0, 0, 0, 0);
-        const uint4 b0 = low && at < p.k ? *reinterpret_cast<const uint4 *>(w0 + at) : zero;
-        const uint4 b1 = high && at < p.k ? *reinterpret_cast<const uint4 *>(w1 + at) : zero;
-        const uint4 a0 = rp_mixed_x8<X32>(p, view, r, at), a1 = rp_mixed_x8<X32>(p, view, r + 8, at);
-        const uint32_t first[4] = { a0.x, a1.x, a0.y, a1.y }, second[4] = { a0.z, a1.z, a0.w, a1.w };
-        rp_mma(acc[0], first, b0.x, b0.y);
-        rp_mma(acc[1], first, b1.x, b1.y);
-        rp_mma(acc[0], second, b0.z, b0.w);
-        rp_mma(acc[1], second, b1.z, b1.w);
-    }
-    float *own = sums + warp * 16 * SKINNY_PITCH;
-#pragma unroll
-    for (int j = 0; j < 2; j++) {
-        *reinterpret_cast<float2 *>(own + r * SKINNY_PITCH + j * 8 + lane % 4 * 2) = make_float2(acc[j][0], acc[j][1]);
-        *reinterpret_cast<float2 *>(own + (r + 8) * SKINNY_PITCH + j * 8 + lane % 4 * 2) = make_float2(acc[j][2], acc[j][3]);
-    }
-    __syncthreads();           // sums: written by all warps, read by all
-    if (threadIdx.x >= 128) { return; }
-    // Two neighbouring columns of one row; where gated, of a and of b.
-    const uint32_t row = threadIdx.x / 8, column = threadIdx.x % 8 * 2;
-    if (p.gated && column >= RP_LINEAR_GATE) { return; }
-    float2 total[2] = { { 0, 0 }, { 0, 0 } };
-#pragma unroll
-    for (int i = 0; i < WARPS_K; i++) {
-        const float *from = sums + (i * 16 + row) * SKINNY_PITCH + column;
-        total[0].x += from[0], total[0].y += from[1];
-        if (p.gated) { total[1].x += from[RP_LINEAR_GATE], total[1].y += from[RP_LINEAR_GATE + 1]; }
-    }
-    if (p.gated) {
-        rp_mixed_store_gated(p, view, row, column0 + column, total[0], total[1]);
-    } else {
-        rp_mixed_store(p, view, row, column0 + column, total[0].x, total[0].y);
-    }
-}
-
-#define RP_MIXED_SKINNY(name, warps, x32)                                                                             \
-    extern "C" __global__ void __launch_bounds__(32 * warps) name(const rp_kernel_args<rp_linear_params> args) {      \
-        __shared__ __align__(16) float sums[warps * 16 * SKINNY_PITCH];                                               \
-        rp_mixed_skinny<warps, x32>(args, sums);                                                                      \
-    }
-RP_MIXED_SKINNY(linear_mixed_skinny, RP_LINEAR_MIXED_WARPS, false)
-RP_MIXED_SKINNY(linear_mixed_skinny_x32, RP_LINEAR_MIXED_WARPS, true)
-RP_MIXED_SKINNY(linear_mixed_skinny_deep, RP_LINEAR_MIXED_WARPS_DEEP, false)
-RP_MIXED_SKINNY(linear_mixed_skinny_deep_x32, RP_LINEAR_MIXED_WARPS_DEEP, true)
 
 #endif

@@ -7,6 +7,7 @@
 #define EPSILON 1.1920929e-7f   // 2^-23, float32's own
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) mixture_f32(const rp_kernel_args<rp_mixture_params> args) {
+    rp_begin();
     const rp_mixture_params p = args.p;
     const uint64_t row = rp_point();
     const uint32_t k = p.components;
@@ -34,6 +35,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) mixture_f32(const rp_
 }
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) mixture_f32_row(const rp_kernel_args<rp_mixture_params> args) {
+    rp_begin();
     const rp_mixture_params p = args.p;
     const uint64_t row = rp_point() / 32;
     const uint32_t k = p.components, i = threadIdx.x % 32;

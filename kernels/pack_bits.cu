@@ -2,6 +2,7 @@
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) pack_bits_f32(const rp_kernel_args<rp_pack_bits_params> args) {
+    rp_begin();
     const rp_pack_bits_params p = args.p;
     const uint64_t index = rp_point(), row = index / 2;
     if (row >= p.rows) { return; }

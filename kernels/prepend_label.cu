@@ -3,6 +3,7 @@
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT)
 prepend_label_f32(const rp_kernel_args<rp_prepend_label_params> args) {
+    rp_begin();
     const rp_prepend_label_params p = args.p;
     const float *x = rp_at<const float>(args, 0);        // [B, V, n, D]
     const float *labels = rp_at<const float>(args, 1);   // [2, D]: target, exogenous

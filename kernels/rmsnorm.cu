@@ -1,20 +1,10 @@
 // rmsnorm: x / sqrt(mean(x^2) + eps) * scale. A group for each row; sum: each invocation every 64th element, then halving.
-#include "common.cuh"
+#include "norm.cuh"
 
 #define HELD 16    // elements of a row that an invocation keeps
 
-// 1/sqrt(a) = high + low: one Newton step on the float32 value, its residual 1 - a high^2 without rounding a high. A root
-// that is half a unit off would shift a whole row the same way, which later layers do not average out.
-struct rp_inverse_root {
-    float high, low;
-};
-__device__ static rp_inverse_root rp_inverse_root_of(float a) {
-    const float high = 1.0f / sqrtf(a), t = a * high, lost = __fmaf_rn(a, high, -t);
-    const float residual = __fmaf_rn(-t, high, 1.0f) - lost * high;
-    return { high, 0.5f * residual * high };
-}
-
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) rmsnorm_f32(const rp_kernel_args<rp_rmsnorm_params> args) {
+    rp_begin();
     __shared__ float part[RP_GROUP_ROW];
     const rp_rmsnorm_params p = args.p;
     const uint32_t row = rp_group(), local = threadIdx.x;
@@ -47,9 +37,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) rmsnorm_f32(const rp_
     const float whole = rp_halve32(part[lane] + part[lane + 32]);   // both warps, so that none waits for the other again
     const rp_inverse_root inverse = rp_inverse_root_of(whole / (float)p.width + p.eps);
     const auto finish = [&](uint32_t i, float element) {
-        const float product = element * scale[i], lost = __fmaf_rn(element, scale[i], -product);
-        const float value = __fmaf_rn(product, inverse.high, __fmaf_rn(product, inverse.low, lost * inverse.high));
-        rp_put(y, (uint64_t)row * p.width + i, value, p.y_f16);
+        rp_put(y, (uint64_t)row * p.width + i, rp_normalised(element, scale[i], inverse), p.y_f16);
     };
     if (held) {
 #pragma unroll

@@ -3,6 +3,7 @@
 #include "bars.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) rope_half_f32(const rp_kernel_args<rp_rope_half_params> args) {
+    rp_begin();
     const rp_rope_half_params p = args.p;
     const uint32_t d = p.head_width, half = d / 2;
     uint64_t rest = rp_point();

@@ -3,6 +3,7 @@
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) rope_kv_f32(const rp_kernel_args<rp_rope_kv_params> args) {
+    rp_begin();
     const rp_rope_kv_params p = args.p;
     const uint32_t d = p.head_width, half = d / 2;
     uint64_t rest = rp_point();

@@ -2,6 +2,7 @@
 #include "scale.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) scale_step_f32(const rp_kernel_args<rp_scale_step_params> args) {
+    rp_begin();
     const rp_scale_step_params p = args.p;
     const uint64_t row = rp_point();
     if (row >= (uint64_t)p.batch * p.paths * p.variates) { return; }

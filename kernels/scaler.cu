@@ -2,6 +2,7 @@
 #include "scale.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) scaler_f32(const rp_kernel_args<rp_scaler_params> args) {
+    rp_begin();
     __shared__ rp_moments tile[RP_GROUP_ROW];
     __shared__ rp_affine pairs[RP_GROUP_ROW];
     __shared__ double whole[2];

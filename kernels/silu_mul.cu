@@ -3,6 +3,7 @@
 #include "op_math.h"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) silu_mul_f32(const rp_kernel_args<rp_silu_mul_params> args) {
+    rp_begin();
     const rp_silu_mul_params p = args.p;
     const float *x = rp_at<const float>(args, 0);   // [rows, 2 width]
     float *y = rp_at<float>(args, 1);               // [rows, width]

@@ -2,6 +2,7 @@
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) slide_f32(const rp_kernel_args<rp_slide_params> args) {
+    rp_begin();
     const rp_slide_params p = args.p;
     const uint32_t *n_bars = rp_at<const uint32_t>(args, 0); // [B]
     const rp_step *step = rp_at<const rp_step>(args, 1);

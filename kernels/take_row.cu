@@ -2,6 +2,7 @@
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) take_row_f32(const rp_kernel_args<rp_take_row_params> args) {
+    rp_begin();
     const rp_take_row_params p = args.p;
     const uint64_t index = rp_point();
     if (index >= (uint64_t)p.rows * p.width) { return; }

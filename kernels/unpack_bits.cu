@@ -3,6 +3,7 @@
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT)
     unpack_bits_f32(const rp_kernel_args<rp_unpack_bits_params> args) {
+    rp_begin();
     const rp_unpack_bits_params p = args.p;
     const uint32_t bits = p.s1_bits + p.s2_bits;
     const uint64_t index = rp_point();

@@ -32,7 +32,7 @@ rp_status kronos_config_read(const rp_config *model, const rp_config *tokenizer,
 // Weights on the device, in working order: [out, in] rows.
 typedef struct kronos_layer {
     rp_tensor *norm1, *qkv_w, *qkv_b, *out_w, *out_b;   // [D], [3 D, D], [3 D], [D, D], [D]
-    rp_tensor *norm2, *w13, *w2;                        // [D], [2 M, D]: w1 over w3, [D, M]
+    rp_tensor *norm2, *w13, *w2;                        // [D], [2 M, D]: w1 and w3 as a gate, [D, M]
     double *inv_freq;                                   // host, [d/2]: the file's, or 10000^(-2j/d)
 } kronos_layer;
 

@@ -1,16 +1,16 @@
 // Blocks, embeddings and draws: each adds a few nodes to the graph that is being built.
 #include "kronos_blocks.h"
 
+#include "product.h"
+
 #include <math.h>
 
 #define EPSILON 1e-5f
 
 rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
                          uint32_t m, uint32_t n, uint32_t k, rp_tensor *y) {
-    const struct rp_linear_params p = { .m = m, .n = n, .k = k, .has_bias = bias != NULL, .has_residual = residual != NULL };
-    rp_tensor *in[] = { x, w, bias, residual }, *out[] = { y };
-    rp_graph_add(b->g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
-    return out[0];
+    const rp_product p = { .x = x, .w = w, .bias = bias, .residual = residual, .m = m, .n = n, .k = k, .y = y };
+    return rp_product_add(b->g, label, NULL, &p);
 }
 
 rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *scale, uint32_t rows, uint32_t width) {
@@ -49,8 +49,8 @@ static rp_tensor *queries(kronos_builder *b, const char *name, const kronos_rows
                           rp_tensor *rope, rp_tensor *x, kronos_keys *own) {
     const uint32_t D = c->width, rows = kronos_count(r);
 #define LABEL(text) rp_arena_format(b->g->arena, "%s " text, name)
-    rp_tensor *h = kronos_norm(b, LABEL("norm1"), x, w->norm1, rows, D);
-    rp_tensor *qkv = kronos_linear(b, LABEL("qkv"), h, w->qkv_w, w->qkv_b, NULL, rows, 3 * D, D, NULL);
+    const rp_product product = { .x = x, .w = w->qkv_w, .bias = w->qkv_b, .norm = w->norm1, .eps = EPSILON, .m = rows, .n = 3 * D, .k = D };
+    rp_tensor *qkv = rp_product_add(b->g, LABEL("qkv"), LABEL("norm1"), &product);
     const struct rp_rope_half_params p = { r->B, r->S, r->n, c->heads, D / c->heads, r->cap, rope ? rope->shape[0] : 0, r->kind };
     rp_tensor *in[] = { qkv, rope, r->window->n_tokens, b->f->in.step }, *out[] = { NULL, own->k, own->v };
     rp_graph_add(b->g, RP_OP_ROPE_HALF, LABEL("rope"), &p, sizeof p, in, out);
@@ -76,12 +76,10 @@ rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *
     rp_tensor *q = queries(b, name, r, c, w, rope, x, own);
     rp_tensor *a = attend(b, LABEL("attention"), r, c->heads, D / c->heads, q, own, shared);
     x = kronos_linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D, NULL);
-    rp_tensor *h = kronos_norm(b, LABEL("norm2"), x, w->norm2, rows, D);
-    h = kronos_linear(b, LABEL("mlp in"), h, w->w13, NULL, NULL, rows, 2 * M, D, NULL);
-    const struct rp_silu_mul_params gate = { rows, M };
-    rp_tensor *in[] = { h }, *out[] = { NULL };
-    rp_graph_add(b->g, RP_OP_SILU_MUL, LABEL("mlp gate"), &gate, sizeof gate, in, out);
-    return kronos_linear(b, LABEL("mlp out"), out[0], w->w2, NULL, x, rows, D, M, NULL);
+    const rp_product in = { .x = x, .w = w->w13, .norm = w->norm2, .eps = EPSILON, .m = rows, .n = 2 * M, .k = D, .gated = true,
+                            .y_f16 = w->w2->dtype == RP_F16 };
+    rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &in);
+    return kronos_linear(b, LABEL("mlp out"), h, w->w2, NULL, x, rows, D, M, NULL);
 }
 
 void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
@@ -141,8 +139,9 @@ void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decod
     rp_graph_add(b->g, RP_OP_TAKE_ROW, "query of s1", &p, sizeof p, in, out);
     rp_tensor *a = attend(b, "cross-attention", &one, KRONOS_HEAD_HEADS, D / KRONOS_HEAD_HEADS, out[0], own, shared);
     rp_tensor *y = kronos_linear(b, "cross-attention out", a, m->dep_out_w, m->dep_out_b, c_last, rows, D, D, NULL);
-    y = kronos_norm(b, "cross-attention norm", y, m->dep_norm, rows, D);
-    rp_tensor *s2_logits = kronos_linear(b, "s2 logits", y, m->s2_w, m->s2_b, NULL, rows, 1u << m->config.s2_bits, D, NULL);
+    const rp_product product = { .x = y, .w = m->s2_w, .bias = m->s2_b, .norm = m->dep_norm, .eps = EPSILON, .m = rows,
+                                 .n = 1u << m->config.s2_bits, .k = D };
+    rp_tensor *s2_logits = rp_product_add(b->g, "s2 logits", "cross-attention norm", &product);
     draw(b, "draw s2", r, d, series, s2_logits, 1, false);
     tap(b->f, &taps->s1, s1_logits);
     tap(b->f, &taps->s2, s2_logits);

@@ -5,6 +5,7 @@
 
 #include "kronos.h"
 #include "loader.h"
+#include "product.h"
 
 typedef struct source {
     rp_loader *l;
@@ -22,6 +23,17 @@ static void want_stack(source s, rp_tensor **slot, const char *prefix, const cha
         rp_loader_part_add(s.l, slot, (uint64_t)i * rows * (columns ? columns : 1), s.file, rows, columns,
                            NAME("%s%s%s", prefix, parts[i], end));
     }
+}
+
+// w1 and w3 of an MLP, as a gated product takes them.
+static void want_gate(source s, rp_tensor **slot, const char *mlp, uint32_t M, uint32_t D) {
+    static const char *const gate[] = { "w1", "w3" };
+    if (!rp_gate_turns(M)) {
+        want_stack(s, slot, mlp, gate, 2, ".weight", M, D);
+        return;
+    }
+    rp_loader_target_add(s.l, slot, false, NAME("%sw1..w3.weight", mlp), RP_SHAPE(RP_F32, 2 * M, D));
+    rp_loader_part_add(s.l, slot, 0, s.file, M, D, NAME("%sw1.weight", mlp))->twin = NAME("%sw3.weight", mlp);
 }
 
 // The file's, which a BF16 file holds rounded: the model was run with them.
@@ -43,7 +55,7 @@ static rp_status read_inv_freq(source s, kronos_model *m, const char *name, uint
 }
 
 static rp_status want_layer(source s, kronos_model *m, const kronos_part *c, const char *stack, uint32_t i, kronos_layer *t) {
-    static const char *const qkv[] = { "q_proj", "k_proj", "v_proj" }, *const gate[] = { "w1", "w3" };
+    static const char *const qkv[] = { "q_proj", "k_proj", "v_proj" };
     const uint32_t D = c->width, M = c->mlp;
     const char *attention = NAME("%s.%u.self_attn.", stack, i), *mlp = NAME("%s.%u.ffn.", stack, i);
     if (attention == NULL || mlp == NULL) { return rp_fail(s.l->device, RP_OUT_OF_MEMORY, "Host memory ran out while loading the model."); }
@@ -53,7 +65,7 @@ static rp_status want_layer(source s, kronos_model *m, const kronos_part *c, con
     want_stack(s, &t->qkv_b, attention, qkv, 3, ".bias", D, 0);
     rp_loader_whole(s.l, &t->out_w, false, s.file, D, D, NAME("%sout_proj.weight", attention));
     rp_loader_whole(s.l, &t->out_b, false, s.file, D, 0, NAME("%sout_proj.bias", attention));
-    want_stack(s, &t->w13, mlp, gate, 2, ".weight", M, D);
+    want_gate(s, &t->w13, mlp, M, D);
     rp_loader_whole(s.l, &t->w2, false, s.file, D, M, NAME("%sw2.weight", mlp));
     return read_inv_freq(s, m, NAME("%srotary.inv_freq", attention), D / c->heads / 2, t);
 }
@@ -147,7 +159,7 @@ static rp_status refuse_unused(const rp_loader *l, rp_weights *file, const char 
 
 static void multiply(rp_graph *g, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *y, uint32_t rows, uint32_t D) {
     const struct rp_linear_params p = { .m = rows, .n = D, .k = D, .has_bias = bias != NULL };
-    rp_tensor *in[] = { x, w, bias, NULL }, *out[] = { y };
+    rp_tensor *in[] = { x, w, bias, NULL, NULL }, *out[] = { y };
     rp_graph_add(g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
 }
 

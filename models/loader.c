@@ -60,13 +60,13 @@ void rp_loader_whole(rp_loader *l, rp_tensor **slot, bool scratch, rp_weights *f
     rp_loader_part_add(l, slot, 0, file, rows, columns, name);
 }
 
-static rp_status check_part(rp_loader *l, rp_loader_part *part) {
+static rp_status check_tensor(rp_loader *l, const rp_loader_part *part, const char *name, const rp_weight **found) {
     rp_error error;
-    part->weight = rp_weights_find(part->file, part->name);
-    if (part->weight == NULL) {
-        return rp_fail(l->device, RP_BAD_FILE, "Tensor '%s' is missing. The checkpoint does not belong to this config.json.", part->name);
+    const rp_weight *have = rp_weights_find(part->file, name);
+    if (have == NULL) {
+        return rp_fail(l->device, RP_BAD_FILE, "Tensor '%s' is missing. The checkpoint does not belong to this config.json.", name);
     }
-    const rp_weight *have = part->weight;
+    *found = have;
     bool same = have->n_dims == part->n_dims;
     for (uint32_t i = 0; same && i < part->n_dims; i++) { same = have->dims[i] == part->dims[i]; }
     if (!same || (have->dtype != RP_F64 && have->dtype != RP_F32 && have->dtype != RP_F16 && have->dtype != RP_BF16)) {
@@ -80,6 +80,14 @@ static rp_status check_part(rp_loader *l, rp_loader_part *part) {
     }
     rp_status status = rp_weight_check_finite(have, &error);
     return status == RP_OK ? RP_OK : rp_fail(l->device, status, "%s", error.text);
+}
+
+static rp_status check_part(rp_loader *l, rp_loader_part *part) {
+    RP_RETURN(check_tensor(l, part, part->name, &part->weight));
+    if (part->twin == NULL) { return RP_OK; }
+    RP_RETURN(check_tensor(l, part, part->twin, &part->twin_weight));
+    if (part->twin_weight->dtype == part->weight->dtype) { return RP_OK; }
+    return rp_fail(l->device, RP_BAD_FILE, "Tensors '%s' and '%s' are of different types.", part->name, part->twin);
 }
 
 // Sets the slots; with buffers NULL this only measures.
@@ -141,9 +149,25 @@ static rp_status upload_changed(rp_loader *l, const rp_loader_part *part) {
     return status;
 }
 
+// A tensor and its twin, their rows in turns.
+static rp_status upload_turns(rp_loader *l, const rp_loader_part *part) {
+    const rp_tensor *to = *part->slot;
+    const size_t turn = part->weight->bytes / part->dims[0] * RP_LINEAR_GATE;
+    char *rows = malloc(2 * part->weight->bytes);
+    if (rows == NULL) { return no_memory(l); }
+    for (size_t i = 0; i < part->dims[0] / RP_LINEAR_GATE; i++) {
+        memcpy(rows + 2 * i * turn, (const char *)part->weight->data + i * turn, turn);
+        memcpy(rows + (2 * i + 1) * turn, (const char *)part->twin_weight->data + i * turn, turn);
+    }
+    rp_status status = l->device->backend->write(to->buffer, to->offset, to->dtype, rows, part->weight->dtype, 2 * part->weight->count);
+    free(rows);
+    return status;
+}
+
 static rp_status upload(rp_loader *l, const rp_loader_part *part) {
     const rp_tensor *to = *part->slot;
-    const bool changed = part->columns || part->rows || part->n_row_scales || part->gate || part->scale != 1 || to->dtype != RP_F32;
+    if (part->twin != NULL) { return upload_turns(l, part); }
+    const bool changed = part->columns || part->rows || part->n_row_scales || part->gate || part->scale != 1 || to->dtype == RP_F16;
     if (changed) { return upload_changed(l, part); }
     return l->device->backend->write(to->buffer, to->offset + part->at * 4, RP_F32, part->weight->data, part->weight->dtype,
                                      part->weight->count);
@@ -168,7 +192,7 @@ rp_status rp_loader_run(rp_loader *l, rp_buffer **weights) {
     RP_RETURN(place(l, *weights, &l->bytes, &scratch_bytes));
     for (uint32_t i = 0; i < l->n_parts; i++) {
         RP_RETURN(upload(l, &l->parts[i]));
-        if (first_use(l, i)) { l->numbers += l->parts[i].weight->count; }
+        if (first_use(l, i)) { l->numbers += l->parts[i].weight->count * (l->parts[i].twin ? 2 : 1); }
     }
     return RP_OK;
 }
@@ -177,7 +201,7 @@ const char *rp_loader_unused(const rp_loader *l, rp_weights *file, bool (*spare)
     for (uint32_t i = 0; i < rp_weights_count(file); i++) {
         const rp_weight *weight = rp_weights_get(file, i);
         bool used = spare(weight->name);
-        for (uint32_t j = 0; !used && j < l->n_parts; j++) { used = l->parts[j].weight == weight; }
+        for (uint32_t j = 0; !used && j < l->n_parts; j++) { used = l->parts[j].weight == weight || l->parts[j].twin_weight == weight; }
         if (!used) { return weight->name; }
     }
     return NULL;

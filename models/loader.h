@@ -19,15 +19,15 @@ typedef struct rp_loader_part {
     rp_tensor **slot;
     uint64_t at;                   // its first element in the target
     rp_weights *file;
-    const char *name;
+    const char *name, *twin;       // twin: another such tensor, whose rows go with this one's in turns of RP_LINEAR_GATE; or NULL
     uint32_t dims[2], n_dims;      // as the file must have them
     uint32_t column, columns;      // takes these columns only; columns 0: all
     uint32_t row, rows;            // takes these rows only; rows 0: all
     double scale;                  // times this; 1: as it is
     const double *row_scales;      // and the first `n_row_scales` rows times these, cycled; the loader's arena holds them
     uint32_t n_row_scales, row_scale_cycle;
-    bool gate;                     // rows (b, a), M each, become a, b, a, b, .. in blocks of RP_LINEAR_GATE, see rp_linear_params
-    const rp_weight *weight;       // found in the file
+    bool gate;                     // rows (b, a) become a, b, a, b, .. in turns of RP_LINEAR_GATE
+    const rp_weight *weight, *twin_weight;   // found in the file
 } rp_loader_part;
 
 typedef struct rp_loader {

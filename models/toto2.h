@@ -31,7 +31,7 @@ typedef struct toto2_linear { rp_tensor *w, *b; } toto2_linear;         // [out,
 
 typedef struct toto2_layer {
     toto2_linear qkv, out;          // [(h + 2 g) d, D], [D, h d]
-    toto2_linear fc1, fc2;          // [2 M, D]: the gate's half first, in mixed in blocks of RP_LINEAR_GATE; [D, M]
+    toto2_linear fc1, fc2;          // [2 M, D]: silu's half first, as rp_gate_turns says; [D, M]
     rp_tensor *norm1, *norm2;       // [D]
     rp_tensor *qk_scale;            // [2, d]: of the norms of q and k; NULL: no such norm
     float eps1, eps2;

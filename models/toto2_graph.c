@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "product.h"
 #include "region.h"
 #include "toto2.h"
 
@@ -38,47 +39,18 @@ static uint32_t rows_of(const builder *b) { return b->B * b->V * b->n; }
 static bool is_f16(const rp_tensor *tensor) { return tensor != NULL && tensor->dtype == RP_F16; }
 
 static rp_tensor *linear(builder *b, const char *label, rp_tensor *x, const toto2_linear *w, rp_tensor *residual, uint32_t n, uint32_t k) {
-    const struct rp_linear_params p = { .m = rows_of(b), .n = n, .k = k, .has_bias = w->b != NULL, .has_residual = residual != NULL,
-                                        .w_f16 = is_f16(w->w), .x_f16 = is_f16(x) };
-    rp_tensor *in[] = { x, w->w, w->b, residual }, *out[] = { NULL };
-    rp_graph_add(b->g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
-    return out[0];
-}
-
-static rp_tensor *norm(builder *b, const char *label, rp_tensor *x, rp_tensor *scale, float eps) {
-    const struct rp_rmsnorm_params p = { .rows = rows_of(b), .width = b->c->width, .eps = eps, .y_f16 = b->m->mixed };
-    rp_tensor *in[] = { x, scale }, *out[] = { NULL };
-    rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
-    return out[0];
+    const rp_product p = { .x = x, .w = w->w, .bias = w->b, .residual = residual, .m = rows_of(b), .n = n, .k = k };
+    return rp_product_add(b->g, label, NULL, &p);
 }
 
 // linear2(silu(linear1(x))) + skip(x); every factor is in the weights.
 static rp_tensor *residual_mlp(builder *b, const char *label, rp_tensor *x, const toto2_residual_mlp *w, uint32_t in_width, uint32_t hidden,
                                uint32_t out_width) {
-    const bool f16 = is_f16(w->first.w);
-    const struct rp_linear_params p = { .m = rows_of(b), .n = hidden, .k = in_width, .has_bias = w->first.b != NULL, .w_f16 = f16,
-                                        .x_f16 = is_f16(x), .y_f16 = f16, .silu = 1 };
-    rp_tensor *in[] = { x, w->first.w, w->first.b, NULL }, *h[] = { NULL };
-    rp_graph_add(b->g, RP_OP_LINEAR, rp_arena_format(b->g->arena, "%s in", label), &p, sizeof p, in, h);
+    const rp_product in = { .x = x, .w = w->first.w, .bias = w->first.b, .m = rows_of(b), .n = hidden, .k = in_width, .silu = true,
+                            .y_f16 = is_f16(w->first.w) };
+    rp_tensor *h = rp_product_add(b->g, rp_arena_format(b->g->arena, "%s in", label), NULL, &in);
     rp_tensor *skip = linear(b, rp_arena_format(b->g->arena, "%s skip", label), x, &w->skip, NULL, out_width, in_width);
-    return linear(b, rp_arena_format(b->g->arena, "%s out", label), h[0], &w->second, skip, out_width, hidden);
-}
-
-// The MLP's first product and its gate, in one node where the weights are float16: what goes on is float16 too.
-static rp_tensor *mlp_in(builder *b, const char *label, const char *gate_label, const toto2_layer *w, rp_tensor *h) {
-    const uint32_t D = b->c->width, M = b->c->mlp, rows = rows_of(b);
-    if (b->m->mixed) {
-        const struct rp_linear_params p = { .m = rows, .n = 2 * M, .k = D, .has_bias = w->fc1.b != NULL, .w_f16 = 1, .x_f16 = 1, .y_f16 = 1,
-                                            .gated = 1 };
-        rp_tensor *in[] = { h, w->fc1.w, w->fc1.b, NULL }, *out[] = { NULL };
-        rp_graph_add(b->g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
-        return out[0];
-    }
-    h = linear(b, label, h, &w->fc1, NULL, 2 * M, D);
-    const struct rp_silu_mul_params gate = { rows, M };
-    rp_tensor *in[] = { h }, *out[] = { NULL };
-    rp_graph_add(b->g, RP_OP_SILU_MUL, gate_label, &gate, sizeof gate, in, out);
-    return out[0];
+    return linear(b, rp_arena_format(b->g->arena, "%s out", label), h, &w->second, skip, out_width, hidden);
 }
 
 // The tokens that predict: of the first call from the last of the context on, later from the last given one.
@@ -145,8 +117,9 @@ static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x, bool last) {
     const toto2_config *c = b->c;
     const uint32_t D = c->width, d = toto2_head_width(c);
 #define LABEL(text) rp_arena_format(b->g->arena, "layer %u " text, i)
-    rp_tensor *h = norm(b, LABEL("norm1"), x, w->norm1, w->eps1);
-    rp_tensor *qkv = linear(b, LABEL("qkv"), h, &w->qkv, NULL, (c->heads + 2 * c->kv_heads) * d, D);
+    const rp_product in = { .x = x, .w = w->qkv.w, .bias = w->qkv.b, .norm = w->norm1, .eps = w->eps1, .m = rows_of(b),
+                            .n = (c->heads + 2 * c->kv_heads) * d, .k = D };
+    rp_tensor *qkv = rp_product_add(b->g, LABEL("qkv"), LABEL("norm1"), &in);
     qkv = head_norms(b, LABEL("norms of q and k"), qkv, w);
     rp_tensor *a = toto2_layer_is_variate(c, i) ? attention_variates(b, LABEL("variate attention"), qkv)
                                                 : attention_time(b, LABEL("time attention"), i, qkv, last);
@@ -156,8 +129,9 @@ static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x, bool last) {
         b->n = b->count;
     }
     x = linear(b, LABEL("attention out"), a, &w->out, x, D, c->heads * d);
-    h = norm(b, LABEL("norm2"), x, w->norm2, w->eps2);
-    h = mlp_in(b, LABEL("mlp in"), LABEL("mlp gate"), w, h);
+    const rp_product mlp = { .x = x, .w = w->fc1.w, .bias = w->fc1.b, .norm = w->norm2, .eps = w->eps2, .m = rows_of(b), .n = 2 * c->mlp,
+                             .k = D, .gated = true, .y_f16 = b->m->mixed };
+    rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &mlp);
     return linear(b, LABEL("mlp out"), h, &w->fc2, x, D, c->mlp);
 #undef LABEL
 }
@@ -193,8 +167,10 @@ static rp_tensor *embed(builder *b) {
 static void predict(builder *b, rp_tensor *x) {
     toto2_forecaster *f = b->f;
     const toto2_config *c = b->c;
-    x = norm(b, "last norm", x, b->m->out_norm, b->m->out_eps);
-    rp_tensor *raw = residual_mlp(b, "head", x, &b->m->head, c->width, c->head_hidden, c->patch * RP_BLOCK_QUANTILES);
+    const struct rp_rmsnorm_params norm = { .rows = rows_of(b), .width = c->width, .eps = b->m->out_eps, .y_f16 = b->m->mixed };
+    rp_tensor *norm_in[] = { x, b->m->out_norm }, *normed[] = { NULL };
+    rp_graph_add(b->g, RP_OP_RMSNORM, "last norm", &norm, sizeof norm, norm_in, normed);
+    rp_tensor *raw = residual_mlp(b, "head", normed[0], &b->m->head, c->width, c->head_hidden, c->patch * RP_BLOCK_QUANTILES);
     const struct rp_block_result_params p = { .batch = b->B, .variates = b->V, .count = b->count, .series_patches = f->patches + f->future,
                                               .horizon_cap = f->future * c->patch, .patch_size = c->patch, .block = f->block,
                                               .later = b->later };

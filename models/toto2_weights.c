@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "loader.h"
+#include "product.h"
 #include "toto2.h"
 
 // What loading needs while it runs.
@@ -69,13 +70,14 @@ typedef struct change {
 static void want_tensor(const source *s, rp_tensor **slot, const char *name, uint32_t rows, uint32_t columns, bool f16, double scale,
                         const change *ch) {
     const rp_dtype dtype = f16 ? RP_F16 : RP_F32;
-    const uint32_t halves = ch->swap && !s->m->mixed ? 2 : 1;
+    const bool turns = ch->swap && rp_gate_turns(rows / 2);
+    const uint32_t halves = ch->swap && !turns ? 2 : 1;
     rp_loader_target_add(s->l, slot, false, name, columns ? RP_SHAPE(dtype, rows, columns) : RP_SHAPE(dtype, rows));
     for (uint32_t i = 0; i < halves; i++) {
         const uint64_t at = (uint64_t)i * (rows / 2) * (columns ? columns : 1);
         rp_loader_part *part = rp_loader_part_add(s->l, slot, at, s->file, rows, columns, name);
         part->scale = scale;
-        part->gate = ch->swap && s->m->mixed;
+        part->gate = turns;
         if (halves == 2) { part->row = (1 - i) * (rows / 2), part->rows = rows / 2; }
         part->row_scales = ch->row_scales;
         part->n_row_scales = ch->row_scales ? ch->n_row_scales : 0;

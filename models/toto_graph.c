@@ -3,9 +3,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "product.h"
 #include "region.h"
 #include "toto.h"
 
+#define EPSILON 1e-8f
 #define XPOS_BASE 512.0        // exponents count in 1/512, spec section 3
 
 static void lay_inputs(toto_forecaster *f, rp_region *r, toto_inputs *in) {
@@ -34,38 +36,10 @@ typedef struct builder {
 
 static uint32_t rows_of(const builder *b) { return b->B * b->S * b->V * b->n; }
 
-static bool is_f16(const rp_tensor *tensor) { return tensor != NULL && tensor->dtype == RP_F16; }
-
 static rp_tensor *linear(builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
                          uint32_t m, uint32_t n, uint32_t k) {
-    const struct rp_linear_params p = { .m = m, .n = n, .k = k, .has_bias = bias != NULL, .has_residual = residual != NULL,
-                                        .w_f16 = is_f16(w), .x_f16 = is_f16(x) };
-    rp_tensor *in[] = { x, w, bias, residual }, *out[] = { NULL };
-    rp_graph_add(b->g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
-    return out[0];
-}
-
-// The MLP's first product and its gate, in one node where the weights are float16: what goes on is float16 too.
-static rp_tensor *mlp_in(builder *b, const char *label, const char *gate_label, const toto_layer *w, rp_tensor *h) {
-    const uint32_t D = b->c->width, M = b->c->mlp, rows = rows_of(b);
-    if (b->m->mixed) {
-        const struct rp_linear_params p = { .m = rows, .n = 2 * M, .k = D, .has_bias = 1, .w_f16 = 1, .x_f16 = 1, .y_f16 = 1, .gated = 1 };
-        rp_tensor *in[] = { h, w->w12_w, w->w12_b, NULL }, *out[] = { NULL };
-        rp_graph_add(b->g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
-        return out[0];
-    }
-    h = linear(b, label, h, w->w12_w, w->w12_b, NULL, rows, 2 * M, D);
-    const struct rp_silu_mul_params gate = { rows, M };
-    rp_tensor *in[] = { h }, *out[] = { NULL };
-    rp_graph_add(b->g, RP_OP_SILU_MUL, gate_label, &gate, sizeof gate, in, out);
-    return out[0];
-}
-
-static rp_tensor *norm(builder *b, const char *label, rp_tensor *x, rp_tensor *scale) {
-    const struct rp_rmsnorm_params p = { .rows = rows_of(b), .width = b->c->width, .eps = 1e-8f, .y_f16 = b->m->mixed };
-    rp_tensor *in[] = { x, scale }, *out[] = { NULL };
-    rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
-    return out[0];
+    const rp_product p = { .x = x, .w = w, .bias = bias, .residual = residual, .m = m, .n = n, .k = k };
+    return rp_product_add(b->g, label, NULL, &p);
 }
 
 static float scale_of(uint32_t d) { return (float)(1 / sqrt(d)); }
@@ -100,13 +74,14 @@ static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x) {
     const toto_layer *w = &b->m->layers[i];
     const uint32_t D = b->c->width, M = b->c->mlp, rows = rows_of(b);
 #define LABEL(text) rp_arena_format(b->g->arena, "layer %u " text, i)
-    rp_tensor *h = norm(b, LABEL("norm1"), x, w->norm1);
-    rp_tensor *qkv = linear(b, LABEL("qkv"), h, w->qkv_w, w->qkv_b, NULL, rows, 3 * D, D);
+    const rp_product in = { .x = x, .w = w->qkv_w, .bias = w->qkv_b, .norm = w->norm1, .eps = EPSILON, .m = rows, .n = 3 * D, .k = D };
+    rp_tensor *qkv = rp_product_add(b->g, LABEL("qkv"), LABEL("norm1"), &in);
     rp_tensor *a = toto_layer_is_space(b->c, i) ? attention_space(b, LABEL("space attention"), qkv)
                                                 : attention_time(b, LABEL("time attention"), i, qkv);
     x = linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D);
-    h = norm(b, LABEL("norm2"), x, w->norm2);
-    h = mlp_in(b, LABEL("mlp in"), LABEL("mlp gate"), w, h);
+    const rp_product mlp = { .x = x, .w = w->w12_w, .bias = w->w12_b, .norm = w->norm2, .eps = EPSILON, .m = rows, .n = 2 * M, .k = D,
+                             .gated = true, .y_f16 = b->m->mixed };
+    rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &mlp);
     return linear(b, LABEL("mlp out"), h, w->w3_w, w->w3_b, x, rows, D, M);
 #undef LABEL
 }

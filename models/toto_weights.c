@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "product.h"
 #include "toto.h"
 
 #define ALIGNMENT ((uint64_t)256)
@@ -67,8 +68,8 @@ static void want_layer(loader *l, uint32_t i) {
     want_slot(l, &t->out_w, D, D, NAME("attention.wO.weight"), NULL)->f16 = mixed;
     want_slot(l, &t->out_b, D, 0, NAME("attention.wO.bias"), NULL);
     w = want_slot(l, &t->w12_w, 2 * M, D, NAME("mlp.0.w12.weight"), NAME("mlp.0.weight"));
-    w->gate = w->f16 = mixed;
-    want_slot(l, &t->w12_b, 2 * M, 0, NAME("mlp.0.w12.bias"), NAME("mlp.0.bias"))->gate = mixed;
+    w->gate = rp_gate_turns(M), w->f16 = mixed;
+    want_slot(l, &t->w12_b, 2 * M, 0, NAME("mlp.0.w12.bias"), NAME("mlp.0.bias"))->gate = rp_gate_turns(M);
     want_slot(l, &t->w3_w, D, M, NAME("mlp.0.w3.weight"), NAME("mlp.2.weight"))->f16 = mixed;
     want_slot(l, &t->w3_b, D, 0, NAME("mlp.0.w3.bias"), NAME("mlp.2.bias"));
 #undef NAME

@@ -1,6 +1,6 @@
 // Attention of one query by a workgroup of RP_GROUP_ROW, keys in tiles of RP_ATTN_TILE with an online softmax, as
 // core/op_params.h lays down. attn_time.comp and attn_space.comp bring the keys in order, tile by tile: attn_begin, then for
-// each tile attn_tile and attn_values, then attn_end; the whole group calls each.
+// each tile attn_tile, attn_values and attn_join, then attn_end; the whole group calls each.
 #include "op_math.h"
 
 #define MAX_HEAD_WIDTH 256                               // the shape rules keep to it
@@ -12,6 +12,8 @@ shared float attn_weight[RP_ATTN_TILE];
 float attn_top = NEG_INFINITY;                           // running maximum of the scores
 float attn_total = 0.0;                                  // running sum of the weights
 float attn_y[VALUES];                                    // running weighted values: elements i, i + 64, ..
+float attn_own[VALUES];                                  // those of the tile
+float attn_kept, attn_taken;                             // factors of what came before and of the tile
 
 void attn_begin(InFloats q, uint at, uint d) {
     for (uint j = gl_LocalInvocationID.x; j < d; j += RP_GROUP_ROW) { attn_q[j] = q.v[at + j]; }
@@ -43,14 +45,16 @@ float attn_dot(uvec2 base, uint at, uint d) {
 bool attn_tile(uvec2 base, uint at, bool there, uint d, float scale) {
     float score = NEG_INFINITY;
     if (there) { score = attn_dot(base, at, d) * scale; }
-    float top = max(attn_top, row_max(score));
-    if (top == NEG_INFINITY) { return false; }
-    float weight = there ? rp_exp(score - top) : 0.0;
-    float kept = rp_exp(attn_top - top);                 // 0 at the first key
+    float tile_top = row_max(score);
+    if (tile_top == NEG_INFINITY) { return false; }
+    float weight = there ? rp_exp(score - tile_top) : 0.0;
+    float top = max(attn_top, tile_top);
+    attn_kept = rp_exp(attn_top - top);                  // 0 at the first key
+    attn_taken = rp_exp(tile_top - top);
     attn_weight[gl_LocalInvocationID.x] = weight;        // the tile before was read by all before row_max's barriers
-    attn_total = fma(attn_total, kept, row_sum(weight)); // behind row_sum's barriers all weights are there
+    attn_total = fma(row_sum(weight), attn_taken, attn_total * attn_kept);   // behind row_sum's barriers all weights are there
     attn_top = top;
-    [[unroll]] for (uint c = 0; c < VALUES; c++) { attn_y[c] *= kept; }
+    [[unroll]] for (uint c = 0; c < VALUES; c++) { attn_own[c] = 0.0; }
     return true;
 }
 
@@ -59,12 +63,17 @@ void attn_values(InFloats v, uint v_at, uint stride, uint first, uint end, uint 
     [[unroll]] for (uint c = 0; c < VALUES; c++) {
         uint j = c * RP_GROUP_ROW + gl_LocalInvocationID.x;
         if (j < d) {
-            float sum = attn_y[c];
+            float sum = attn_own[c];
             uint at = v_at + j;
             for (uint key = first; key < end; key++, at += stride) { sum = fma(attn_weight[key], v.v[at], sum); }
-            attn_y[c] = sum;
+            attn_own[c] = sum;
         }
     }
+}
+
+// The tile, all of its values added, joins those before.
+void attn_join() {
+    [[unroll]] for (uint c = 0; c < VALUES; c++) { attn_y[c] = fma(attn_own[c], attn_taken, attn_y[c] * attn_kept); }
 }
 
 void attn_end(OutFloats y, uint at, uint d) {

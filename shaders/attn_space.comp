@@ -38,6 +38,7 @@ void main() {
         // Weights of other groups' variates are 0, and their values finite.
         if (attn_tile(address[0], first_k + u * stride, there, d, p.scale)) {
             attn_values(qkv, first_k + first * stride + G, stride, 0, end, d);
+            attn_join();
         }
     }
     attn_end(y, (row * p.tokens + token) * D + head * d, d);

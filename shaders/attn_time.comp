@@ -46,6 +46,7 @@ void main() {
         uint end = min(n_keys - first, RP_ATTN_TILE), turn = first < n_prefix ? min(n_prefix - first, end) : 0;
         attn_values(v_prefix, prefix + first * D, D, 0, turn, d);
         if (turn < end) { attn_values(v_suffix, suffix + (first + turn - n_prefix) * D, D, turn, end, d); }
+        attn_join();
     }
     attn_end(y, at, d);
 }

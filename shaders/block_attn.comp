@@ -39,6 +39,7 @@ void main() {
         // Weights of keys that are not seen are 0, and their values finite.
         if (attn_tile(address[1], cache + key * stride, there, d, p.scale)) {
             attn_values(v, cache + first * stride, stride, 0, min(n_keys - first, RP_ATTN_TILE), d);
+            attn_join();
         }
     }
     attn_end(y, (row * p.tokens + line) * p.heads * d + head * d, d);

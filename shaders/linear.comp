@@ -4,7 +4,7 @@
 // kernel linear_f32_narrow_cpu -DNARROW=1 -DCPU=1
 // kernel linear_f32_skinny -DSKINNY=1
 // kernel linear_f32_skinny_cpu -DSKINNY=1 -DCPU=1
-// linear: y = x w^T (+ bias) (+ residual), 64 x 64 results a workgroup through shared memory, or few rows without it.
+// linear: y = x w^T (+ bias) (+ residual), or gated, 64 x 64 results a workgroup through shared memory, or few rows without it.
 // Sums are those of core/op_params.h in every variant: chunks of RP_LINEAR_CHUNK from 0, then the chunks, ascending.
 #version 460
 #define PARAMS rp_linear_params
@@ -12,6 +12,10 @@
 #include "op_math.h"
 #ifdef CPU
 #extension GL_KHR_shader_subgroup_ballot : require
+#endif
+#include "op_math.h"
+#ifdef SKINNY
+#include "norm.glsl"
 #endif
 
 #ifndef CPU
@@ -43,7 +47,7 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { flo
 
 // silu of a result that this invocation stored: in a loop of its own, for `finish` stands unrolled many times.
 void finish_silu(uint row, uint column) {
-    Floats y = Floats(address[4]);
+    Floats y = Floats(address[5]);
     if (row < p.m && column < p.n) { y.v[row * p.n + column] = rp_silu(y.v[row * p.n + column]); }
 }
 
@@ -52,8 +56,56 @@ void finish(uint row, uint column, float sum) {
     uint at = row * p.n + column;
     if (p.has_bias != 0) { sum += InFloats(address[2]).v[column]; }
     if (p.has_residual != 0) { sum += InFloats(address[3]).v[at]; }
-    OutFloats(address[4]).v[at] = sum;
+    OutFloats(address[5]).v[at] = sum;
 }
+
+// Column of y that a and b of columns `column` and column + RP_LINEAR_GATE make together.
+void finish_gated(uint row, uint column, float a, float b) {
+    if (p.has_bias != 0) {
+        a += InFloats(address[2]).v[column];
+        b += InFloats(address[2]).v[column + RP_LINEAR_GATE];
+    }
+    uint at = row * (p.n / 2) + column / (2 * RP_LINEAR_GATE) * RP_LINEAR_GATE + column % RP_LINEAR_GATE;
+    OutFloats(address[5]).v[at] = rp_silu(a) * b;
+}
+
+#ifdef SKINNY
+// Inverse roots of the rows, for products that normalise them; sums as rmsnorm makes them: every 64th square, then halving.
+shared float norm_part[RP_GROUP_ROW];
+shared real norm_inverse[RP_LINEAR_SKINNY_M];
+
+void find_norms(uint i, uint group) {
+    InFloats x = InFloats(address[0]);
+    for (uint row = 0; row < p.m; row++) {
+        for (uint part = i; part < RP_GROUP_ROW; part += group) {
+            float sum = 0.0;
+            for (uint j = part; j < p.k; j += RP_GROUP_ROW) {
+                float value = x.v[row * p.k + j];
+                sum = fma(value, value, sum);
+            }
+            norm_part[part] = sum;
+        }
+        for (uint half_way = RP_GROUP_ROW / 2; half_way > 0; half_way /= 2) {
+            barrier();                                   // the parts are there before any is read
+            for (uint part = i; part < half_way; part += group) { norm_part[part] += norm_part[part + half_way]; }
+        }
+        barrier();
+        if (i == 0) { norm_inverse[row] = norm_inverse_of(norm_part[0], p.k, p.eps); }
+        barrier();                                       // read before the next row's parts are written
+    }
+}
+
+// Four elements of a row of x, normalised where asked for.
+float normalised(float x, uint row, uint at) {
+    return at < p.k ? norm_apply(x, InFloats(address[4]).v[at], norm_inverse[row]) : 0.0;
+}
+
+vec4 normalised4(vec4 four, uint row, uint at) {
+    if (p.norm == 0 || row >= p.m) { return four; }
+    return vec4(normalised(four.x, row, at), normalised(four.y, row, at + 1), normalised(four.z, row, at + 2),
+                normalised(four.w, row, at + 3));
+}
+#endif
 
 #ifdef CPU
 // For CPU devices with subgroups of 8 and float64 (llvmpipe: other CPU devices take the kernels below). A load costs as much
@@ -75,6 +127,9 @@ void finish(uint row, uint column, float sum) {
 #define LANES 8
 #define ROWS 16                                          // of one subgroup, and so of one invocation
 layout(local_size_x = TILE_M * TILE_N / (ROWS * COLUMNS)) in;
+#ifdef SKINNY
+shared float cpu_sums[ROWS][TILE_N];                     // gated only
+#endif
 
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer InDoubles { dvec2 v[]; };
 
@@ -91,6 +146,9 @@ void main() {
     uint tile_row = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * TILE_M;
     uint first_row = tile_row + group / across * ROWS;
     uint first_column = gl_WorkGroupID.x * TILE_N + group % across * LANES * COLUMNS + lane;
+#ifdef SKINNY
+    if (p.norm != 0) { find_norms(gl_LocalInvocationID.x, gl_WorkGroupSize.x); }
+#endif
     if (first_row >= p.m) { return; }                    // the whole subgroup
     bool fast = is_fast(address[0]) && is_fast(address[1]);
     bool more = p.m - first_row > 8;                     // rows 8 .. 15 are not all beyond the end
@@ -112,7 +170,11 @@ void main() {
             }
             [[unroll]] for (uint part = 0; part < ROWS; part += LANES) {
                 if (part == 0 || more) {
-                    vec4 own = load4_cpu(address[0], fast, min(first_row + part + lane, p.m - 1), p.m, at);
+                    uint own_row = min(first_row + part + lane, p.m - 1);
+                    vec4 own = load4_cpu(address[0], fast, own_row, p.m, at);
+#ifdef SKINNY
+                    own = normalised4(own, own_row, at);
+#endif
                     [[unroll]] for (uint r = 0; r < LANES; r++) {
                         vec4 a = subgroupBroadcast(own, r);
                         [[unroll]] for (uint c = 0; c < COLUMNS; c++) {
@@ -132,10 +194,28 @@ void main() {
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         [[unroll]] for (uint c = 0; c < COLUMNS; c++) {
             uint row = first_row + r, column = first_column + c * LANES;
-            if (row < p.m && column < p.n) { finish(row, column, total[r][c]); }
+            if (p.gated == 0) {
+                if (row < p.m && column < p.n) { finish(row, column, total[r][c]); }
+            } else {
+#ifdef SKINNY
+                cpu_sums[r][group * LANES + lane] = total[r][c];
+#else
+                if (c % 2 == 0 && row < p.m && column < p.n) { finish_gated(row, column, total[r][c], total[r][c + 1]); }
+#endif
+            }
         }
     }
     for (uint e = 0; e < (p.silu != 0 ? ROWS * COLUMNS : 0); e++) { finish_silu(first_row + e % ROWS, first_column + e / ROWS * LANES); }
+#ifdef SKINNY
+    if (p.gated == 0) { return; }
+    barrier();                                           // every subgroup's results are there: b is the next one's
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        uint row = first_row + r, column = group * LANES + lane;
+        if (group % 2 == 0 && row < p.m && first_column < p.n) {
+            finish_gated(row, first_column, cpu_sums[r][column], cpu_sums[r][column + LANES]);
+        }
+    }
+#endif
 }
 
 #elif defined(SKINNY)
@@ -159,6 +239,7 @@ void main() {
     bool x_fast = is_fast(address[0]), w_fast = is_fast(address[1]);
     vec4 x_next[X_LOADS], w_next[W_LOADS];
     float total[EACH];
+    if (p.norm != 0) { find_norms(i, RP_GROUP_LINEAR); }
     [[unroll]] for (uint e = 0; e < EACH; e++) { total[e] = 0.0; }
     [[unroll]] for (uint l = 0; l < X_LOADS; l++) {
         uint at = l * RP_GROUP_LINEAR + i;
@@ -172,7 +253,7 @@ void main() {
         barrier();                                       // the round before: operands used, sums added by all
         [[unroll]] for (uint l = 0; l < X_LOADS; l++) {
             uint at = l * RP_GROUP_LINEAR + i;
-            xs[at / QUADS][at % QUADS] = x_next[l];
+            xs[at / QUADS][at % QUADS] = normalised4(x_next[l], at / QUADS, begin + at % QUADS * 4);
         }
         [[unroll]] for (uint l = 0; l < W_LOADS; l++) {
             uint at = l * RP_GROUP_LINEAR + i;
@@ -205,10 +286,20 @@ void main() {
             [[unroll]] for (uint l = 0; l < LANES; l++) { total[e] += chunk_sum[l][lane + e * LANES][column]; }
         }
     }
+    if (p.gated != 0) {                                  // a and b meet in shared memory
+        barrier();                                       // all sums have been read
+        [[unroll]] for (uint e = 0; e < EACH; e++) { chunk_sum[0][lane + e * LANES][column] = total[e]; }
+        barrier();                                       // all results are there
+    }
     if (first_column + column >= p.n) { return; }
     [[unroll]] for (uint e = 0; e < EACH; e++) {
         uint row = lane + e * LANES;
-        if (row < p.m) { finish(row, first_column + column, total[e]); }
+        if (row >= p.m) { continue; }
+        if (p.gated == 0) {
+            finish(row, first_column + column, total[e]);
+        } else if (column % (2 * RP_LINEAR_GATE) < RP_LINEAR_GATE) {
+            finish_gated(row, first_column + column, total[e], chunk_sum[0][row][column + RP_LINEAR_GATE]);
+        }
     }
     for (uint e = 0; e < (p.silu != 0 ? EACH : 0); e++) { finish_silu(lane + e * LANES, first_column + column); }
 }
@@ -282,6 +373,18 @@ void main() {
     }
     if (p.k % RP_LINEAR_CHUNK != 0) {                    // the last chunk is a short one
         [[unroll]] for (uint r = 0; r < ROWS; r++) { total[r] += acc[r]; }
+    }
+    if (p.gated != 0) {                                  // b of invocation tc is what tc + 2 made: 16 rows at a time meet in ws
+        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            barrier();                                   // ws has been read by all
+            ws[tr][tc] = total[r];
+            barrier();                                   // this row of every invocation is there
+            uint row = first_row + tr * ROWS + r, column = first_column + tc * 4;
+            if (tc % 4 < 2 && row < p.m && column < p.n) {
+                [[unroll]] for (uint c = 0; c < 4; c++) { finish_gated(row, column + c, total[r][c], ws[tr][tc + 2][c]); }
+            }
+        }
+        return;
     }
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         [[unroll]] for (uint c = 0; c < 4; c++) {

@@ -5,9 +5,7 @@
 #define ROW
 #include "common.glsl"
 
-// The root and what follows in two floats: a root that is half a unit off would shift a whole row the same way, which later
-// layers do not average out.
-#include "real.glsl"
+#include "norm.glsl"
 
 layout(local_size_x = RP_GROUP_ROW) in;
 
@@ -33,8 +31,8 @@ void main() {
         sum = fma(value, value, sum);
     }
     sum = row_sum(sum);
-    real inverse = r_div(r_of(1.0), r_sqrt(r_of(sum / float(p.width) + p.eps)));
+    real inverse = norm_inverse_of(sum, p.width, p.eps);
     for (uint j = i; j < p.width; j += RP_GROUP_ROW) {
-        y.v[row * p.width + j] = r_float(r_mul(r_two_product(x.v[row * p.width + j], scale.v[of + j]), inverse));
+        y.v[row * p.width + j] = norm_apply(x.v[row * p.width + j], scale.v[of + j], inverse);
     }
 }

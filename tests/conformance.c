@@ -135,7 +135,7 @@ static void linear_rows_agree(void **state) {
             test_uniform(&c, 0, (uint64_t)p.m * k, -1, 1);
             c.seed = 77 + s;                                     // residuals of shared rows are shared as well
             test_uniform(&c, 3, (uint64_t)p.m * n, -1, 1);
-            test_output(&c, 4, (uint64_t)p.m * n);
+            test_output(&c, 5, (uint64_t)p.m * n);
             test_rig rig;
             test_result got;
             test_rig_open(&rig, j->device->device, &c, false);
@@ -160,8 +160,93 @@ static void linear_rows_agree(void **state) {
     }
 }
 
+// Runs one case and frees it.
+static test_result run_alone(rp_device *device, test_case *c) {
+    test_rig rig;
+    test_result got = { 0 };
+    test_rig_open(&rig, device, c, false);
+    test_rig_load(&rig, c);
+    test_rig_direct(&rig);
+    test_rig_read(&rig, c, &got);
+    test_rig_close(&rig);
+    test_case_free(c);
+    return got;
+}
+
+static void same_values(const char *what, const test_result *a, const test_result *b, uint64_t count, uint32_t m, uint32_t k) {
+    for (uint64_t e = 0; e < count; e++) {
+        if (memcmp(&a->value[0][e], &b->value[0][e], sizeof(double)) != 0) {
+            fail_msg("%s, m = %u, k = %u: element %llu is %.17g in one launch, %.17g in two", what, m, k, (unsigned long long)e,
+                     b->value[0][e], a->value[0][e]);
+        }
+    }
+}
+
+// Products that normalise their rows, or gate their halves, give the bits of the two launches that they stand for.
+static void linear_fused_agrees(void **state) {
+    const job *j = *state;
+    test_need(j->device);
+    rp_device *device = j->device->device;
+    static const uint32_t rows[] = { 1, 5, 16 }, lengths[] = { 3, 48, 100, 768, 1100 };
+    enum { N = 48 };
+    for (uint32_t r = 0; r < TEST_COUNT(rows); r++) {
+        for (uint32_t l = 0; l < TEST_COUNT(lengths); l++) {
+            const uint32_t m = rows[r], k = lengths[l];
+            float x[16 * 1100], w[N * 1100], scale[1100];
+            test_case numbers = { .seed = test_seed() + r };
+            for (uint32_t i = 0; i < m * k; i++) { x[i] = (float)test_random(&numbers) * 4 - 2; }
+            for (uint32_t i = 0; i < N * k; i++) { w[i] = (float)test_random(&numbers) * 2 - 1; }
+            for (uint32_t i = 0; i < k; i++) { scale[i] = (float)test_random(&numbers) + 0.5f; }
+
+            test_case c = { .op = RP_OP_RMSNORM };
+            const struct rp_rmsnorm_params norm = { .rows = m, .width = k, .eps = 1e-5f };
+            test_start(&c, "norm", &norm, sizeof norm);
+            memcpy(test_uniform(&c, 0, (uint64_t)m * k, 0, 1), x, (size_t)m * k * 4);
+            memcpy(test_uniform(&c, 1, k, 0, 1), scale, (size_t)k * 4);
+            test_output(&c, 2, (uint64_t)m * k);
+            test_result normed = run_alone(device, &c);
+            test_result y[2];
+            for (uint32_t fused = 0; fused < 2; fused++) {
+                const struct rp_linear_params p = { .m = m, .n = N, .k = k, .norm = fused, .eps = fused ? 1e-5f : 0 };
+                c = (test_case){ .op = RP_OP_LINEAR };
+                test_start(&c, "norm and product", &p, sizeof p);
+                float *in = test_uniform(&c, 0, (uint64_t)m * k, 0, 1);
+                for (uint32_t i = 0; i < m * k; i++) { in[i] = fused ? x[i] : (float)normed.value[0][i]; }
+                memcpy(test_uniform(&c, 1, (uint64_t)N * k, 0, 1), w, (size_t)N * k * 4);
+                if (fused) { memcpy(test_uniform(&c, 4, k, 0, 1), scale, (size_t)k * 4); }
+                test_output(&c, 5, (uint64_t)m * N);
+                y[fused] = run_alone(device, &c);
+            }
+            same_values("norm and product", &y[0], &y[1], (uint64_t)m * N, m, k);
+
+            // y[0] holds turns of eight; silu_mul takes halves.
+            const struct rp_silu_mul_params gate = { m, N / 2 };
+            c = (test_case){ .op = RP_OP_SILU_MUL };
+            test_start(&c, "gate", &gate, sizeof gate);
+            float *halves = test_uniform(&c, 0, (uint64_t)m * N, 0, 1);
+            for (uint32_t i = 0; i < m * N; i++) {
+                const uint32_t column = i % N, turn = column / RP_LINEAR_GATE;
+                halves[i / N * N + turn % 2 * (N / 2) + turn / 2 * RP_LINEAR_GATE + column % RP_LINEAR_GATE] = (float)y[0].value[0][i];
+            }
+            test_output(&c, 1, (uint64_t)m * N / 2);
+            test_result gated[2] = { run_alone(device, &c) };
+            const struct rp_linear_params p = { .m = m, .n = N, .k = k, .gated = 1, .norm = 1, .eps = 1e-5f };
+            c = (test_case){ .op = RP_OP_LINEAR };
+            test_start(&c, "gated product", &p, sizeof p);
+            memcpy(test_uniform(&c, 0, (uint64_t)m * k, 0, 1), x, (size_t)m * k * 4);
+            memcpy(test_uniform(&c, 1, (uint64_t)N * k, 0, 1), w, (size_t)N * k * 4);
+            memcpy(test_uniform(&c, 4, k, 0, 1), scale, (size_t)k * 4);
+            test_output(&c, 5, (uint64_t)m * N / 2);
+            gated[1] = run_alone(device, &c);
+            same_values("gated product", &gated[0], &gated[1], (uint64_t)m * N / 2, m, k);
+            test_result_free(&normed);
+            for (uint32_t i = 0; i < 2; i++) { test_result_free(&y[i]), test_result_free(&gated[i]); }
+        }
+    }
+}
+
 int main(void) {
-    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 2 + TEST_COUNT(pair_ops)) };
+    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 3 + TEST_COUNT(pair_ops)) };
     static job jobs[MAX_TESTS];
     static char names[MAX_TESTS][64];
     static struct CMUnitTest tests[MAX_TESTS];
@@ -178,6 +263,9 @@ int main(void) {
             if (op == RP_OP_LINEAR) {
                 snprintf(names[n], sizeof *names, "linear rows agree on %s", devices[d].spec);
                 tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = linear_rows_agree, .initial_state = j };
+                n++;
+                snprintf(names[n], sizeof *names, "linear fused agrees on %s", devices[d].spec);
+                tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = linear_fused_agrees, .initial_state = j };
                 n++;
             }
         }

@@ -23,6 +23,7 @@ typedef struct fake_work {             // a kernel node, or a direct launch
     rp_args args;
     int deps[MAX_NODES];               // numbers of nodes
     size_t n_deps;
+    bool overlaps;                     // its edge is a programmatic one
 } fake_work;
 
 static struct {
@@ -35,7 +36,7 @@ static struct {
     int depth;                         // contexts pushed and not popped
     uintptr_t current[8];
     int contexts, alive;               // contexts retained; all other objects
-    int n_devices;
+    int n_devices, major;
     fake_work nodes[MAX_NODES], launches[MAX_NODES];
     int n_nodes, n_launches;
     char kernels[MAX_NODES][32];       // names behind function handles
@@ -98,7 +99,7 @@ static rp_cu_result fake_device_memory(size_t *bytes, rp_cu_device device) {
 static rp_cu_result fake_device_attribute(int *value, int attribute, rp_cu_device device) {
     (void)device;
     CALL("device_attribute");
-    *value = attribute == RP_CU_ATTRIBUTE_MAJOR ? 12 : 0;
+    *value = attribute == RP_CU_ATTRIBUTE_MAJOR ? fake.major : 0;
     return 0;
 }
 static rp_cu_result fake_context_retain(rp_cu_context *out, rp_cu_device device) {
@@ -247,6 +248,18 @@ static rp_cu_result fake_graph_add_kernel(rp_cu_node *out, rp_cu_graph graph, co
     *out = (rp_cu_node)work;
     return 0;
 }
+static rp_cu_result fake_graph_add_edges(rp_cu_graph graph, const rp_cu_node *from, const rp_cu_node *to, const rp_cu_edge *edges, size_t n) {
+    INSIDE("graph_add_edges");
+    assert_non_null(graph);
+    for (size_t i = 0; i < n; i++) {
+        fake_work *work = (fake_work *)to[i];
+        assert_int_equal(edges[i].from_port, RP_CU_PORT_PROGRAMMATIC);
+        assert_int_equal(edges[i].type, RP_CU_EDGE_PROGRAMMATIC);
+        work->overlaps = true;
+        work->deps[work->n_deps++] = (int)((fake_work *)from[i] - fake.nodes);
+    }
+    return 0;
+}
 static rp_cu_result fake_graph_instantiate(rp_cu_exec *out, rp_cu_graph graph, unsigned long long flags) {
     (void)flags;
     INSIDE("graph_instantiate");
@@ -278,6 +291,7 @@ static rp_cuda_driver table(void) {
     rp_cuda_driver driver;
 #define X(member, symbol, parameters) driver.member = fake_##member;
     RP_CU_LIST(X)
+    RP_CU_OPTIONAL(X)
 #undef X
     driver.blobs = all_blobs;
     return driver;
@@ -287,6 +301,7 @@ static int reset(void **state) {
     (void)state;
     memset(&fake, 0, sizeof fake);
     fake.n_devices = 2;
+    fake.major = 12;
     fake.armed = true;
     return 0;
 }
@@ -334,9 +349,9 @@ static rp_status rig_plan(rig *r) {
     struct rp_linear_params full = { .m = ROWS, .n = WIDTH, .k = WIDTH, .has_bias = 1, .has_residual = 1 };
     struct rp_copy_params words = { .n = ROWS * WIDTH };
     rp_graph_add(r->graph, RP_OP_RMSNORM, "norm", &norm, sizeof norm, (rp_tensor *[]){ x, scale }, a);
-    rp_graph_add(r->graph, RP_OP_LINEAR, "first", &plain, sizeof plain, (rp_tensor *[]){ a[0], w, NULL, NULL }, b);
+    rp_graph_add(r->graph, RP_OP_LINEAR, "first", &plain, sizeof plain, (rp_tensor *[]){ a[0], w, NULL, NULL, NULL }, b);
     rp_graph_add(r->graph, RP_OP_COPY, "early", &words, sizeof words, (rp_tensor *[]){ x }, (rp_tensor *[]){ out });
-    rp_graph_add(r->graph, RP_OP_LINEAR, "second", &full, sizeof full, (rp_tensor *[]){ b[0], w, bias, a[0] }, c);
+    rp_graph_add(r->graph, RP_OP_LINEAR, "second", &full, sizeof full, (rp_tensor *[]){ b[0], w, bias, a[0], NULL }, c);
     rp_graph_add(r->graph, RP_OP_COPY, "late", &words, sizeof words, (rp_tensor *[]){ c[0] }, (rp_tensor *[]){ out });
     RP_TRY(rp_plan_create(r->graph, &r->plan));
     RP_TRY(cuda->buffer_create(&r->device, r->plan->activation_bytes, RP_MEMORY_DEVICE, &r->activations));
@@ -461,18 +476,19 @@ static void records_what_the_plan_says(void **state) {
     clear_calls();
     assert_int_equal(r.device.backend->record(&r.device, r.plan, &r.recording), RP_OK);
     assert_calls("context_push", "graph_create", "module_load", "module_function", "graph_add_kernel", "module_load",
-                 "module_function", "graph_add_kernel", "module_load", "module_function", "graph_add_kernel",
-                 "graph_add_kernel", "graph_add_kernel", "graph_instantiate", "exec_upload", "graph_destroy",
-                 "context_pop");
+                 "module_function", "graph_add_kernel", "graph_add_edges", "module_load", "module_function",
+                 "graph_add_kernel", "graph_add_kernel", "graph_add_edges", "graph_add_kernel", "graph_instantiate",
+                 "exec_upload", "graph_destroy", "context_pop");
     assert_int_equal(r.device.counters.recordings, 1);
 
-    static const char *const kernels[] = { "rmsnorm_f32", "linear_f32_skinny", "copy_f32", "linear_f32_skinny",
+    static const char *const kernels[] = { "rmsnorm_f32", "linear_f32_split", "copy_f32", "linear_f32_split",
                                            "copy_f32" };
     static const int n_deps[] = { 0, 1, 0, 1, 2 };
     assert_int_equal(fake.n_nodes, 5);
     for (int i = 0; i < 5; i++) {
         assert_string_equal(fake.nodes[i].kernel, kernels[i]);
         assert_int_equal(fake.nodes[i].n_deps, n_deps[i]);
+        assert_int_equal(fake.nodes[i].overlaps, n_deps[i] == 1);
         check_work(&fake.nodes[i], &r.plan->launches[i]);
     }
     assert_int_equal(fake.nodes[1].deps[0], 0);
@@ -508,6 +524,27 @@ static void records_what_the_plan_says(void **state) {
     assert_int_equal(count_calls("module_load") + count_calls("module_function"), 0);
     r.device.backend->recording_destroy(again);
     rig_close(&r);
+}
+
+// Older GPUs, and older drivers, get plain edges.
+static void overlaps_only_where_it_can(void **state) {
+    (void)state;
+    for (int old_gpu = 0; old_gpu < 2; old_gpu++) {
+        rig r;
+        rp_cuda_driver driver = table();
+        fake.n_nodes = 0;
+        fake.major = old_gpu ? 8 : 12;
+        if (!old_gpu) { driver.graph_add_edges = NULL; }
+        assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
+        assert_int_equal(rig_plan(&r), RP_OK);
+        assert_int_equal(r.device.backend->record(&r.device, r.plan, &r.recording), RP_OK);
+        static const int n_deps[] = { 0, 1, 0, 1, 2 };
+        for (int i = 0; i < 5; i++) {
+            assert_int_equal(fake.nodes[i].n_deps, n_deps[i]);
+            assert_false(fake.nodes[i].overlaps);
+        }
+        rig_close(&r);
+    }
 }
 
 static void replay_is_one_launch(void **state) {
@@ -723,6 +760,7 @@ int main(void) {
         cmocka_unit_test_setup(absent_devices_are_explained, reset),
         cmocka_unit_test_setup(missing_driver_is_explained, reset),
         cmocka_unit_test_setup(records_what_the_plan_says, reset),
+        cmocka_unit_test_setup(overlaps_only_where_it_can, reset),
         cmocka_unit_test_setup(replay_is_one_launch, reset),
         cmocka_unit_test_setup(direct_runs_launch_by_launch, reset),
         cmocka_unit_test_setup(copies_go_through_staging, reset),

@@ -28,6 +28,11 @@ void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
         rp_launch_rows(out, "attn_time_f32_shared", p->batch * ceil_div(p->paths, RP_ATTN_SHARED) * p->variates * p->heads, 128);
         return;
     }
+    const uint64_t queries = (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads;
+    if (out->clusters && p->suffix_cap > 0 && !p->own && queries <= 2ull * out->processors) {
+        rp_launch_rows(out, "attn_time_f32_spread", queries * RP_ATTN_SPREAD, 128);
+        return;
+    }
     rp_launch_rows(out, "attn_time_f32", (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);
 }
 

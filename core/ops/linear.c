@@ -4,14 +4,16 @@
 rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(linear);
     EXPECT_F16(p->w_f16);
-    if ((!p->w_f16 && (p->x_f16 || p->y_f16 || p->gated)) || (p->w_f16 && p->k % RP_LINEAR_MIXED_STEP != 0) ||
-        (p->gated && (p->has_residual || p->n % (2 * RP_LINEAR_GATE) != 0)) || (p->silu && (p->gated || p->has_residual))) {
+    if ((!p->w_f16 && (p->x_f16 || p->y_f16)) || (p->w_f16 && p->k % RP_LINEAR_MIXED_STEP != 0) ||
+        (p->gated && (p->has_residual || p->n % (2 * RP_LINEAR_GATE) != 0)) ||
+        (p->norm && (p->x_f16 || p->m > RP_LINEAR_SKINNY_M)) || (p->silu && (p->gated || p->has_residual))) {
         return rp_fail(graph->device, RP_INTERNAL, "'%s' asks for a product that no kernel makes (op_params.h, linear).", node->label);
     }
     EXPECT(0, p->x_f16 ? RP_F16 : RP_F32, p->m, p->k);
     EXPECT(1, p->w_f16 ? RP_F16 : RP_F32, p->n, p->k);
     if (p->has_bias) { EXPECT(2, RP_F32, p->n); }
     if (p->has_residual) { EXPECT(3, RP_F32, p->m, p->n); }
+    if (p->norm) { EXPECT(4, RP_F32, p->k); }
     out[0] = RP_SHAPE(p->y_f16 ? RP_F16 : RP_F32, p->m, p->gated ? p->n / 2 : p->n);
     return RP_OK;
 }
@@ -50,6 +52,14 @@ void rp_launch_linear(const rp_node *node, rp_launch *out) {
         return;
     }
     out->group = RP_GROUP_LINEAR;
+    if (p->m <= RP_LINEAR_SKINNY_M && out->fast) {
+        const bool deep = p->m <= RP_LINEAR_DEEP_M && p->k > 32 * RP_LINEAR_CHUNK;
+        out->kernel = deep ? "linear_f32_split_deep" : "linear_f32_split";
+        out->group = (deep ? 64 : 32) * RP_LINEAR_SPLIT_N;
+        out->grid[0] = (uint32_t)ceil_div(p->n, RP_LINEAR_SPLIT_N);
+        out->grid[1] = out->grid[2] = 1;
+        return;
+    }
     if (p->m <= RP_LINEAR_SKINNY_M) {
         out->kernel = "linear_f32_skinny";
         out->grid[0] = (uint32_t)ceil_div(p->n, RP_LINEAR_SKINNY_N);
@@ -70,49 +80,49 @@ void rp_cost_linear(const rp_node *node, rp_cost *out) {
     out->flops = 2 * (uint64_t)p->m * p->n * p->k;
 }
 
-// Float16 tensors are kept as floats. x is not rounded: that is an error of the product, which the tests allow for.
-static void ref_mixed(const struct rp_linear_params *p, void *const *binding) {
-    const float *w = binding[1];
+// 1 / the root of a row's mean square where rows are normalised, else 1.
+static double ref_inverse(const struct rp_linear_params *p, const double *x) {
+    double squares = 0;
+    if (!p->norm) { return 1; }
+    for (size_t i = 0; i < p->k; i++) { squares += x[i] * x[i]; }
+    return 1 / sqrt(squares / p->k + (double)p->eps);
+}
+
+// Float16 tensors are kept as floats. x is not rounded to it: that is an error of the product, which the tests allow for.
+static double ref_dot(const struct rp_linear_params *p, void *const *binding, size_t x_row, size_t w_row) {
+    const double *x = (const double *)binding[0] + x_row * p->k, *w = (const double *)binding[1] + w_row * p->k, *scale = binding[4];
+    double sum[4] = { 0 };                   // four sums: the loop is bound by the latency of one
+    size_t l = 0;
+    if (p->w_f16 || p->norm) {
+        for (; l < p->k; l++) {
+            sum[0] += ref_get(binding[0], x_row * p->k + l, p->x_f16) * (p->norm ? scale[l] : 1) * ref_get(binding[1], w_row * p->k + l, p->w_f16);
+        }
+        return sum[0];
+    }
+    for (; l + 4 <= p->k; l += 4) {
+        for (size_t u = 0; u < 4; u++) { sum[u] += x[l + u] * w[l + u]; }
+    }
+    for (; l < p->k; l++) { sum[0] += x[l] * w[l]; }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+void rp_ref_linear(const void *params, void *const *binding) {
+    REF_PARAMS(linear);
     const double *bias = binding[2], *residual = binding[3];
     const size_t block = 2 * RP_LINEAR_GATE, width = p->gated ? p->n / 2 : p->n;
     for (size_t i = 0; i < p->m; i++) {
+        const double inverse = ref_inverse(p, (const double *)binding[0] + i * p->k);   // norm: x is float32, kept as doubles
         for (size_t j = 0; j < width; j++) {
             double value[2] = { 0 };
             for (size_t part = 0; part < (p->gated ? 2u : 1u); part++) {
                 const size_t row = p->gated ? j / RP_LINEAR_GATE * block + part * RP_LINEAR_GATE + j % RP_LINEAR_GATE : j;
-                for (size_t l = 0; l < p->k; l++) { value[part] += ref_get(binding[0], i * p->k + l, p->x_f16) * (double)w[row * p->k + l]; }
+                value[part] = ref_dot(p, binding, i, row) * inverse;
                 if (p->has_bias) { value[part] += bias[row]; }
             }
             if (p->gated) { value[0] *= value[1] / (1 + exp(-value[0])); }
             if (p->silu) { value[0] /= 1 + exp(-value[0]); }
             if (p->has_residual) { value[0] += residual[i * width + j]; }
-            ref_put(binding[4], i * width + j, value[0], p->y_f16);
-        }
-    }
-}
-
-void rp_ref_linear(const void *params, void *const *binding) {
-    REF_PARAMS(linear);
-    if (p->w_f16) {
-        ref_mixed(p, binding);
-        return;
-    }
-    const double *x = binding[0], *w = binding[1], *bias = binding[2], *residual = binding[3];
-    double *y = binding[4];
-    for (size_t i = 0; i < p->m; i++) {
-        for (size_t j = 0; j < p->n; j++) {
-            const double *a = x + i * p->k, *b = w + j * p->k;
-            double sum[4] = { 0 };               // four sums: the loop is bound by the latency of one
-            size_t l = 0;
-            for (; l + 4 <= p->k; l += 4) {
-                for (size_t u = 0; u < 4; u++) { sum[u] += a[l + u] * b[l + u]; }
-            }
-            for (; l < p->k; l++) { sum[0] += a[l] * b[l]; }
-            double value = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-            if (p->has_bias) { value += bias[j]; }
-            if (p->has_residual) { value += residual[i * p->n + j]; }
-            if (p->silu) { value /= 1 + exp(-value); }
-            y[i * p->n + j] = value;
+            ref_put(binding[5], i * width + j, value[0], p->y_f16);
         }
     }
 }
