@@ -24,7 +24,7 @@ typedef struct rp_cuda {
     rp_cu_stream stream;           // all work of this device
     rp_cuda_staging staging[2];
     rp_cu_module modules[RP_OP_COUNT];                                        // loaded when first needed
-    struct { const char *name; rp_cu_function function; } functions[RP_CUDA_MAX_FUNCTIONS];
+    struct { const char *name; rp_cu_function function; uint32_t shared_bytes; } functions[RP_CUDA_MAX_FUNCTIONS];
     uint32_t n_functions;
 } rp_cuda;
 

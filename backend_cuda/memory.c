@@ -75,8 +75,7 @@ rp_status rp_cuda_buffer_create(rp_device *device, uint64_t bytes, rp_memory_kin
     }
     status = allocate(device, bytes, buffer);
     if (status == RP_OK) {
-        device->counters.buffers++;
-        device->counters.buffer_bytes += bytes;
+        rp_counters_made(&device->counters, bytes, kind);
         *out = buffer;
     } else {
         release(buffer);
@@ -89,7 +88,7 @@ void rp_cuda_buffer_destroy(rp_buffer *buffer) {
     if (buffer == NULL) { return; }
     rp_device *device = buffer->device;
     const rp_cuda *cuda = device->impl;
-    device->counters.buffer_bytes -= buffer->bytes;
+    rp_counters_freed(&device->counters, buffer->bytes, buffer->kind);
     bool inside = rp_cuda_enter(device) == RP_OK;
     (void)cuda->driver.stream_wait(cuda->stream);   // replays that use it may be under way
     release(buffer);

@@ -28,30 +28,38 @@ static rp_status module_of(rp_device *device, rp_op op, rp_cu_module *out) {
     return RP_OK;
 }
 
+// Lets function `index` have the shared memory that a launch gives its groups, where that is more than any may have.
+static rp_status allow_shared(rp_device *device, const rp_launch *launch, uint32_t index) {
+    rp_cuda *cuda = device->impl;
+    char doing[96];
+    if (launch->shared_bytes <= RP_CUDA_PLAIN_SHARED || launch->shared_bytes <= cuda->functions[index].shared_bytes) { return RP_OK; }
+    snprintf(doing, sizeof doing, "giving '%s' %u bytes of shared memory", launch->kernel, launch->shared_bytes);
+    RP_RETURN(rp_cuda_check(device, cuda->driver.function_set(cuda->functions[index].function, RP_CU_FUNCTION_DYNAMIC_SHARED,
+                                                              (int)launch->shared_bytes), doing));
+    cuda->functions[index].shared_bytes = launch->shared_bytes;
+    return RP_OK;
+}
+
 rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_function *out) {
     rp_cuda *cuda = device->impl;
     rp_cu_module module = NULL;
     char doing[96];
-    for (uint32_t i = 0; i < cuda->n_functions; i++) {
-        if (strcmp(cuda->functions[i].name, launch->kernel) == 0) {
-            *out = cuda->functions[i].function;
-            return RP_OK;
-        }
-    }
-    if (cuda->n_functions == RP_CUDA_MAX_FUNCTIONS) {
+    uint32_t i = 0;
+    while (i < cuda->n_functions && strcmp(cuda->functions[i].name, launch->kernel) != 0) { i++; }
+    if (i == RP_CUDA_MAX_FUNCTIONS) {
         return rp_fail(device, RP_INTERNAL, "More than %d CUDA kernels are in use: raise RP_CUDA_MAX_FUNCTIONS.",
                        RP_CUDA_MAX_FUNCTIONS);
     }
-    RP_RETURN(module_of(device, launch->op, &module));
-    snprintf(doing, sizeof doing, "looking for the kernel '%s'", launch->kernel);
-    RP_RETURN(rp_cuda_check(device, cuda->driver.module_function(out, module, launch->kernel), doing));
-    if (launch->shared_bytes > RP_CUDA_PLAIN_SHARED) {
-        snprintf(doing, sizeof doing, "giving '%s' %u bytes of shared memory", launch->kernel, launch->shared_bytes);
-        RP_RETURN(rp_cuda_check(device, cuda->driver.function_set(*out, RP_CU_FUNCTION_DYNAMIC_SHARED, (int)launch->shared_bytes), doing));
+    if (i == cuda->n_functions) {
+        RP_RETURN(module_of(device, launch->op, &module));
+        snprintf(doing, sizeof doing, "looking for the kernel '%s'", launch->kernel);
+        RP_RETURN(rp_cuda_check(device, cuda->driver.module_function(&cuda->functions[i].function, module, launch->kernel), doing));
+        cuda->functions[i].name = launch->kernel;   // a literal of the op's launch rule
+        cuda->functions[i].shared_bytes = 0;
+        cuda->n_functions++;
     }
-    cuda->functions[cuda->n_functions].name = launch->kernel;   // a literal of the op's launch rule
-    cuda->functions[cuda->n_functions++].function = *out;
-    return RP_OK;
+    *out = cuda->functions[i].function;
+    return allow_shared(device, launch, i);
 }
 
 // Adds one launch after those it depends on. `deps` is scratch for n_launches handles.

@@ -17,15 +17,14 @@ rp_status rp_ref_buffer_create(rp_device *device, uint64_t bytes, rp_memory_kind
                        "ask for fewer paths or a shorter context.", (double)bytes * 2e-6);
     }
     *buffer = (rp_buffer){ .device = device, .bytes = bytes, .mapped = memory, .kind = kind };
-    device->counters.buffers++;
-    device->counters.buffer_bytes += bytes;
+    rp_counters_made(&device->counters, bytes, kind);
     *out = buffer;
     return RP_OK;
 }
 
 void rp_ref_buffer_destroy(rp_buffer *buffer) {
     if (buffer == NULL) { return; }
-    buffer->device->counters.buffer_bytes -= buffer->bytes;
+    rp_counters_freed(&buffer->device->counters, buffer->bytes, buffer->kind);
     free(buffer->mapped);
     free(buffer);
 }

@@ -116,8 +116,7 @@ rp_status rp_vulkan_buffer_create(rp_device *device, uint64_t bytes, rp_memory_k
     if (kind == RP_MEMORY_HOST) { buffer->mapped = own->mapped; }
     own->bytes = bytes;
     RP_TRY(rp_vulkan_checked(device, RP_OK));
-    device->counters.buffers++;
-    device->counters.buffer_bytes += bytes;
+    rp_counters_made(&device->counters, bytes, kind);
     *out = buffer;
     return RP_OK;
 cleanup:
@@ -134,7 +133,7 @@ void rp_vulkan_buffer_destroy(rp_buffer *buffer) {
     (void)ignored;
     vulkan->vk.vkDestroyBuffer(vulkan->device, own->buffer, NULL);
     vulkan->vk.vkFreeMemory(vulkan->device, own->memory, NULL);                  // unmaps it too
-    buffer->device->counters.buffer_bytes -= own->bytes;
+    rp_counters_freed(&buffer->device->counters, own->bytes, buffer->kind);
     free(own);
     free(buffer);
 }

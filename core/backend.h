@@ -17,6 +17,8 @@ typedef struct rp_plan {
     uint64_t activation_bytes;     // of the one activation buffer
     rp_cost *costs;                // of each launch
     rp_cost cost;                  // of the whole graph
+    uint64_t replays;              // of it by forecasts so far, and how long recording it took: models/replays.c counts
+    uint64_t record_ns;
 } rp_plan;
 
 // ---- memory ----
@@ -40,11 +42,25 @@ struct rp_buffer {
 typedef struct rp_counters {       // what tests count; a device starts at zero
     uint64_t buffers;              // buffers allocated
     uint64_t buffer_bytes;         // bytes alive
+    uint64_t device_bytes;         // of these in RP_MEMORY_DEVICE
+    uint64_t device_bytes_peak;    // the most that device_bytes has been
     uint64_t recordings;           // recordings made
     uint64_t replays;              // recordings launched
     uint64_t reads;                // device-to-host reads: calls of rp_backend.read
     uint64_t waits;
 } rp_counters;
+
+// Every backend counts its buffers with these two.
+static inline void rp_counters_made(rp_counters *c, uint64_t bytes, rp_memory_kind kind) {
+    c->buffers++;
+    c->buffer_bytes += bytes;
+    if (kind == RP_MEMORY_DEVICE) { c->device_bytes += bytes; }
+    if (c->device_bytes > c->device_bytes_peak) { c->device_bytes_peak = c->device_bytes; }
+}
+static inline void rp_counters_freed(rp_counters *c, uint64_t bytes, rp_memory_kind kind) {
+    c->buffer_bytes -= bytes;
+    if (kind == RP_MEMORY_DEVICE) { c->device_bytes -= bytes; }
+}
 
 typedef struct rp_recording rp_recording;   // the backend's own
 

@@ -49,6 +49,8 @@
 #define RP_ATTN_TILE 64
 // The kernel for few queries: the tiles of one query and head are dealt to this many groups, which join them together.
 #define RP_ATTN_SPREAD 8
+#define RP_ATTN_SPREAD_BYTES 2320              // of shared memory beside the keys of a tile
+#define RP_ATTN_SPREAD_PITCH(d) (((d) + 7) / 8 * 8 + 4)   // floats from one key to the next: eight lie in different banks
 #define RP_ATTN_HEAD_MAX 256  // widest head
 // The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
 #define RP_ATTN_SHARED 16

@@ -20,7 +20,7 @@ struct rp_shared_memory {
 };
 
 extern "C" __global__ void __launch_bounds__(SHARED_GROUP) attn_time_f32_shared(const rp_kernel_args<rp_attn_time_params> args) {
-    rp_begin();
+    rp_wait();
     __shared__ __align__(16) rp_shared_memory m;
     const rp_attn_time_params p = args.p;
     const uint32_t d = p.head_width, width = p.heads * d, blocks = (p.paths + QUERIES - 1) / QUERIES;

@@ -9,33 +9,47 @@
 #include "attention.cuh"
 
 #define SPREAD_GROUP 128
-#define EARLY 16                            // values asked for before the weights are known
-#define ELEMENTS (RP_ATTN_HEAD_MAX / SPREAD_GROUP)
+static_assert(RP_ATTN_HEAD_MAX == 2 * SPREAD_GROUP, "an invocation holds one or two elements of a head");
 
+// Shared memory: this, then the keys of the tile, SPREAD_PITCH(d) floats from one to the next.
 struct rp_spread_memory {
     float q[RP_ATTN_HEAD_MAX], value[RP_ATTN_HEAD_MAX];   // value: of this group's tile
     float p[RP_ATTN_TILE];
     float top[2];
     float tile_top, tile_sum;
 };
+static_assert(sizeof(rp_spread_memory) == RP_ATTN_SPREAD_BYTES, "as the launch rule says");
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-// This group's tile: its maximum, sum and values to shared memory.
-__device__ inline void rp_spread_tile(rp_spread_memory &m, const rp_time_keys &keys, uint32_t first, uint32_t n, uint32_t d, float scale) {
-    const uint32_t local = threadIdx.x, lane = local % 32, n_keys = min(RP_ATTN_TILE, n - first);
-    float early[ELEMENTS][EARLY];
+// This group's tile: its maximum, sum and values to shared memory. Keys and values are asked for together; values stay in
+// registers, elements threadIdx.x and threadIdx.x + SPREAD_GROUP of each.
+template <int ELEMENTS>
+__device__ inline void rp_spread_tile(rp_spread_memory &m, float *k, const rp_time_keys &keys, uint32_t first, uint32_t n, uint32_t d, float scale) {
+    const uint32_t local = threadIdx.x, lane = local % 32, n_keys = min(RP_ATTN_TILE, n - first), pitch = RP_ATTN_SPREAD_PITCH(d);
+    if (keys.wide) {
+        for (uint32_t i = local; i < n_keys * (d / 4); i += SPREAD_GROUP) {
+            const uint32_t key = i / (d / 4), j = i % (d / 4) * 4;
+            const uint32_t to = (uint32_t)__cvta_generic_to_shared(&k[key * pitch + j]);
+            asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(keys.key(first + key) + j) : "memory");
+        }
+    } else {
+        for (uint32_t i = local; i < n_keys * d; i += SPREAD_GROUP) { k[i / d * pitch + i % d] = keys.key(first + i / d)[i % d]; }
+    }
+    float v[ELEMENTS][RP_ATTN_TILE];
 #pragma unroll
-    for (uint32_t e = 0; e < ELEMENTS; e++) {
+    for (int e = 0; e < ELEMENTS; e++) {
         const uint32_t j = local + e * SPREAD_GROUP;
 #pragma unroll
-        for (uint32_t i = 0; i < EARLY; i++) { early[e][i] = j < d && i < n_keys ? keys.value(first + i)[j] : 0.0f; }
+        for (uint32_t i = 0; i < RP_ATTN_TILE; i++) { v[e][i] = j < d && i < n_keys ? keys.value(first + i)[j] : 0.0f; }
     }
+    asm volatile("cp.async.commit_group;\n\tcp.async.wait_group 0;" ::: "memory");
+    __syncthreads();           // k: written by all, read by those of its key
     float score = -RP_INFINITY;
     if (local < n_keys) {
-        const float *key = keys.key(first + local);
+        const float *key = &k[local * pitch];
         float dot = 0;
         if (keys.wide) {
-#pragma unroll 16
+#pragma unroll 8
             for (uint32_t j = 0; j < d; j += 4) {
                 const float4 a = *reinterpret_cast<const float4 *>(&m.q[j]), b = *reinterpret_cast<const float4 *>(key + j);
                 dot = __fmaf_rn(a.x, b.x, dot);
@@ -61,15 +75,12 @@ __device__ inline void rp_spread_tile(rp_spread_memory &m, const rp_time_keys &k
         if (lane == 0) { m.tile_top = tile_top, m.tile_sum = sum; }
     }
 #pragma unroll
-    for (uint32_t e = 0; e < ELEMENTS; e++) {
+    for (int e = 0; e < ELEMENTS; e++) {
         const uint32_t j = local + e * SPREAD_GROUP;
-        if (j >= d) { break; }
         float total = 0;
 #pragma unroll
-        for (uint32_t i = 0; i < EARLY; i++) { total = __fmaf_rn(m.p[i], early[e][i], total); }   // past n_keys: 0 times 0
-#pragma unroll 16
-        for (uint32_t i = EARLY; i < n_keys; i++) { total = __fmaf_rn(m.p[i], keys.value(first + i)[j], total); }
-        m.value[j] = total;
+        for (uint32_t i = 0; i < RP_ATTN_TILE; i++) { total = __fmaf_rn(m.p[i], v[e][i], total); }   // past n_keys: 0 times 0
+        if (j < d) { m.value[j] = total; }
     }
 }
 #endif
@@ -79,30 +90,47 @@ extern "C" __global__ void
 __cluster_dims__(RP_ATTN_SPREAD, 1, 1)
 #endif
 __launch_bounds__(SPREAD_GROUP) attn_time_f32_spread(const rp_kernel_args<rp_attn_time_params> args) {
+    extern __shared__ __align__(16) float memory[];
     rp_begin();
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    __shared__ __align__(16) rp_spread_memory m;
+    rp_spread_memory &m = *reinterpret_cast<rp_spread_memory *>(memory);
+    float *k = memory + sizeof m / sizeof *memory;
     const auto cluster = cooperative_groups::this_cluster();
     const uint32_t rank = cluster.block_rank();
     const rp_attn_time_params p = args.p;
     const rp_time_query t = rp_time_query_of(args, rp_group() / RP_ATTN_SPREAD);
     const uint32_t d = p.head_width, n_tiles = (t.n + RP_ATTN_TILE - 1) / RP_ATTN_TILE;
-    for (uint32_t j = threadIdx.x; j < d; j += SPREAD_GROUP) { m.q[j] = t.q[j]; }
-    __syncthreads();           // q: written by all, read by all
+    for (uint32_t j = threadIdx.x; j < d; j += SPREAD_GROUP) { m.q[j] = t.q[j]; }   // read behind the tile's first barrier
     // Elements rank + RP_ATTN_SPREAD i are this group's to join.
     const uint32_t element = rank + RP_ATTN_SPREAD * threadIdx.x;
     float top = -RP_INFINITY, sum = 0, value = 0;
     for (uint32_t tile = 0; tile < n_tiles; tile += RP_ATTN_SPREAD) {
         if (tile > 0) { cluster.sync(); }      // the tiles before: joined by all, may be written over
-        if (tile + rank < n_tiles) { rp_spread_tile(m, t.keys, (tile + rank) * RP_ATTN_TILE, t.n, d, p.scale); }
+        if (tile + rank < n_tiles) {
+            const uint32_t first = (tile + rank) * RP_ATTN_TILE;
+            if (d <= SPREAD_GROUP) {
+                rp_spread_tile<1>(m, k, t.keys, first, t.n, d, p.scale);
+            } else {
+                rp_spread_tile<2>(m, k, t.keys, first, t.n, d, p.scale);
+            }
+        }
         cluster.sync();                        // tiles: written by each group, read by all
         const uint32_t n_ready = min(RP_ATTN_SPREAD, n_tiles - tile);
-        for (uint32_t i = 0; i < n_ready && element < d; i++) {
+        if (element >= d) { continue; }
+        float tops[RP_ATTN_SPREAD], sums[RP_ATTN_SPREAD], values[RP_ATTN_SPREAD];   // all under way together
+#pragma unroll
+        for (uint32_t i = 0; i < RP_ATTN_SPREAD; i++) {
+            if (i >= n_ready) { break; }
             const rp_spread_memory *other = cluster.map_shared_rank(&m, i);
-            const rp_join join = rp_join_of(top, other->tile_top);
+            tops[i] = other->tile_top, sums[i] = other->tile_sum, values[i] = other->value[element];
+        }
+#pragma unroll
+        for (uint32_t i = 0; i < RP_ATTN_SPREAD; i++) {
+            if (i >= n_ready) { break; }
+            const rp_join join = rp_join_of(top, tops[i]);
             top = join.top;
-            sum = rp_joined(join, sum, other->tile_sum);
-            value = rp_joined(join, value, other->value[element]);
+            sum = rp_joined(join, sum, sums[i]);
+            value = rp_joined(join, value, values[i]);
         }
     }
     if (element < d) { rp_put(rp_at<void>(args, 7), t.at + element, sum > 0.0f ? value / sum : 0.0f, p.y_f16); }

@@ -57,7 +57,7 @@ __device__ inline rp_time_query rp_time_query_of(const rp_kernel_args<rp_attn_ti
 }
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const rp_kernel_args<rp_attn_time_params> args) {
-    rp_begin();
+    rp_wait();
     __shared__ __align__(16) rp_attention_memory memory;
     const rp_attn_time_params p = args.p;
     const uint32_t group = rp_group();

@@ -6,7 +6,7 @@
 #define GROUP RP_GROUP_DRAW
 #define EACH (RP_DRAW_MAX / GROUP) // tokens an invocation holds at most
 #define WARPS (GROUP / 32)
-static_assert((GROUP & (GROUP - 1)) == 0 && GROUP % 32 == 0, "scans double, warps are whole");
+static_assert((GROUP & (GROUP - 1)) == 0 && GROUP % 32 == 0 && EACH == 8, "scans and the sort double, warps are whole");
 
 struct rp_draw_memory {
     union {
@@ -29,27 +29,67 @@ __device__ inline float rp_z_of(uint64_t key) {
     return __uint_as_float(rising & 0x80000000u ? rising & 0x7fffffffu : ~rising);
 }
 
-// Sorts key[0 .. n), n a power of two, ascending (Batcher 1968, bitonic sort). Pair i of a step with stride 32 or less lies
-// in the 64 keys that its warp has at all such steps, so that only wider ones need the whole group to wait.
-__device__ inline void rp_sort(uint64_t *key, uint32_t n) {
-    __syncthreads(); // key: written by each for its tokens, read by all
-    for (uint32_t size = 2; size <= n; size *= 2) {
-        for (uint32_t stride = size / 2; stride > 0; stride /= 2) {
-            for (uint32_t i = threadIdx.x; i < n / 2; i += GROUP) {
-                const uint32_t low = 2 * i - (i & (stride - 1)), high = low + stride;
-                const uint64_t a = key[low], b = key[high];
-                if ((a > b) == ((low & size) == 0)) {
-                    key[low] = b;
-                    key[high] = a;
-                }
-            }
-            if (stride > 32 || (stride == 1 && size > 32)) {
-                __syncthreads(); // key: written by this step, read by other warps in the next
-            } else {
-                __syncwarp(); // key: written by this step, read by the same warp in the next
-            }
-        }
+// ---- sorting: Batcher's bitonic network (1968) on PER keys an invocation, element PER i + j being own[j] of invocation i ----
+
+// The lesser of two to `low` where `ascending`, else the greater.
+__device__ inline void rp_order(uint64_t &low, uint64_t &high, bool ascending) {
+    const bool swap = (low > high) == ascending;
+    const uint64_t a = low, b = high;
+    low = swap ? b : a;
+    high = swap ? a : b;
+}
+
+// A step inside invocations: elements `stride` apart, in runs of `size` that ascend and descend by turns.
+template <int PER> __device__ inline void rp_order_own(uint64_t (&own)[PER], uint32_t size, int stride) {
+#pragma unroll
+    for (int j = 0; j < PER; j++) {
+        if ((j & stride) == 0) { rp_order(own[j], own[j + stride], ((PER * threadIdx.x + j) & size) == 0); }
     }
+}
+
+// A step between invocations whose numbers differ in the bit `distance`: by registers inside a warp, else through `shared`.
+template <int PER, bool WARP>
+__device__ inline void rp_exchange(uint64_t (&own)[PER], uint64_t *shared, uint32_t distance, bool ascending) {
+    const bool lower = (threadIdx.x & distance) == 0;
+    if constexpr (!WARP) {
+        __syncthreads(); // shared: read by all in the step before
+#pragma unroll
+        for (int j = 0; j < PER; j++) { shared[j * GROUP + threadIdx.x] = own[j]; }
+        __syncthreads(); // shared: written by all, read by all
+    }
+#pragma unroll
+    for (int j = 0; j < PER; j++) {
+        const uint64_t other = WARP ? __shfl_xor_sync(0xffffffffu, own[j], distance) : shared[j * GROUP + (threadIdx.x ^ distance)];
+        own[j] = (own[j] > other) == (lower == ascending) ? other : own[j];
+    }
+}
+
+// Sorts key[0 .. n), n <= PER GROUP, ascending; what lies behind becomes ~0.
+template <int PER> __device__ inline void rp_sort(uint64_t *key, uint32_t n) {
+    uint64_t own[PER];
+    __syncthreads(); // key: written by each for its tokens, read by all
+#pragma unroll
+    for (int j = 0; j < PER; j++) { own[j] = PER * threadIdx.x + j < n ? key[PER * threadIdx.x + j] : ~0ull; }
+#pragma unroll
+    for (uint32_t size = 2; size <= PER; size *= 2) {
+#pragma unroll
+        for (int stride = size / 2; stride > 0; stride /= 2) { rp_order_own<PER>(own, size, stride); }
+    }
+#pragma unroll 1
+    for (uint32_t size = 2 * PER; size <= PER * GROUP; size *= 2) {
+        const bool ascending = (PER * threadIdx.x & size) == 0;
+#pragma unroll 1
+        for (uint32_t distance = size / PER / 2; distance >= 32; distance /= 2) { rp_exchange<PER, false>(own, key, distance, ascending); }
+#pragma unroll
+        for (uint32_t distance = 16; distance > 0; distance /= 2) {
+            if (distance <= size / PER / 2) { rp_exchange<PER, true>(own, key, distance, ascending); }
+        }
+#pragma unroll
+        for (int stride = PER / 2; stride > 0; stride /= 2) { rp_order_own<PER>(own, size, stride); }
+    }
+    __syncthreads(); // key: read by all
+#pragma unroll
+    for (int j = 0; j < PER; j++) { key[PER * threadIdx.x + j] = own[j]; }
     __syncthreads(); // key: sorted, read by all
 }
 
@@ -131,14 +171,15 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_DRAW)
     // What may not be drawn: e = 0.
     const bool by_rank = top_k > 1 && top_k < n, by_sum = top_k == 0 && top_p < 1.0f;
     if (by_rank || by_sum) {
-        uint32_t padded = 1;
-        while (padded < n) { padded *= 2; }
 #pragma unroll
         for (uint32_t j = 0; j < EACH; j++) {
             if (j < mine) { m.key[first + j] = rp_key_of(z[j], first + j); }
         }
-        for (uint32_t i = n + threadIdx.x; i < padded; i += GROUP) { m.key[i] = ~0ull; }
-        rp_sort(m.key, padded);
+        if (n <= 4 * GROUP) {
+            rp_sort<4>(m.key, n);
+        } else {
+            rp_sort<EACH>(m.key, n);
+        }
     }
     if (by_rank || top_k == 1) {
         const float least = top_k == 1 ? top : rp_z_of(m.key[top_k - 1]);

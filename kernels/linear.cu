@@ -206,12 +206,12 @@ static_assert(RP_LINEAR_M == 64 && RP_LINEAR_N == 64 && RP_LINEAR_NARROW == 32, 
 #endif
 
 extern "C" __global__ void __launch_bounds__(GROUP, GROUPS) linear_f32(const rp_kernel_args<rp_linear_params> args) {
-    rp_begin();
+    rp_wait();
     rp_linear<8, 4, 3>(args);
 }
 
 extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_narrow(const rp_kernel_args<rp_linear_params> args) {
-    rp_begin();
+    rp_wait();
     rp_linear<4, 2, 6>(args);
 }
 

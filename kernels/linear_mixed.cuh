@@ -229,7 +229,7 @@ template <int BM, int BN, int WARPS_M, int WARPS_N, int BK, int STAGES> struct r
     extern "C" __global__ void __launch_bounds__(rp_mixed_tile<__VA_ARGS__>::threads, groups)                                 \
         name(const rp_kernel_args<rp_linear_params> args) {                                                                   \
         extern __shared__ __align__(128) __half memory[];                                                                     \
-        rp_begin();                                                                                                           \
+        rp_wait();                                                                                                            \
         static_assert(rp_mixed_tile<__VA_ARGS__>::bytes_needed == bytes, "as the launch rule says");                          \
         rp_mixed_tile<__VA_ARGS__>::run<x32>(args, memory);                                                                   \
     }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform.h"
+
 #define MAX_REPLAYS (1u << 24)   // 256 MB of queue, and hours of forecasting
 #define PROGRESS_REPLAYS 4u   // between two reports: enough to keep a device busy, few enough to stop soon
 
@@ -16,7 +18,10 @@ rp_status rp_run_record(rp_device *device, rp_run *run) {
         assert(run->n_advances < RP_MAX_ADVANCES);
         memcpy(&run->advances[run->n_advances++], launch->params, sizeof *run->advances);
     }
-    return device->backend->record(device, run->plan, &run->recording);
+    const uint64_t start = rp_time_ns();
+    const rp_status status = device->backend->record(device, run->plan, &run->recording);
+    run->plan->record_ns = rp_time_ns() - start;
+    return status;
 }
 
 void rp_run_destroy(rp_device *device, rp_run *run) {
@@ -72,6 +77,7 @@ rp_status rp_replays_send(rp_replays *queue, uint32_t first, uint32_t n) {
         for (uint32_t i = first; i < first + n; i++) { RP_RETURN(device->backend->run(device, queue->runs[i]->plan)); }
     }
     for (uint32_t i = first; i < first + n; i++) {
+        queue->runs[i]->plan->replays++;
         for (uint32_t j = 0; j < queue->runs[i]->n_advances; j++) { advance(&queue->mirror, &queue->runs[i]->advances[j]); }
     }
     return RP_OK;

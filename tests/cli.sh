@@ -277,4 +277,57 @@ assert s["values"] == 3 and "mase" not in s and s["last_value_mae"] > 0, s
 PYTHON
 fi
 
+# ---- bench: small rows with weights of its own, which are gone afterwards ----
+mkdir "$here/tmp"
+TMPDIR=$here/tmp expect 0 bench --device ref --rows X2,X1 --repeat 3 --ops --check --json "$here/bench.json"
+out_has "toto-tiny: "
+out_has "kronos-tiny: "
+err_has "not compared with itself"
+out_has "checked: two forecasts with the same bits"
+out_has "after the first forecast 0; buffers allocated after create 0"
+out_has "sum of its launches"
+[ -z "$(ls -A "$here/tmp")" ] || die "bench leaves its weights behind: $(ls "$here/tmp")"
+if command -v python3 >/dev/null 2>&1; then
+    python3 - "$here/bench.json" <<'PYTHON' 2>"$here/err" || die "the JSON of bench is not as promised"
+import json, sys
+def refuse(text): raise ValueError(text)
+j = json.load(open(sys.argv[1]), parse_constant=refuse)
+assert j["schema"] == "reprise-bench-1" and j["date"].endswith("Z") and j["device"]["driver"], j
+assert [m["model"] for m in j["models"]] == ["toto-tiny", "kronos-tiny"], j
+for m in j["models"]:
+    assert m["precision"] == "f32" and m["load_ms"] > 0 and m["copy_bytes_per_s"] > 0 and m["matrix_flops_per_s"] > 0, m
+    assert 0 < m["weights_bytes"] <= m["load_peak_bytes"], m
+    (r,) = m["rows"]
+    ms = r["ms"]
+    assert ms["n"] == 3 and 0 < ms["min"] <= ms["median"] <= ms["max"] and ms["min"] <= ms["mean"] <= ms["max"], r
+    assert r["check"]["finite"] and r["check"]["same_bits"], r
+    assert r["recordings"] > 0 and r["recordings_after_first"] == 0 and r["allocations_after_create"] == 0, r
+    assert r["peak_bytes"] == m["weights_bytes"] + r["forecaster_bytes"], r
+    assert r["bytes"] == sum(g["replays"] * g["bytes"] for g in r["graphs"]), r
+    assert r["flops"] == sum(g["replays"] * g["flops"] for g in r["graphs"]), r
+    steps = [g for g in r["graphs"] if g["name"].startswith("step") and g["replays"]]
+    assert [g["replays"] for g in steps] == [{"X1": 2, "X2": 7}[r["row"]]], r
+    for g in r["graphs"]:
+        assert ("ops" in g) == (g["replays"] > 0), g
+        if "ops" in g:
+            assert abs(sum(o["us"] * o["launches"] for o in g["ops"]) - g["ops_us"]) <= 1e-6 * g["ops_us"], g
+            assert sum(o["launches"] for o in g["ops"]) <= g["nodes"] and sum(o["flops"] * o["launches"] for o in g["ops"]) == g["flops"], g
+PYTHON
+fi
+expect 0 bench --device "$device" --precision f32 --rows X1 --repeat 2 --ops --check --weights "$here/kept"
+out_has "after the first forecast 0; buffers allocated after create 0"
+out_has "sum of its launches"
+expect 0 bench --device "$device" --model "$here/kept/toto-tiny" --repeat 1
+out_has "X1 "
+expect 1 bench --device "$device" --model "$here/kept/toto-tiny" --rows T1
+err_has "none of the rows asked for"
+expect 1 bench --device "$device" --model "$model"
+err_has "has none of the sizes of the table"
+expect 2 bench --rows T9
+err_has "did you mean T1?"
+expect 2 bench --model "$model" --weights "$here/kept"
+err_has "leave out --weights"
+TMPDIR=$here/none expect 1 bench --device "$device" --rows X1
+err_has "cannot be written"
+
 echo "cli: all is well"

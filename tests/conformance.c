@@ -187,6 +187,7 @@ static void linear_fused_agrees(void **state) {
     const job *j = *state;
     test_need(j->device);
     rp_device *device = j->device->device;
+    if (device->info.kind == RP_DEVICE_REFERENCE) { skip(); }   // float64, which two launches here would round between them
     static const uint32_t rows[] = { 1, 5, 16 }, lengths[] = { 3, 48, 100, 768, 1100 };
     enum { N = 48 };
     for (uint32_t r = 0; r < TEST_COUNT(rows); r++) {

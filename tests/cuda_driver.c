@@ -369,6 +369,7 @@ static void rig_close(rig *r) {
     cuda->buffer_destroy(r->x);
     cuda->buffer_destroy(r->weights);
     assert_int_equal(r->device.counters.buffer_bytes, 0);
+    assert_int_equal(r->device.counters.device_bytes, 0);
     cuda->close(&r->device);
     rp_arena_destroy(&r->arena);
     assert_int_equal(fake.alive, 0);

@@ -338,9 +338,31 @@ static void thousand_replays(void **state) {
     assert_true(counted <= (d->device->backend == &rp_backend_ref ? attentions * QUEUED * ROUNDS : 0));
 }
 
+// Host memory counts among all buffers only; the peak stays when a buffer goes.
+static void memory_is_counted(void **state) {
+    const test_device *d = *state;
+    test_need(d);
+    const rp_backend *backend = d->device->backend;
+    rp_counters *c = &d->device->counters;
+    rp_buffer *first, *second, *host;
+    const rp_counters before = *c;
+    c->device_bytes_peak = c->device_bytes;
+    test_ok(d->device, backend->buffer_create(d->device, 1000, RP_MEMORY_DEVICE, &first), "first");
+    test_ok(d->device, backend->buffer_create(d->device, 4096, RP_MEMORY_HOST, &host), "host");
+    assert_true(c->device_bytes == before.device_bytes + 1000 && c->buffer_bytes == before.buffer_bytes + 5096);
+    backend->buffer_destroy(first);
+    test_ok(d->device, backend->buffer_create(d->device, 600, RP_MEMORY_DEVICE, &second), "second");
+    assert_true(c->device_bytes == before.device_bytes + 600 && c->device_bytes_peak == before.device_bytes + 1000);
+    backend->buffer_destroy(second);
+    backend->buffer_destroy(host);
+    assert_true(c->device_bytes == before.device_bytes && c->buffer_bytes == before.buffer_bytes && c->buffers == before.buffers + 3);
+    assert_int_equal(c->device_bytes_peak, before.device_bytes + 1000);
+}
+
 int main(void) {
     static const struct { const char *name; test_function run; } kinds[] = {
         { "step values", step_values }, { "horizon", horizon }, { "a thousand replays", thousand_replays },
+        { "memory is counted", memory_is_counted },
     };
     static char names[TEST_MAX_DEVICES * TEST_COUNT(kinds)][64];
     static struct CMUnitTest tests[TEST_MAX_DEVICES * TEST_COUNT(kinds)];

@@ -1,212 +1,236 @@
-// reprise bench: whole forecasts as a caller sees them, host arrays in and host arrays out.
+// reprise bench: whole forecasts as a caller sees them, host arrays in and host arrays out, with weights of its own making.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend.h"
+#include "bench.h"
 #include "command.h"
-#include "family.h"
 #include "options.h"
-#include "session.h"
 
-// The rows of the speed table in the README. A row belongs to the model of its family and width.
-static const struct row { const char *name, *family; uint32_t width, variates, batch, context, horizon, paths; } rows[] = {
-    { "T1", "toto", 768, 7, 1, 4096, 336, 256 },
-    { "T2", "toto", 768, 1, 1, 512, 64, 256 },
-    { "T3", "toto", 768, 1, 1, 512, 256, 256 },
-    { "K1", "kronos", 512, 6, 1, 392, 120, 1 },
-    { "K2", "kronos", 832, 6, 1, 392, 120, 10 },
-    { "K3", "kronos", 832, 6, 1, 400, 120, 10 },
-    { "K4", "kronos", 832, 6, 5, 400, 120, 30 },
-    { "K5", "kronos", 256, 6, 1, 400, 120, 10 },
+// The rows of the speed table in the README, those of one model together.
+static const bench_row rows[] = {
+    { "T1", "toto-base", 7, 1, 4096, 336, 256, false },
+    { "T2", "toto-base", 1, 1, 512, 64, 256, false },
+    { "T3", "toto-base", 1, 1, 512, 256, 256, false },
+    { "K1", "kronos-small", 6, 1, 392, 120, 1, false },
+    { "K2", "kronos-base", 6, 1, 392, 120, 10, false },
+    { "K3", "kronos-base", 6, 1, 400, 120, 10, false },
+    { "K4", "kronos-base", 6, 5, 400, 120, 30, false },
+    { "K5", "kronos-mini", 6, 1, 400, 120, 10, false },
+    { "D1", "toto2-22m", 7, 1, 4096, 336, 0, false },
+    { "D3", "toto2-22m", 1, 64, 4096, 96, 0, false },
+    { "D2", "toto2-313m", 7, 1, 4096, 336, 0, false },
+    { "D4", "toto2-2.5b", 7, 1, 4096, 336, 0, false },
+    { "X1", "toto-tiny", 2, 1, 128, 40, 16, true },
+    { "X2", "kronos-tiny", 6, 2, 64, 8, 4, true },
+    { "X3", "toto2-4m", 2, 1, 256, 64, 0, true },
 };
-enum { N_ROWS = sizeof rows / sizeof *rows, MAX_BATCH = 5 };
+enum { N_ROWS = sizeof rows / sizeof *rows };
 
-static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+static const bench_row *row_find(const char *name) {
+    for (size_t i = 0; i < N_ROWS; i++) {
+        if (strcmp(rows[i].name, name) == 0) { return &rows[i]; }
+    }
+    return NULL;
 }
 
-// Random walks: values that a model could meet, and never zeros.
-static void fill(float *values, uint32_t variates, uint32_t context) {
-    uint32_t state = 12345;
-    for (uint32_t v = 0; v < variates; v++) {
-        float x = 100;
-        for (uint32_t t = 0; t < context; t++) {
-            state = state * 1664525u + 1013904223u;
-            x += (float)(state >> 8) / 8388608.0f - 1;
-            values[(size_t)v * context + t] = x;
+// ---- which rows ----
+
+static bool is_named(const name_list *names, const bench_row *row) {
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcmp(names->names[i], row->name) == 0) { return true; }
+    }
+    return false;
+}
+
+// Chooses by name, or every row but the small ones; `only` leaves those of one model. A family that the library lacks is an
+// error where its row was asked for, and left out where not.
+static bool choose(const name_list *names, const published_model *only, const bench_row **out, size_t *n) {
+    *n = 0;
+    for (size_t i = 0; i < N_ROWS; i++) {
+        const bench_row *row = &rows[i];
+        const published_model *model = published_model_find(row->model);
+        const bool named = is_named(names, row);
+        if (only != NULL ? model != only || (names->count > 0 && !named) : names->count > 0 ? !named : row->small) { continue; }
+        if (published_model_is_read(model)) {
+            out[(*n)++] = row;
+        } else if (named) {
+            complain("row %s needs %s, a family that this library does not read", row->name, model->family);
+            return false;
         }
     }
+    return true;
 }
 
-static void print_cost(const rp_forecaster *forecaster) {
-    const rp_plan *plans[16];
-    const uint32_t n = forecaster->model->family->plans(forecaster, plans, 16);
-    for (uint32_t i = 0; i < n; i++) {
-        printf("       %-12s %4u nodes, %9.3f MB, %9.3f GFLOP\n", plans[i]->name, plans[i]->n_launches,
-               (double)plans[i]->cost.bytes * 1e-6, (double)plans[i]->cost.flops * 1e-9);
+static int check_names(const name_list *names) {
+    const char *known[N_ROWS];
+    for (size_t i = 0; i < N_ROWS; i++) { known[i] = rows[i].name; }
+    for (size_t i = 0; i < names->count; i++) {
+        if (row_find(names->names[i]) != NULL) { continue; }
+        const char *near = nearest_name(names->names[i], known, N_ROWS);
+        if (near != NULL) { return options_misused("bench", "there is no row %s; did you mean %s?", names->names[i], near); }
+        return options_misused("bench", "there is no row %s; --help lists them", names->names[i]);
     }
+    return -1;
 }
 
-// Each launch so often, one after the other on an idle device; small ones are bound by how fast the host can launch.
-#define OP_REPEAT 40u
+// ---- a model ----
 
-static rp_status time_launch(rp_device *device, const rp_plan *plan, uint32_t index, double *us) {
-    rp_launch *launches = take(OP_REPEAT, sizeof *launches);
-    rp_plan many = *plan;
-    for (uint32_t i = 0; i < OP_REPEAT; i++) { launches[i] = plan->launches[index]; }
-    many.launches = launches;
-    many.n_launches = 1;
-    rp_status status = device->backend->run(device, &many);
-    double start = seconds_now();
-    if (status == RP_OK) { status = device->backend->run(device, &many); }
-    const double one = seconds_now() - start;
-    many.n_launches = OP_REPEAT;
-    start = seconds_now();
-    if (status == RP_OK) { status = device->backend->run(device, &many); }
-    *us = (seconds_now() - start - one) / (OP_REPEAT - 1) * 1e6;
-    free(launches);
-    return status;
+static bool open_device(const char *spec, session *s, double *ms) {
+    *s = (session){ .device_info = RP_DEVICE_INFO_INIT, .model_info = RP_MODEL_INFO_INIT };
+    const double start = seconds_now();
+    rp_status status = rp_device_create(spec, NULL, &s->device);
+    *ms = (seconds_now() - start) * 1e3;
+    if (status == RP_OK) { status = rp_device_copy_info(s->device, &s->device_info); }
+    if (status == RP_OK) { return true; }
+    session_complain(s->device, status);
+    session_close(s);
+    return false;
 }
 
-// Time of a graph's launches, those of one kernel and grid together. `advance` is left out: it would move the positions.
-static rp_status print_ops(rp_device *device, const rp_plan *plan) {
-    rp_status status = RP_OK;
-    char *seen = take(plan->n_launches + 1, 1);
-    for (uint32_t i = 0; i < plan->n_launches && status == RP_OK; i++) {
-        const rp_launch *launch = &plan->launches[i];
-        uint32_t n = 0;
-        double us = 0;
-        rp_cost cost = plan->costs[i];
-        if (seen[i] || launch->op == RP_OP_ADVANCE) { continue; }
-        for (uint32_t j = i; j < plan->n_launches; j++) {
-            const rp_launch *other = &plan->launches[j];
-            if (strcmp(other->kernel, launch->kernel) == 0 && memcmp(other->params, launch->params, sizeof launch->params) == 0) {
-                seen[j] = 1;
-                n++;
-            }
-        }
-        status = time_launch(device, plan, i, &us);
-        printf("         %3u x %-28s %-22s %9.2f us  %8.1f GB/s  %7.2f TFLOP/s\n", n, launch->label, launch->kernel, us,
-               (double)cost.bytes / us * 1e-3, (double)cost.flops / us * 1e-6);
-    }
-    free(seen);
-    return status;
-}
-
-static rp_status print_all_ops(rp_forecaster *forecaster) {
-    const rp_plan *plans[16];
-    rp_status status = RP_OK;
-    const uint32_t n = forecaster->model->family->plans(forecaster, plans, 16);
-    for (uint32_t i = 0; i < n && status == RP_OK; i++) {
-        printf("       %s\n", plans[i]->name);
-        status = print_ops(forecaster->model->device, plans[i]);
-    }
-    return status;
-}
-
-// One forecast of a row; the inputs are made once, outside of what is timed.
-typedef struct job {
-    const struct row *row;
-    rp_forecaster *forecaster;
-    rp_series series[MAX_BATCH];
-    rp_bars bars[MAX_BATCH];
-    rp_forecast_config config;
-    rp_forecast_result result;
-    float *values;            // [batch, variates, context]
-    int64_t *times;           // [context]
-} job;
-
-static void prepare(job *j, const struct row *row) {
-    const size_t T = row->context, each = row->variates * T;
-    *j = (job){ .row = row, .config = RP_FORECAST_CONFIG_INIT, .result = RP_FORECAST_RESULT_INIT };
-    j->values = take(row->batch * each, sizeof *j->values);
-    j->times = take(T, sizeof *j->times);
-    j->result.samples = take(row->batch * row->variates * (size_t)row->horizon * row->paths, sizeof *j->result.samples);
-    j->config.horizon = row->horizon, j->config.paths = row->paths, j->config.seed = 1, j->config.top_p = 0.9f;
-    fill(j->values, row->batch * row->variates, row->context);
-    for (size_t t = 0; t < T; t++) { j->times[t] = 1718000000 + 300 * (int64_t)t; }
-    for (uint32_t b = 0; b < row->batch; b++) {
-        float *v = j->values + b * each;
-        j->series[b] = (rp_series){ .struct_size = sizeof(rp_series), .values = v, .context = row->context, .id = b };
-        j->bars[b] = (rp_bars){ .struct_size = sizeof(rp_bars), .open = v, .high = v + T, .low = v + 2 * T, .close = v + 3 * T,
-                                .volume = v + 4 * T, .amount = v + 5 * T, .times = j->times, .context = row->context, .id = b };
-    }
-}
-
-static rp_status forecast_once(job *j) {
-    if (strcmp(j->row->family, "kronos") == 0) {
-        return rp_forecast_bars(j->forecaster, j->bars, j->row->batch, &j->config, &j->result);
-    }
-    j->config.top_p = 0;
-    return rp_forecast(j->forecaster, j->series, j->row->batch, &j->config, &j->result);
-}
-
-static bool run_row(session *s, const struct row *row, uint32_t repeat, bool ops) {
-    rp_forecaster_config sizes = RP_FORECASTER_CONFIG_INIT;
-    rp_forecaster_info info = RP_FORECASTER_INFO_INIT;
-    job j;
-    prepare(&j, row);
-    sizes.max_context = row->context, sizes.max_horizon = row->horizon, sizes.variates = row->variates;
-    sizes.max_batch = row->batch, sizes.max_paths = row->paths;
-    double *ms = take(repeat, sizeof *ms), first_ms = 0, start = seconds_now();
-    rp_status status = rp_forecaster_create(s->model, &sizes, &j.forecaster);
-    const double create_ms = (seconds_now() - start) * 1e3;
-    if (status == RP_OK) { status = rp_forecaster_copy_info(j.forecaster, &info); }
-    for (uint32_t i = 0; i < repeat + 2 && status == RP_OK; i++) {   // two to warm up; the first is told apart
-        start = seconds_now();
-        status = forecast_once(&j);
-        const double took = (seconds_now() - start) * 1e3;
-        if (i == 0) { first_ms = took; }
-        if (i >= 2) { ms[i - 2] = took; }
-    }
-    if (status == RP_OK) {
-        qsort(ms, repeat, sizeof *ms, ascending);
-        printf("%-4s median %9.3f ms  min %9.3f  max %9.3f  first %9.3f  create %8.1f  forecaster %7.1f MB\n", row->name,
-               ms[repeat / 2], ms[0], ms[repeat - 1], first_ms, create_ms, (double)info.device_bytes * 1e-6);
-        print_cost(j.forecaster);
-        if (ops) { status = print_all_ops(j.forecaster); }
-        fflush(stdout);
-    }
+static bool load(const char *folder, const char *precision, session *s, double *ms) {
+    rp_model_config config = RP_MODEL_CONFIG_INIT;
+    config.precision = precision_of(precision);
+    const double start = seconds_now();
+    rp_status status = rp_model_load(s->device, folder, &config, &s->model);
+    *ms = (seconds_now() - start) * 1e3;
+    if (status == RP_OK) { status = rp_model_copy_info(s->model, &s->model_info); }
     if (status != RP_OK) { session_complain(s->device, status); }
-    rp_forecaster_destroy(j.forecaster);
-    free(j.values), free(j.times), free(j.result.samples), free(ms);
     return status == RP_OK;
 }
 
-int command_bench(int argc, char **argv) {
-    const char *folder = NULL, *device = NULL, *precision = NULL;
-    name_list names = { NULL, 0 };
-    uint32_t repeat = 20;
-    bool ops = false;
-    const option options[] = {
-        { "model", OPTION_TEXT, &folder, "DIR", "weights of a published size, random ones do: its rows are run", NULL, true },
-        { "rows", OPTION_NAMES, &names, "A,B", "only these of the model's rows: toto-base T1, T2, T3; kronos-small K1,\nkronos-base K2, K3, K4, kronos-mini K5", NULL, false },
-        { "device", OPTION_TEXT, &device, "D", "cuda[:N], vulkan[:N], ref or auto (default)", NULL, false },
-        { "precision", OPTION_CHOICE, &precision, "P", "auto (default), f32 or mixed", PRECISION_CHOICES, false },
-        { "repeat", OPTION_COUNT, &repeat, "N", "timed forecasts of each row (default 20)", NULL, false },
-        { "ops", OPTION_FLAG, &ops, NULL, "the time of each kernel too", NULL, false },
-    };
-    const option_set set = { "bench", "--model DIR [options]",
-                             "Times whole forecasts, from host arrays to host arrays.\n",
-                             "  reprise bench --model toto-base --rows T2,T3\n", options, sizeof options / sizeof *options };
-    size_t n_rest = 0;
-    int early = options_parse(&set, argc, argv, NULL, 0, &n_rest);
-    if (early >= 0) { return early; }
-    session s;
+// The reference device of --check, while the weights are still in their folder.
+static bool open_reference(const char *folder, bench_model *m) {
+    double ms;
+    if (m->session.device_info.kind == RP_DEVICE_REFERENCE) {
+        note("ref is what --check compares with, so it is not compared with itself");
+        return true;
+    }
+    return open_device("ref", &m->reference, &ms) && load(folder, "f32", &m->reference, &ms);
+}
+
+// Weights in a folder of the caller's, or made for the occasion and gone when the model is loaded.
+static bool open_model(const bench_options *options, const published_model *published, bench_model *m) {
+    message error = { "" };
+    weights_folder made = { 0 };
+    m->published = published;
+    if (!open_device(options->device, &m->session, &m->open_ms)) { return false; }
     const double start = seconds_now();
-    if (!session_open(device, precision, folder, &s)) { return EXIT_FAILED; }
-    printf("%s (%s), %s, loaded in %.0f ms\n", s.device_info.spec, s.device_info.name, precision_name(s.model_info.precision),
-           (seconds_now() - start) * 1e3);
+    if (options->folder == NULL && !weights_open(published, options->keep, &made, &error)) {
+        complain("%s", error.text);
+        return false;
+    }
+    m->make_ms = (seconds_now() - start) * 1e3;
+    const char *folder = options->folder ? options->folder : made.path;
+    bool ok = load(folder, options->precision, &m->session, &m->load_ms);
+    m->load_peak_bytes = ok ? m->session.device->counters.device_bytes_peak : 0;
+    ok = ok && (!options->check || open_reference(folder, m));
+    weights_close(&made);
+    return ok;
+}
+
+// The rows of one model. False where one of them failed; the others are run all the same.
+static bool run_model(const bench_options *options, const bench_row *const *chosen, size_t n, bench_model *m) {
     bool ok = true;
-    for (size_t i = 0; i < N_ROWS && ok; i++) {
-        if (strcmp(rows[i].family, s.model_info.family) != 0 || rows[i].width != s.model_info.width) { continue; }
-        bool wanted = names.count == 0;
-        for (size_t j = 0; j < names.count; j++) { wanted = wanted || strcmp(names.names[j], rows[i].name) == 0; }
-        if (wanted) { ok = run_row(&s, &rows[i], repeat, ops); }
+    m->results = take(n, sizeof *m->results);
+    if (!open_model(options, published_model_find(chosen[0]->model), m)) { return false; }
+    bench_print_model(m);
+    for (size_t i = 0; i < n; i++) {
+        if (bench_run(m, chosen[i], options, &m->results[m->n_results])) {
+            m->n_results++;
+        } else {
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+// Rows of one model stand together in the table, so it is opened once. A row that fails does not cost the figures of the others.
+static bool run_all(const bench_options *options, const bench_row *const *chosen, size_t n, const char *json) {
+    bench_model *models = take(n, sizeof *models);
+    size_t n_models = 0;
+    bool ok = true, there = true;
+    for (size_t i = 0, same; i < n && there; i += same) {
+        for (same = 1; i + same < n && strcmp(chosen[i + same]->model, chosen[i]->model) == 0; same++) {}
+        bench_model *m = &models[n_models];
+        ok = run_model(options, chosen + i, same, m) && ok;
+        there = m->session.device != NULL;
+        session_close(&m->session);      // the next model finds the device as empty as this one did
+        session_close(&m->reference);
+        if (m->n_results > 0) {
+            n_models++;
+        } else {
+            free(m->results);
+            *m = (bench_model){ 0 };
+        }
+    }
+    message error = { "" };
+    if (n_models > 0 && json != NULL && !bench_json_write(json, models, n_models, &error)) {
+        complain("%s", error.text);
+        ok = false;
+    }
+    for (size_t i = 0; i < n_models; i++) {
+        for (size_t j = 0; j < models[i].n_results; j++) { bench_result_free(&models[i].results[j]); }
+        free(models[i].results);
+    }
+    free(models);
+    return ok;
+}
+
+// The published model whose sizes a folder has.
+static const published_model *recognise(const bench_options *options) {
+    session s;
+    if (!session_open(options->device, options->precision, options->folder, &s)) { return NULL; }
+    const published_model *model = published_model_like(s.model_info.family, s.model_info.width, s.model_info.layers);
+    if (model == NULL) {
+        complain("%s (%s, width %u, %u layers) has none of the sizes of the table; --help lists the rows", options->folder, s.model_info.family,
+                 s.model_info.width, s.model_info.layers);
     }
     session_close(&s);
+    return model;
+}
+
+int command_bench(int argc, char **argv) {
+    const char *json = NULL;
+    name_list names = { NULL, 0 };
+    bench_options o = { .device = NULL };
+    const option options[] = {
+        { "rows", OPTION_NAMES, &names, "A,B",
+          "only these: toto-base T1, T2, T3; kronos-small K1, kronos-base K2, K3, K4,\n"
+          "kronos-mini K5; toto2-22m D1, D3, toto2-313m D2, toto2-2.5b D4; and\n"
+          "only where named the small X1, X2, X3, to try the command", NULL, false },
+        { "device", OPTION_TEXT, &o.device, "D", "cuda[:N], vulkan[:N], ref or auto (default)", NULL, false },
+        { "precision", OPTION_CHOICE, &o.precision, "P", "auto (default), f32 or mixed", PRECISION_CHOICES, false },
+        { "repeat", OPTION_COUNT, &o.repeat, "N",
+          "timed forecasts of each row (default 20, and 5 of those that take\nmore than a second)", NULL, false },
+        { "json", OPTION_TEXT, &json, "FILE", "all figures, as docs/benchmarks.md describes them", NULL, false },
+        { "ops", OPTION_FLAG, &o.ops, NULL, "the time of each kernel too, by its share", NULL, false },
+        { "check", OPTION_FLAG, &o.check, NULL,
+          "compare a short forecast of each row with ref first; takes seconds to\nload and run there", NULL, false },
+        { "weights", OPTION_TEXT, &o.keep, "DIR",
+          "keep the seeded weights there, and use them again (default: a folder\nbelow TMPDIR or /tmp that is removed as soon as they are loaded)",
+          NULL, false },
+        { "model", OPTION_TEXT, &o.folder, "DIR", "weights of a published size from this folder instead: its rows are run", NULL, false },
+    };
+    const option_set set = { "bench", "[options]",
+                             "Times whole forecasts, from host arrays to host arrays, with seeded weights of the published sizes.\n"
+                             "A row is timed only after two of its forecasts had the same bits.\n",
+                             "  reprise bench --rows T1,K2 --device cuda --json bench.json\n", options, sizeof options / sizeof *options };
+    size_t n_rest = 0;
+    int result = options_parse(&set, argc, argv, NULL, 0, &n_rest);
+    if (result < 0) { result = check_names(&names); }
+    if (result < 0 && o.folder != NULL && o.keep != NULL) { result = options_misused("bench", "--model brings the weights, so leave out --weights"); }
+    if (result < 0) {
+        const bench_row *chosen[N_ROWS];
+        size_t n = 0;
+        const published_model *only = o.folder != NULL ? recognise(&o) : NULL;
+        bool ok = (o.folder == NULL || only != NULL) && choose(&names, only, chosen, &n);
+        if (ok && n == 0) {
+            complain("%s has the sizes of %s, and none of the rows asked for is its", o.folder, only->name);
+            ok = false;
+        }
+        result = ok && run_all(&o, chosen, n, json) ? EXIT_DONE : EXIT_FAILED;
+    }
     name_list_free(&names);
-    return ok ? EXIT_DONE : EXIT_FAILED;
+    return result;
 }

@@ -7,6 +7,11 @@ const char *precision_name(rp_precision precision) {
     return precision == RP_PRECISION_MIXED ? "mixed" : precision == RP_PRECISION_F32 ? "f32" : "auto";
 }
 
+rp_precision precision_of(const char *name) {
+    if (name == NULL || strcmp(name, "auto") == 0) { return RP_PRECISION_AUTO; }
+    return strcmp(name, "mixed") == 0 ? RP_PRECISION_MIXED : RP_PRECISION_F32;
+}
+
 void session_complain(rp_device *device, rp_status status) {
     char text[1024] = "";
     if (device) { rp_device_copy_error(device, text, sizeof text); }
@@ -22,8 +27,7 @@ bool session_open(const char *device, const char *precision, const char *folder,
 bool session_open_pair(const char *device, const char *precision, const char *folder, const char *tokenizer, session *out) {
     *out = (session){ .device_info = RP_DEVICE_INFO_INIT, .model_info = RP_MODEL_INFO_INIT };
     rp_model_config config = RP_MODEL_CONFIG_INIT;
-    if (precision && strcmp(precision, "f32") == 0) { config.precision = RP_PRECISION_F32; }
-    if (precision && strcmp(precision, "mixed") == 0) { config.precision = RP_PRECISION_MIXED; }
+    config.precision = precision_of(precision);
     config.tokenizer = tokenizer;
     rp_status status = rp_device_create(device, NULL, &out->device);
     if (status == RP_OK) { status = rp_device_copy_info(out->device, &out->device_info); }

@@ -25,5 +25,6 @@ void session_close(session *s);
 void session_complain(rp_device *device, rp_status status);
 
 const char *precision_name(rp_precision precision);
+rp_precision precision_of(const char *name);   // one of PRECISION_CHOICES; NULL is auto
 
 #endif
