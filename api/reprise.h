@@ -180,7 +180,7 @@ typedef struct rp_forecaster_config {
     uint32_t max_horizon;     // H: required
     uint32_t variates;        // V of every series, exogenous ones included; 0 = 1. Kronos: 0 or 6
     uint32_t max_batch;       // B: series forecast together; 0 = 1
-    uint32_t max_paths;       // S of one forecast; 0 = 1. Toto 2.0: 0 or 1
+    uint32_t max_paths;       // S of one forecast; 0 = 1. Toto 2.0 samples none, so any will do
     uint64_t memory_bytes;    // device bytes that the forecaster may take; paths are split into chunks to fit, which
                               // changes no number; 0 = no limit
     uint32_t window;          // Kronos: bars seen at once, context and forecast together (the original's max_context);

@@ -25,11 +25,7 @@ static rp_status size(toto2_forecaster *f, rp_model *model, const rp_forecaster_
     const toto2_config *c = &((toto2_model *)model)->config;
     f->base.model = model;
     f->base.config = *config;
-    if (config->max_paths > 1) {
-        return rp_fail(model->device, RP_INVALID_ARGUMENT,
-                       "rp_forecaster_config.max_paths is %u, but Toto 2.0 samples no paths: leave it 0 and ask for quantiles.",
-                       config->max_paths);
-    }
+    f->base.config.max_paths = 1;      // none are sampled
     if (config->block % c->patch != 0) {
         return rp_fail(model->device, RP_INVALID_ARGUMENT,
                        "The decode block is %u time steps, which are no whole patches of %u. Take a multiple of %u, or 0 for a single pass.",
