@@ -12,6 +12,21 @@ static rp_status bad(const toto2_forecaster *f, const char *what, uint32_t asked
                    asked, created, field, asked);
 }
 
+#define MOST 1e30f
+
+static bool is_fine(float x) { return fabsf(x) <= MOST; }   // NaN is not
+
+// The first of n values that is neither fine nor masked; n: none. The first pass has no way out, so that it is vector code.
+static size_t first_bad(const rp_series *s, size_t n) {
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++) { bad |= !is_fine(s->values[i]); }
+    if (!bad) { return n; }
+    for (size_t i = 0; i < n; i++) {
+        if ((s->mask == NULL || s->mask[i]) && !is_fine(s->values[i])) { return i; }
+    }
+    return n;
+}
+
 static rp_status check_series(const toto2_forecaster *f, const rp_series *s, uint32_t index, const rp_forecast_config *config) {
     rp_device *device = f->base.model->device;
     const uint32_t V = f->base.config.variates;
@@ -21,21 +36,17 @@ static rp_status check_series(const toto2_forecaster *f, const rp_series *s, uin
     if (s->context > f->base.config.max_context) {
         return bad(f, "The context of a series", s->context, f->base.config.max_context, "max_context");
     }
-    for (uint32_t v = 0; v < V; v++) {
-        for (uint32_t t = 0; t < s->context; t++) {
-            const size_t at = (size_t)v * s->context + t;
-            if ((s->mask == NULL || s->mask[at]) && !(fabsf(s->values[at]) <= 1e30f)) {
-                return rp_fail(device, RP_INVALID_ARGUMENT,
-                               "Series %u, variate %u, time step %u is %g. Values must be finite and below 1e30; mask missing ones.",
-                               index, v, t, (double)s->values[at]);
-            }
-        }
+    const size_t at = first_bad(s, (size_t)V * s->context);
+    if (at < (size_t)V * s->context) {
+        return rp_fail(device, RP_INVALID_ARGUMENT,
+                       "Series %u, variate %zu, time step %zu is %g. Values must be finite and below 1e30; mask missing ones.", index,
+                       at / s->context, at % s->context, (double)s->values[at]);
     }
     if (config->exogenous > 0 && s->future == NULL) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has %u exogenous variates but no known future.", index, config->exogenous);
     }
     for (size_t i = 0; i < (size_t)config->exogenous * config->horizon; i++) {
-        if (!(fabsf(s->future[i]) <= 1e30f)) {
+        if (!is_fine(s->future[i])) {
             return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u: the known future of exogenous variate %zu, step %zu is %g.", index,
                            i / config->horizon, i % config->horizon, (double)s->future[i]);
         }
@@ -95,12 +106,12 @@ static rp_status put_series(toto2_forecaster *f, const rp_series *s, uint32_t b,
     float *values = f->scratch, *seen = values + row;
     memset(values, 0, 2 * row * sizeof *values);
     for (uint32_t v = 0; v < V; v++) {
-        for (uint32_t t = 0; t < s->context; t++) {
-            const size_t from = (size_t)v * s->context + t, to = v * length + pad + t;
-            const bool real = s->mask == NULL || s->mask[from];
-            values[to] = real || fabsf(s->values[from]) <= 1e30f ? s->values[from] : 0;
-            seen[to] = real || pad + t >= T - P;
-        }
+        const float *from = s->values + (size_t)v * s->context;
+        const uint8_t *mask = s->mask ? s->mask + (size_t)v * s->context : NULL;
+        float *to = values + v * length + pad, *to_seen = seen + v * length + pad;
+        for (uint32_t t = 0; t < s->context; t++) { to[t] = is_fine(from[t]) ? from[t] : 0; }   // only masked ones are not
+        for (uint32_t t = 0; t < s->context; t++) { to_seen[t] = mask == NULL || mask[t] != 0; }
+        for (uint32_t t = s->context > P ? s->context - P : 0; t < s->context; t++) { to_seen[t] = 1; }
         const uint32_t known = v + config->exogenous < V ? 0 : config->horizon, e = v + config->exogenous - V;
         for (uint32_t t = 0; t < known; t++) {
             values[v * length + T + t] = s->future[(size_t)e * config->horizon + t];

@@ -119,6 +119,28 @@ out_has "toto"
 out_has "patch 16"
 out_has "forecaster"
 
+# ---- a model of quantiles ----
+blocks=$(dirname "$reprise")/golden/toto2-tiny
+expect 0 inspect --device "$device" --model "$blocks" --context 64 --horizon 40 --block 16
+out_has "quantiles 9"
+expect 0 forecast --device "$device" --model "$blocks" --input "$air" --horizon 20 --end -20 --block 8 --output "$here/blocks.csv"
+out_has "paths     none: the model gives quantiles"
+out_has "in 80 %"
+head -1 "$here/blocks.csv" | grep -qx "month,variate,median,q0.1,q0.5,q0.9,actual" || die "blocks.csv begins with '$(head -1 "$here/blocks.csv")'"
+expect 0 forecast --device "$device" --model "$blocks" --input "$air" --horizon 20 --quantiles 0.25,0.5 --scaler-fallback-min-obs 8 \
+    --quantile-real-cap-k 1 --plot "$here/blocks.svg"
+grep -q "</svg>" "$here/blocks.svg" || die "blocks.svg is not whole"
+expect 1 forecast --device "$device" --model "$blocks" --input "$air" --horizon 20 --quantiles 0.05
+err_has "from 0.1 to 0.9"
+expect 1 forecast --device "$device" --model "$blocks" --input "$air" --horizon 20 --block 12
+err_has "multiple of 8"
+expect 2 forecast --device "$device" --model "$blocks" --input "$air" --horizon 20 --samples 10
+err_has "samples no paths"
+expect 2 forecast --device "$device" --model "$model" --input "$air" --horizon 20 --block 16
+err_has "--block is for Toto 2.0"
+expect 0 verify --device ref "$blocks"
+out_has "expect.block8"
+
 # ---- the demo ----
 expect 0 forecast --device "$device" --precision f32 --model "$model" --input "$air" --horizon 24 --end -24 --plot "$here/air.svg"
 out_has "1959-01-01"

@@ -9,7 +9,7 @@
 #define TINY RP_GOLDEN_DIR "/toto2-tiny"
 #define VARIATES 3u
 #define HORIZON 41u     // patch 8: six patches, the last one cut
-#define BLOCK 16u       // three rounds, or with a horizon of 33 two and a short one
+#define BLOCK 16u       // two patches: three rounds; of a horizon of 33 the last is shorter
 #define LEVELS 9u
 static const float nine[LEVELS] = { 0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f, 0.9f };
 

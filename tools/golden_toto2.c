@@ -85,12 +85,11 @@ static void read_inputs(toto2_golden *g) {
 // feeds medians back, carries some of its float32 error into its float64: the reference may differ by a tenth of that.
 #define REFERENCE_FACTOR 0.1
 #define MIXED_FACTOR 8192.0    // 2^-11 / 2^-24, the unit roundoffs of float16 and float32, as for Toto 1.0
-#define MIXED_LEAST 1e-5
 
 static double limit_of(const toto2_golden *g, double own) {
-    const rp_device *device = g->base.device;
-    const double limit = golden_limit_of(g->base.device, own);
-    if (g->base.model->info.precision == RP_PRECISION_MIXED) { return MIXED_FACTOR * fmax(own, MIXED_LEAST / 3); }
+    rp_device *device = g->base.device;
+    const double limit = golden_limit_of(device, own);
+    if (g->base.model->info.precision == RP_PRECISION_MIXED) { return MIXED_FACTOR * own; }
     return device->info.kind == RP_DEVICE_REFERENCE ? fmax(limit, REFERENCE_FACTOR * own) : limit;
 }
 
