@@ -4,6 +4,8 @@
 
 #include "config_struct.h"
 #include "family.h"
+#include "loan.h"
+#include "numbers.h"
 #include "platform.h"
 
 uint32_t rp_version(void) { return RP_VERSION_MAJOR << 16 | RP_VERSION_MINOR << 8 | RP_VERSION_PATCH; }
@@ -108,6 +110,11 @@ rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *conf
     if (model->offloaded != NULL) {
         return rp_fail(model->device, RP_INVALID_ARGUMENT, "The model's weights are offloaded. Call rp_model_restore first.");
     }
+    if (own.device_inputs > 1) { return rp_fail(model->device, RP_INVALID_ARGUMENT, "rp_forecaster_config.device_inputs is %u; it is 0 or 1.", own.device_inputs); }
+    if (own.device_inputs && model->family->forecast_device == NULL) {
+        return rp_fail(model->device, RP_UNSUPPORTED, "Models of family %s take their series from the host: leave rp_forecaster_config.device_inputs 0.",
+                       model->info.family);
+    }
     RP_RETURN(model->family->forecaster_create(model, &own, out));
     (*out)->counted = true;
     model->forecasters++;
@@ -117,6 +124,12 @@ rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *conf
 void rp_forecaster_destroy(rp_forecaster *forecaster) {
     if (forecaster == NULL) { return; }
     if (forecaster->counted) { forecaster->model->forecasters--; }
+    if (forecaster->loan != NULL) {
+        rp_result_place place;
+        forecaster->model->family->result(forecaster, forecaster->last.paths, &place);
+        rp_loan_leave(forecaster->loan, *place.buffer);
+        *place.buffer = NULL;
+    }
     forecaster->model->family->forecaster_destroy(forecaster);
 }
 
@@ -155,13 +168,31 @@ static rp_status take_config(const rp_model *model, const char *call, const rp_f
     return check_config(model, own, arrays);
 }
 
-rp_status rp_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
-                      rp_forecast_result *result) {
-    if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
+// Before a forecast: nobody holds the result that it writes, and who held it last has read it.
+static rp_status begin(rp_forecaster *forecaster) {
     rp_device *device = forecaster->model->device;
+    if (forecaster->loan != NULL) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "The samples of this forecaster's last forecast are still lent as a tensor: call its deleter "
+                       "first, or create another forecaster.");
+    }
+    forecaster->last.series = 0;
+    if (forecaster->lent && device->backend->after != NULL) { RP_RETURN(device->backend->after(device, RP_STREAM_DEFAULT, false)); }
+    forecaster->lent = false;
+    return RP_OK;
+}
+
+static rp_status end(rp_forecaster *forecaster, rp_status status, uint32_t n_series, const rp_forecast_config *config) {
+    if (status == RP_OK) { forecaster->last.series = n_series, forecaster->last.horizon = config->horizon, forecaster->last.paths = config->paths; }
+    return status;
+}
+
+rp_status rp_forecast_there(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *there, uint32_t n_series,
+                            const rp_forecast_config *config, rp_forecast_result *result) {
+    rp_device *device = forecaster->model->device;
+    const rp_family *family = forecaster->model->family;
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     rp_forecast_result arrays = RP_FORECAST_RESULT_INIT;
-    if (forecaster->model->family->forecast == NULL) {
+    if (family->forecast == NULL) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "This model, of family %s, forecasts bars: call rp_forecast_bars.", forecaster->model->info.family);
     }
     for (uint32_t i = 0; series != NULL && i < n_series; i++) {
@@ -169,7 +200,14 @@ rp_status rp_forecast(rp_forecaster *forecaster, const rp_series *series, uint32
         if (series[i].struct_size != sizeof(rp_series)) { return bad_struct(device, "rp_series"); }
     }
     RP_RETURN(take_config(forecaster->model, "rp_forecast", config, result, &own, &arrays));
-    return forecaster->model->family->forecast(forecaster, series, n_series, &own, &arrays);
+    RP_RETURN(begin(forecaster));
+    return end(forecaster, there != NULL ? family->forecast_device(forecaster, series, there, n_series, &own, &arrays)
+                                         : family->forecast(forecaster, series, n_series, &own, &arrays), n_series, &own);
+}
+
+rp_status rp_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
+                      rp_forecast_result *result) {
+    return forecaster != NULL ? rp_forecast_there(forecaster, series, NULL, n_series, config, result) : RP_INVALID_ARGUMENT;
 }
 
 rp_status rp_forecast_bars(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
@@ -186,5 +224,6 @@ rp_status rp_forecast_bars(rp_forecaster *forecaster, const rp_bars *bars, uint3
         if (bars[i].struct_size != sizeof(rp_bars)) { return bad_struct(device, "rp_bars"); }
     }
     RP_RETURN(take_config(forecaster->model, "rp_forecast_bars", config, result, &own, &arrays));
-    return forecaster->model->family->forecast_bars(forecaster, bars, n_series, &own, &arrays);
+    RP_RETURN(begin(forecaster));
+    return end(forecaster, forecaster->model->family->forecast_bars(forecaster, bars, n_series, &own, &arrays), n_series, &own);
 }

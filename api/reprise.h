@@ -80,6 +80,10 @@ typedef struct rp_device_info {
     rp_device_kind kind;
     uint64_t memory_bytes;    // device memory in all; 0: the host's
     uint32_t mixed;           // 1: has matrix units that precision `mixed` uses
+    uint64_t memory_free_bytes; // of memory_bytes, when asked of an open device; 0: not known, as in lists
+    uint64_t allocation_bytes;  // the largest single allocation; 0: no such limit
+    char uses[160];           // features of it that are used, separated by commas
+    char lacks[256];          // features that would be used and are not there, and what takes their place; "" = none
 } rp_device_info;
 #define RP_DEVICE_INFO_INIT { .struct_size = sizeof(rp_device_info) }
 
@@ -113,7 +117,8 @@ RP_API RP_CHECKED rp_status rp_device_create(const char *spec, const rp_device_c
 // Destroys a device. Its models and forecasters must be gone.
 RP_API void rp_device_destroy(rp_device *device);
 
-// Fills *info, whose struct_size the caller has set.
+// Fills *info, whose struct_size the caller has set; free memory is asked for anew. Errors: INVALID_ARGUMENT, UNAVAILABLE (it was
+// never opened), DEVICE_LOST.
 RP_API RP_CHECKED rp_status rp_device_copy_info(rp_device *device, rp_device_info *info);
 
 // Copies the sentence of the last failure, always terminated, cut to `cap` bytes; "" before any failure. Returns its full
@@ -185,6 +190,8 @@ typedef struct rp_forecaster_config {
                               // changes no number; 0 = no limit
     uint32_t window;          // Kronos: bars seen at once, context and forecast together (the original's max_context);
                               // 0 = the model's own. max_horizon may not exceed it
+    uint32_t device_inputs;   // 1: series may come as CUDA tensors (reprise_dlpack.h), for one launch more in each forecast;
+                              // CUDA and Toto only
     uint32_t block;           // Toto 2.0: time steps predicted in one pass before their medians are appended, a multiple of the
                               // model's patch; 0 = a single pass over the whole horizon
 } rp_forecaster_config;
@@ -246,7 +253,8 @@ typedef struct rp_forecast_config {
 } rp_forecast_config;
 #define RP_FORECAST_CONFIG_INIT { .struct_size = sizeof(rp_forecast_config) }
 
-// What a forecast fills in: the caller's arrays, each optional (NULL = not wanted).
+// What a forecast fills in: the caller's arrays, each optional (NULL = not wanted). Where none is wanted nothing is copied to the
+// host; on CUDA reprise_dlpack.h then lends the samples where they are.
 typedef struct rp_forecast_result {
     size_t struct_size;
     float *samples;           // [B, V, H, S]; in mean mode not available

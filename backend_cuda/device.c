@@ -56,6 +56,10 @@ static rp_status describe(rp_error *error, const rp_cuda_driver *driver, int ver
     info->kind = RP_DEVICE_GPU;
     info->memory_bytes = bytes;
     info->mixed = major >= 8;   // mma.sync on float16, cp.async
+    snprintf(info->uses, sizeof info->uses, "float64, graphs%s", info->mixed ? ", matrix units with float16 operands (mixed)" : "");
+    if (!info->mixed) {
+        snprintf(info->lacks, sizeof info->lacks, "matrix units with float16 operands, of compute capability 8.0 and later: precision f32 alone");
+    }
     return RP_OK;
 }
 
@@ -124,6 +128,7 @@ static rp_status open_table(rp_device *device, int index) {
                        count);
     }
     RP_RETURN(describe(&device->error, driver, version, index, &cuda->id, &device->info));
+    device->ordinal = index;
     RP_RETURN(rp_cuda_check(device, driver->context_retain(&cuda->context, cuda->id), "making a context"));
     RP_RETURN(rp_cuda_enter(device));
     rp_status status = open_inside(device);
@@ -161,6 +166,7 @@ static void close_device(rp_device *device) {
         if (driver->context_push(cuda->context) == RP_CU_SUCCESS) {
             if (cuda->stream != NULL) { (void)driver->stream_wait(cuda->stream); }
             rp_cuda_staging_destroy(device);
+            if (cuda->caller != NULL) { (void)driver->event_destroy(cuda->caller); }
             for (uint32_t i = 0; i < RP_OP_COUNT; i++) {
                 if (cuda->modules[i] != NULL) { (void)driver->module_unload(cuda->modules[i]); }
             }
@@ -174,6 +180,16 @@ static void close_device(rp_device *device) {
     device->impl = NULL;
 }
 
+static rp_status free_memory(rp_device *device, uint64_t *free_bytes) {
+    const rp_cuda *cuda = device->impl;
+    size_t available = 0, total = 0;
+    RP_RETURN(rp_cuda_enter(device));
+    rp_status status = rp_cuda_check(device, cuda->driver.memory_info(&available, &total), "asking for free memory");
+    rp_cuda_leave(device);
+    *free_bytes = available;
+    return status;
+}
+
 const rp_backend rp_backend_cuda = {
     .name = "cuda",
     .list = list_devices,
@@ -184,8 +200,12 @@ const rp_backend rp_backend_cuda = {
     .write = rp_cuda_write,
     .read = rp_cuda_read,
     .run = rp_cuda_run,
+    .enqueue = rp_cuda_enqueue,
     .record = rp_cuda_record,
     .recording_destroy = rp_cuda_recording_destroy,
     .replay = rp_cuda_replay,
     .wait = rp_cuda_wait,
+    .borrow = rp_cuda_borrow,
+    .after = rp_cuda_after,
+    .memory = free_memory,
 };

@@ -23,6 +23,7 @@ typedef struct rp_cuda {
     rp_cu_context context;         // the primary one, shared with whoever else uses CUDA in this process
     rp_cu_stream stream;           // all work of this device
     rp_cuda_staging staging[2];
+    rp_cu_event caller;            // marks the caller's stream; made when first needed
     rp_cu_module modules[RP_OP_COUNT];                                        // loaded when first needed
     struct { const char *name; rp_cu_function function; uint32_t shared_bytes; } functions[RP_CUDA_MAX_FUNCTIONS];
     uint32_t n_functions;
@@ -59,7 +60,12 @@ struct rp_recording {
 
 // replay.c
 rp_status rp_cuda_run(rp_device *device, const rp_plan *plan);
+rp_status rp_cuda_enqueue(rp_device *device, const rp_plan *plan);
 rp_status rp_cuda_replay(rp_device *device, rp_recording *const *recordings, uint32_t n);
 rp_status rp_cuda_wait(rp_device *device);
+
+// caller.c
+rp_status rp_cuda_borrow(rp_device *device, const char *what, int32_t ordinal, uint64_t address, uint64_t bytes, rp_buffer *out);
+rp_status rp_cuda_after(rp_device *device, uint64_t stream, bool host);
 
 #endif

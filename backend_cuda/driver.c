@@ -72,6 +72,7 @@ static const struct {
     { 222, RP_UNSUPPORTED, UPDATE },
     { 223, RP_UNSUPPORTED, "build the library with the GPU's architecture in RP_CUDA_ARCHS, or allow PTX compilation" },
     { 226, RP_DEVICE_LOST, LOST },
+    { 400, RP_INVALID_ARGUMENT, "a stream that the caller gave does not exist, or is another GPU's" },
     { 700, RP_DEVICE_LOST, LOST },
     { 702, RP_DEVICE_LOST, LOST },
     { 709, RP_DEVICE_LOST, LOST },

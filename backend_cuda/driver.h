@@ -36,6 +36,7 @@ typedef struct rp_cu_edge {              // CUgraphEdgeData
 } rp_cu_edge;
 
 #define RP_CU_SUCCESS 0
+#define RP_CU_INVALID_VALUE 1
 #define RP_CU_OUT_OF_MEMORY 2
 #define RP_CU_NO_DEVICE 100
 #define RP_CU_ATTRIBUTE_PROCESSORS 16    // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
@@ -47,6 +48,9 @@ typedef struct rp_cu_edge {              // CUgraphEdgeData
 #define RP_CU_STREAM_NON_BLOCKING 1u
 #define RP_CU_EVENT_DISABLE_TIMING 2u
 #define RP_CU_HOST_PORTABLE 1u
+#define RP_CU_POINTER_KIND 2             // CU_POINTER_ATTRIBUTE_MEMORY_TYPE: a 32-bit CUmemorytype
+#define RP_CU_POINTER_DEVICE 9           // CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: an int
+#define RP_CU_KIND_DEVICE 2u             // CU_MEMORYTYPE_DEVICE
 #define RP_CU_HOST_DEVICEMAP 2u
 
 // X(member, symbol, parameters). The symbol's own suffix (_v2) fixes the binary interface, whatever the driver's version.
@@ -71,6 +75,8 @@ typedef struct rp_cu_edge {              // CUgraphEdgeData
     X(event_destroy, "cuEventDestroy_v2", (rp_cu_event event))                                                           \
     X(event_record, "cuEventRecord", (rp_cu_event event, rp_cu_stream stream))                                           \
     X(event_wait, "cuEventSynchronize", (rp_cu_event event))                                                             \
+    X(stream_wait_event, "cuStreamWaitEvent", (rp_cu_stream stream, rp_cu_event event, unsigned flags))                  \
+    X(pointer_attribute, "cuPointerGetAttribute", (void *value, int attribute, rp_cu_pointer address))                   \
     X(memory_info, "cuMemGetInfo_v2", (size_t * free_bytes, size_t *total_bytes))                                        \
     X(memory_alloc, "cuMemAlloc_v2", (rp_cu_pointer * out, size_t bytes))                                                \
     X(memory_free, "cuMemFree_v2", (rp_cu_pointer address))                                                              \

@@ -46,6 +46,13 @@ rp_status rp_cuda_run(rp_device *device, const rp_plan *plan) {
     return status;
 }
 
+rp_status rp_cuda_enqueue(rp_device *device, const rp_plan *plan) {
+    RP_RETURN(rp_cuda_enter(device));
+    rp_status status = launch_all(device, plan);
+    rp_cuda_leave(device);
+    return status;
+}
+
 static rp_status replay_all(rp_device *device, rp_recording *const *recordings, uint32_t n) {
     const rp_cuda *cuda = device->impl;
     for (uint32_t i = 0; i < n; i++) {

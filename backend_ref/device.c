@@ -10,6 +10,7 @@ static rp_device_info describe(void) {
     snprintf(info.backend, sizeof info.backend, "ref");
     snprintf(info.name, sizeof info.name, "reference");
     snprintf(info.detail, sizeof info.detail, "float64 on one CPU core, plain loops: for checking, not for speed");
+    snprintf(info.uses, sizeof info.uses, "float64");
     info.available = 1;
     info.kind = RP_DEVICE_REFERENCE;
     return info;
@@ -39,6 +40,7 @@ const rp_backend rp_backend_ref = {
     .write = rp_ref_write,
     .read = rp_ref_read,
     .run = rp_ref_run,
+    .enqueue = rp_ref_run,
     .record = rp_ref_record,
     .recording_destroy = rp_ref_recording_destroy,
     .replay = rp_ref_replay,

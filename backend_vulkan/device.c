@@ -115,7 +115,7 @@ typedef struct candidate {
     VkPhysicalDeviceFeatures features;
     VkPhysicalDeviceVulkan11Features features11;
     VkPhysicalDeviceVulkan12Features features12;
-    bool coopmat;
+    bool coopmat, budget;
     uint32_t queue_family;
     const char *missing;               // what keeps it from being used; NULL: nothing
 } candidate;
@@ -168,6 +168,7 @@ static void judge(const rp_vulkan_instance *instance, VkPhysicalDevice physical,
     instance->vkGetPhysicalDeviceFeatures2(physical, &features);
     out->features = features.features;
     out->coopmat = extension_there(instance, physical, "VK_KHR_cooperative_matrix");
+    out->budget = extension_there(instance, physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (!out->features12.bufferDeviceAddress) { out->missing = "it lacks bufferDeviceAddress: use another device or driver."; }
     if (!out->features12.timelineSemaphore) { out->missing = "it lacks timelineSemaphore: use another device or driver."; }
     if (!find_queue(instance, physical, &out->queue_family)) { out->missing = "it has no compute queue: use another device."; }
@@ -216,6 +217,17 @@ static uint64_t local_bytes(const VkPhysicalDeviceMemoryProperties *memory) {
     return most;
 }
 
+static bool suits_cpu_kernels(const candidate *c);
+
+// What kernels use, and what they would.
+static void name_features(const candidate *c, rp_device_info *info) {
+    const bool f64 = c->features.shaderFloat64;
+    snprintf(info->uses, sizeof info->uses, "buffer device address, timeline semaphores%s%s", f64 ? ", float64" : "",
+             suits_cpu_kernels(c) ? ", kernels for CPUs with subgroups of 8" : "");
+    snprintf(info->lacks, sizeof info->lacks, "%s%s", f64 ? "" : "float64: pairs of float32 do its work, slower",
+             c->budget ? "" : f64 ? "memory budget: free memory is not known" : "; memory budget: free memory is not known");
+}
+
 static const char *yes(VkBool32 there) { return there ? "yes" : "no"; }
 
 static rp_device_info info_of(const rp_vulkan_instance *instance, const candidate *c, uint32_t index) {
@@ -233,6 +245,8 @@ static rp_device_info info_of(const rp_vulkan_instance *instance, const candidat
     VkPhysicalDeviceMemoryProperties memory;
     instance->vkGetPhysicalDeviceMemoryProperties(c->physical, &memory);
     info.memory_bytes = cpu ? 0 : local_bytes(&memory);
+    info.allocation_bytes = c->maintenance3.maxMemoryAllocationSize;
+    name_features(c, &info);
     snprintf(info.detail, sizeof info.detail,
              "%.100s %.100s, Vulkan %u.%u.%u; float64 %s, 16-bit storage %s, float16 %s, cooperative matrix %s, subgroup %u%s",
              c->driver.driverName, c->driver.driverInfo, VK_API_VERSION_MAJOR(c->properties.apiVersion),
@@ -411,6 +425,7 @@ static rp_status vulkan_open(rp_device *device, int index, bool cpu) {
     // Vulkan does not tell how many workgroups run at once. On a GPU, take what a large one has; a CPU gains nothing by more.
     device->processors = device->info.kind == RP_DEVICE_CPU ? 0 : GPU_PROCESSORS;
     vulkan->max_allocation_bytes = c->maintenance3.maxMemoryAllocationSize;
+    vulkan->budget = c->budget;
     vulkan->instance.vkGetPhysicalDeviceMemoryProperties(c->physical, &vulkan->memory);
     RP_TRY(device_create(device, c));
     RP_TRY(objects_create(device));
@@ -439,6 +454,24 @@ static void vulkan_close(rp_device *device) {
     free(vulkan->pipelines);
     free(vulkan);
     device->impl = NULL;
+}
+
+// Of the largest heap of the device's own, what the driver would still give this process.
+static rp_status free_memory(rp_device *device, uint64_t *free_bytes) {
+    const rp_vulkan *vulkan = rp_vulkan_of(device);
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT };
+    VkPhysicalDeviceMemoryProperties2 memory = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget };
+    uint64_t largest = 0;
+    *free_bytes = 0;
+    if (!vulkan->budget || device->info.memory_bytes == 0) { return RP_OK; }
+    vulkan->instance.vkGetPhysicalDeviceMemoryProperties2(vulkan->physical, &memory);
+    for (uint32_t i = 0; i < memory.memoryProperties.memoryHeapCount; i++) {
+        const VkMemoryHeap *heap = &memory.memoryProperties.memoryHeaps[i];
+        if (!(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) || heap->size <= largest) { continue; }
+        largest = heap->size;
+        *free_bytes = budget.heapBudget[i] > budget.heapUsage[i] ? budget.heapBudget[i] - budget.heapUsage[i] : 0;
+    }
+    return RP_OK;
 }
 
 rp_status rp_vulkan_use_pair(rp_device *device, bool pair) {
@@ -486,8 +519,10 @@ const rp_backend rp_backend_vulkan = {
     .write = rp_vulkan_write,
     .read = rp_vulkan_read,
     .run = rp_vulkan_run,
+    .enqueue = rp_vulkan_run,
     .record = rp_vulkan_record,
     .recording_destroy = rp_vulkan_recording_destroy,
     .replay = rp_vulkan_replay,
     .wait = rp_vulkan_wait,
+    .memory = free_memory,
 };

@@ -17,6 +17,7 @@
     X(vkGetPhysicalDeviceProperties2)               \
     X(vkGetPhysicalDeviceFeatures2)                 \
     X(vkGetPhysicalDeviceMemoryProperties)          \
+    X(vkGetPhysicalDeviceMemoryProperties2)         \
     X(vkGetPhysicalDeviceQueueFamilyProperties)     \
     X(vkCreateDevice)                               \
     X(vkGetDeviceProcAddr)                          \
@@ -44,6 +45,7 @@ typedef struct rp_vulkan {
     VkPhysicalDeviceProperties properties;
     VkPhysicalDeviceMemoryProperties memory;
     uint64_t max_allocation_bytes;
+    bool budget;                       // VK_EXT_memory_budget: the driver says what is free
     VkDevice device;
     struct VolkDeviceTable vk;
     VkQueue queue;

@@ -86,12 +86,27 @@ typedef struct rp_backend {
 
     // Runs the launches now, one after the other, and waits.
     rp_status (*run)(rp_device *device, const rp_plan *plan);
+    // Queues the launches, one after the other, behind all queued work; may wait. Without a recording: for what changes its
+    // addresses from one forecast to the next. The plan may go at once.
+    rp_status (*enqueue)(rp_device *device, const rp_plan *plan);
     // Makes a recording; the plan must outlive it.
     rp_status (*record)(rp_device *device, const rp_plan *plan, rp_recording **out);
     void (*recording_destroy)(rp_recording *recording);                        // NULL is fine; waits if it is in flight
     // Queues replays of n recordings in order, each after all of the one before; returns at once.
     rp_status (*replay)(rp_device *device, rp_recording *const *recordings, uint32_t n);
     rp_status (*wait)(rp_device *device);                                      // until all queued work is done
+
+    // Both NULL: this backend takes no memory of the caller's.
+    // Describes `bytes` at `address` in the memory of the device that the caller calls `ordinal`; *out owns nothing, and is the
+    // caller's to keep. `what` names the tensor in the sentence. Errors: INVALID_ARGUMENT (not of this device, not all there).
+    rp_status (*borrow)(rp_device *device, const char *what, int32_t ordinal, uint64_t address, uint64_t bytes, rp_buffer *out);
+    // Holds back what this device does next, and with `host` also this call, until all that is queued on the caller's stream
+    // is done.
+    rp_status (*after)(rp_device *device, uint64_t stream, bool host);
+#define RP_STREAM_DEFAULT 1u       // CU_STREAM_LEGACY, which waits for all streams that block with it
+
+    // Device memory that is free now; 0: the driver does not say. NULL: device memory is the host's.
+    rp_status (*memory)(rp_device *device, uint64_t *free_bytes);
 } rp_backend;
 
 extern const rp_backend rp_backend_ref;
@@ -107,9 +122,16 @@ struct rp_device {
     uint32_t processors;           // that take a workgroup each; 0: few, or the backend cannot tell
     bool fast;                     // has the kernels that core/ops/ choose where a launch is `fast`
     bool clusters;                 // has attn_time_f32_spread
+    int32_t ordinal;               // CUDA: the driver's number of this device
+    struct rp_loan *loans;         // results lent out; see core/loan.h
     void *impl;                    // the backend's own
+    // For tools, on a device opened with config.direct: takes the place of `backend->run` for the plans of a forecast. NULL: none.
+    rp_status (*watch)(void *user, rp_device *device, const rp_plan *plan);
+    void *watch_user;
 };
 
+// The devices of one backend alone; see rp_device_list_create. Errors: NOT_FOUND (no backend of that name), OUT_OF_MEMORY.
+rp_status rp_device_list_create_of(const char *backend, rp_device_list **out);
 // Adds an entry; errors: OUT_OF_MEMORY.
 rp_status rp_device_list_add(rp_device_list *list, const rp_device_info *info);
 

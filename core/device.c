@@ -5,6 +5,7 @@
 
 #include "backend.h"
 #include "config_struct.h"
+#include "loan.h"
 
 static const rp_backend *const backends[] = { &rp_backend_cuda, &rp_backend_vulkan, &rp_backend_ref };   // "auto" tries in this order
 #define N_BACKENDS (sizeof backends / sizeof *backends)
@@ -26,19 +27,22 @@ rp_status rp_device_list_add(rp_device_list *list, const rp_device_info *info) {
     return RP_OK;
 }
 
-rp_status rp_device_list_create(rp_device_list **out) {
-    rp_status status = RP_OK;
-    if (out == NULL) { return RP_INVALID_ARGUMENT; }
+rp_status rp_device_list_create_of(const char *backend, rp_device_list **out) {
+    rp_status status = RP_NOT_FOUND;
     *out = NULL;
     rp_device_list *list = calloc(1, sizeof *list);
     if (list == NULL) { return RP_OUT_OF_MEMORY; }
-    for (size_t i = 0; i < N_BACKENDS; i++) { RP_TRY(backends[i]->list(list)); }
-    *out = list;
-    list = NULL;
+    for (size_t i = 0; i < N_BACKENDS; i++) {
+        if (backend == NULL || strcmp(backend, backends[i]->name) == 0) { RP_TRY(backends[i]->list(list)); }
+    }
+    if (status == RP_OK) { *out = list, list = NULL; }
 cleanup:
     rp_device_list_destroy(list);
     return status;
 }
+
+
+rp_status rp_device_list_create(rp_device_list **out) { return out != NULL ? rp_device_list_create_of(NULL, out) : RP_INVALID_ARGUMENT; }
 
 uint32_t rp_device_list_count(const rp_device_list *list) { return list ? list->count : 0; }
 
@@ -119,6 +123,7 @@ rp_status rp_device_create(const char *spec, const rp_device_config *config, rp_
 
 void rp_device_destroy(rp_device *device) {
     if (device == NULL) { return; }
+    rp_loans_end(device);
     if (device->backend != NULL) { device->backend->close(device); }
     free(device);
 }
@@ -126,6 +131,7 @@ void rp_device_destroy(rp_device *device) {
 rp_status rp_device_copy_info(rp_device *device, rp_device_info *info) {
     if (device == NULL) { return RP_INVALID_ARGUMENT; }
     if (device->backend == NULL) { return rp_fail(device, RP_UNAVAILABLE, "This device was never opened: its creation failed."); }
+    if (device->backend->memory != NULL) { RP_RETURN(device->backend->memory(device, &device->info.memory_free_bytes)); }
     return rp_struct_out(info, &device->info, sizeof *info) ? RP_OK
                : rp_fail(device, RP_INVALID_ARGUMENT, RP_STRUCT_MESSAGE, "rp_device_info");
 }

@@ -47,7 +47,7 @@
 // Then tiles join the running maximum, sum and values in ascending order: with m the larger maximum, running = running
 // exp(running maximum - m) + tile exp(tile maximum - m), the last product fused. So tiles can be computed anywhere.
 #define RP_ATTN_TILE 64
-// The kernel for few queries: the tiles of one query and head are dealt to this many groups, which join them together.
+// The kernel for very few queries: the tiles of one query and head are dealt to this many groups, which join them together.
 #define RP_ATTN_SPREAD 8
 #define RP_ATTN_SPREAD_BYTES 2320              // of shared memory beside the keys of a tile
 #define RP_ATTN_SPREAD_PITCH(d) (((d) + 7) / 8 * 8 + 4)   // floats from one key to the next: eight lie in different banks
@@ -369,6 +369,22 @@ struct rp_take_row_params {   // table [table_rows, D], tokens [rows, tokens_cap
     RP_UINT tokens_cap;       // H
     RP_UINT width;            // D
 };
+
+// point over (row, t), t fastest: rows of a caller's tensor, padded. y[row, t] is x[x_start + row row_stride + (t - pad) stride]
+// where pad <= t < pad + count, else 0; y_mask there is 1 where mask's byte at mask_start + row mask_row_stride + (t - pad)
+// mask_stride is not 0 (no mask: everywhere) and the number is no NaN. Numbers that are not finite become 0 where y_mask is 0,
+// so that no sum meets them. bad[0] becomes 1 where y_mask is 1 and the number is beyond RP_PAD_LARGEST; else it stays.
+// Indices are taken modulo 2^32, so that strides may be negative. known: y_mask is not written, and a NaN is bad.
+struct rp_pad_rows_params {   // x [x_count], mask [mask_words] bytes in words -> y [rows, cap], y_mask [rows, cap] 0 or 1, bad [1] u32
+    RP_UINT rows;             // V
+    RP_UINT count;            // numbers of a row
+    RP_UINT pad;              // zeros before them; pad + count <= cap
+    RP_UINT cap;              // T of y
+    RP_UINT x_count, x_start, x_row_stride, x_stride;               // in numbers
+    RP_UINT mask_words, mask_start, mask_row_stride, mask_stride;   // in words, and the rest in bytes; mask_words 0: no mask
+    RP_UINT known;
+};
+#define RP_PAD_LARGEST 0x7149f2cau   // 1e30 in float32: the largest value that a series may have
 
 // point over (b, column, t, s), s fastest: y (std + 1e-5) + mean. Only live ones: b < step.batch, path0 + s < step.paths,
 // t < step.horizon.

@@ -3,13 +3,18 @@
 
 #include "platform.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,4 +104,126 @@ uint64_t rp_time_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+rp_access rp_path_access(const char *path) {
+    if (!rp_path_exists(path)) { return RP_ACCESS_MISSING; }
+    return access(path, R_OK | W_OK) == 0 ? RP_ACCESS_OPEN : RP_ACCESS_DENIED;
+}
+
+void rp_folder_each(const char *path, void (*each)(void *user, const char *name), void *user) {
+    DIR *folder = opendir(path);
+    if (folder == NULL) { return; }
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) { each(user, entry->d_name); }
+    }
+    closedir(folder);
+}
+
+char *rp_folder_temporary(void) {
+    static const char template[] = "/tmp/reprise-XXXXXX";
+    char *path = malloc(sizeof template);
+    if (path != NULL && mkdtemp(memcpy(path, template, sizeof template)) != NULL) { return path; }
+    free(path);
+    return NULL;
+}
+
+void rp_folder_make(const char *path) { (void)mkdir(path, 0700); }
+
+static void remove_inside(void *user, const char *name) {
+    char *path = rp_path_join(user, name);
+    struct stat info;
+    if (path == NULL) { return; }
+    if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode)) { rp_folder_remove(path); } else { (void)unlink(path); }
+    free(path);
+}
+
+void rp_folder_remove(const char *path) {
+    rp_folder_each(path, remove_inside, (void *)(uintptr_t)path);
+    (void)rmdir(path);
+}
+
+void rp_host_memory(uint64_t *bytes, uint64_t *free_bytes) {
+    const long page = sysconf(_SC_PAGESIZE), pages = sysconf(_SC_PHYS_PAGES);
+    *bytes = page > 0 && pages > 0 ? (uint64_t)page * (uint64_t)pages : 0;
+    *free_bytes = 0;
+    FILE *file = fopen("/proc/meminfo", "r");      // where there is one: what may be had without swapping
+    char line[128];
+    unsigned long long kib = 0;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "MemAvailable: %llu", &kib) == 1) { *free_bytes = kib * 1024; }
+    }
+    if (file != NULL) { fclose(file); }
+}
+
+// ---- a process of its own ----
+
+#define STUCK_NS 2000000000u   // after it was ended; a process that waits for a driver may never go
+
+static void child_main(int to, int (*work)(void *, void *), void *user, void *answer, size_t size) {
+    const int nothing = open("/dev/null", O_RDWR);
+    if (nothing >= 0) { (void)dup2(nothing, STDIN_FILENO), (void)dup2(nothing, STDOUT_FILENO), (void)dup2(nothing, STDERR_FILENO); }
+    const int code = work(user, answer);
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = write(to, (const char *)answer + done, size - done);
+        if (n < 0 && errno == EINTR) { continue; }
+        if (n <= 0) { break; }
+        done += (size_t)n;
+    }
+    _exit(code);                                   // nothing of the parent's is to be flushed or closed twice
+}
+
+// Takes the answer until it ends. False: the limit was reached first.
+static bool child_listen(int from, char *answer, size_t size, uint64_t until, uint64_t *got) {
+    for (;;) {
+        const uint64_t now = rp_time_ns();
+        if (now >= until) { return false; }
+        struct pollfd ready = { .fd = from, .events = POLLIN };
+        const uint64_t ms = (until - now) / 1000000 + 1;
+        const int n = poll(&ready, 1, ms < 1000 ? (int)ms : 1000);
+        if (n < 0 && errno != EINTR) { return true; }
+        if (n <= 0) { continue; }
+        char rest[256];
+        const ssize_t bytes = *got < size ? read(from, answer + *got, size - *got) : read(from, rest, sizeof rest);
+        if (bytes == 0 || (bytes < 0 && errno != EINTR && errno != EAGAIN)) { return true; }
+        if (bytes > 0 && *got < size) { *got += (uint64_t)bytes; }
+    }
+}
+
+// False: it is still there at the limit.
+static bool child_gone(pid_t id, uint64_t until, int *status) {
+    for (;;) {
+        const pid_t gone = waitpid(id, status, WNOHANG);
+        if (gone == id || (gone < 0 && errno != EINTR)) { return true; }
+        if (rp_time_ns() >= until) { return false; }
+        const struct timespec moment = { .tv_nsec = 1000000 };
+        nanosleep(&moment, NULL);
+    }
+}
+
+rp_child rp_child_run(int (*work)(void *user, void *answer), void *user, void *answer, size_t size, uint64_t limit_ns) {
+    rp_child out = { .end = RP_CHILD_FAILED };
+    const uint64_t start = rp_time_ns();
+    int ends[2], status = 0;
+    memset(answer, 0, size);
+    if (pipe(ends) != 0) { return out; }
+    const pid_t id = fork();
+    if (id == 0) {
+        close(ends[0]);
+        child_main(ends[1], work, user, answer, size);
+    }
+    close(ends[1]);
+    if (id > 0) {
+        const bool told = child_listen(ends[0], answer, size, start + limit_ns, &out.bytes);
+        if (told && child_gone(id, start + limit_ns, &status)) {
+            out.end = WIFSIGNALED(status) ? RP_CHILD_CRASHED : RP_CHILD_DONE;
+            out.code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+        } else {
+            (void)kill(id, SIGKILL);
+            out.end = child_gone(id, rp_time_ns() + STUCK_NS, &status) ? RP_CHILD_LATE : RP_CHILD_STUCK;
+        }
+    }
+    close(ends[0]);
+    out.ns = rp_time_ns() - start;
+    return out;
 }

@@ -31,4 +31,31 @@ void rp_library_close(void *library);                           // NULL is fine
 
 uint64_t rp_time_ns(void);                                      // monotonic; only differences mean something
 
+typedef enum rp_access { RP_ACCESS_MISSING, RP_ACCESS_DENIED, RP_ACCESS_OPEN } rp_access;
+rp_access rp_path_access(const char *path);                     // OPEN: may be read and written
+// Calls `each` with the name of every entry of a folder but . and ..; no call where there is no such folder.
+void rp_folder_each(const char *path, void (*each)(void *user, const char *name), void *user);
+// Makes a folder for temporary files; the caller frees the name. NULL: the system gives none.
+char *rp_folder_temporary(void);
+void rp_folder_make(const char *path);                          // says nothing: what is written into it fails
+void rp_folder_remove(const char *path);                        // with the files and folders in it
+void rp_host_memory(uint64_t *bytes, uint64_t *free_bytes);     // 0: not known
+
+// What became of a piece of work that ran in a process of its own.
+typedef enum rp_child_end {
+    RP_CHILD_DONE,                                              // it returned
+    RP_CHILD_LATE,                                              // it ran past its limit and was ended
+    RP_CHILD_STUCK,                                             // so it was, and is still there: the system holds it, in a driver
+    RP_CHILD_CRASHED,                                           // by a signal
+    RP_CHILD_FAILED                                             // there was no process to be had
+} rp_child_end;
+typedef struct rp_child {
+    rp_child_end end;
+    int code;                                                   // what the work returned, or the signal
+    uint64_t bytes, ns;                                         // of its answer that came back; how long it took
+} rp_child;
+// Runs `work` in a copy of this process, which can hang or crash without harm to this one, and brings its answer (`size` bytes,
+// zeroed at first) back. What it prints is lost. This process should have one thread, and no driver open: copies of those are of no use.
+rp_child rp_child_run(int (*work)(void *user, void *answer), void *user, void *answer, size_t size, uint64_t limit_ns);
+
 #endif

@@ -6,6 +6,26 @@
 #include "backend.h"
 #include "config.h"
 
+// Rows of numbers in memory of the device that is not the library's: x[start + row * row_stride + i * stride], modulo 2^32.
+typedef struct rp_device_rows {
+    rp_buffer buffer;              // from the lowest address on, aligned to 4; owns nothing. bytes 0: there are none
+    uint32_t start, row_stride, stride;                         // in float32 numbers; of a mask in bytes
+} rp_device_rows;
+
+// What of a series is on the device already; the rest stands in its rp_series, whose pointers to these are NULL.
+typedef struct rp_device_series {
+    rp_device_rows values;         // [V, T]; NaN: missing
+    rp_device_rows mask;           // [V, T] bytes, 0: missing; only with values
+    rp_device_rows future;         // [exogenous, H]
+} rp_device_series;
+
+// Where the last forecast's samples stand: [max_batch, variates, horizon_cap, paths_cap] float32.
+typedef struct rp_result_place {
+    rp_buffer **buffer;            // the forecaster's pointer to it; what is taken away, and set NULL, is not destroyed with it
+    uint64_t offset;
+    uint32_t variates, horizon_cap, paths_cap;
+} rp_result_place;
+
 typedef struct rp_family {
     const char *name;
     // True where this family reads such a config.json.
@@ -24,6 +44,11 @@ typedef struct rp_family {
     // The same for a model of bars. Each family has one of the two, the other is NULL.
     rp_status (*forecast_bars)(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series,
                                const rp_forecast_config *config, const rp_forecast_result *result);
+    // forecast for a forecaster with config.device_inputs; device [n_series]. NULL: this family takes series from the host only.
+    rp_status (*forecast_device)(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *device, uint32_t n_series,
+                                 const rp_forecast_config *config, const rp_forecast_result *result);
+    // Where the samples of a forecast of so many paths (0: mean mode) stand until the next one.
+    void (*result)(rp_forecaster *forecaster, uint32_t paths, rp_result_place *out);
     // The plans that a forecast replays, in order of first use; returns how many there are.
     uint32_t (*plans)(const rp_forecaster *forecaster, const rp_plan **out, uint32_t cap);
 } rp_family;
@@ -42,6 +67,9 @@ struct rp_forecaster {
     rp_forecaster_config config;
     rp_forecaster_info info;
     bool counted;              // among the model's forecasters
+    struct { uint32_t series, horizon, paths; } last;   // forecast that ended well; series 0: none
+    struct rp_loan *loan;      // of its result; NULL: nobody holds it
+    bool lent;                 // somebody held it since the last forecast
 };
 
 extern const rp_family rp_family_toto;

@@ -135,6 +135,9 @@ void kronos_forecaster_destroy(rp_forecaster *forecaster);
 rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
                           const rp_forecast_result *result);
 
+// The way to decode so many paths; 0: mean mode.
+const kronos_decode *kronos_decode_of(const kronos_forecaster *f, uint32_t paths);
+
 // The same, one replay at a time: `after` is called when a replay has ended and may read tensors; f->queue.mirror is as the device
 // has it by then. results [B, 6, H, S] as float64.
 typedef rp_status (*kronos_after_fn)(void *user, kronos_forecaster *f, const kronos_decode *d, const rp_run *run);

@@ -105,6 +105,12 @@ static uint32_t plans(const rp_forecaster *forecaster, const rp_plan **out, uint
     return n;
 }
 
+static void result(rp_forecaster *forecaster, uint32_t paths, rp_result_place *out) {
+    kronos_forecaster *f = (kronos_forecaster *)forecaster;
+    *out = (rp_result_place){ .buffer = &f->state, .offset = f->result->offset, .variates = RP_BAR_COLUMNS,
+                              .horizon_cap = f->base.config.max_horizon, .paths_cap = kronos_decode_of(f, paths)->paths_cap };
+}
+
 const rp_family rp_family_kronos = {
     .name = "kronos",
     .recognises = recognises,
@@ -114,5 +120,6 @@ const rp_family rp_family_kronos = {
     .forecaster_create = kronos_forecaster_create,
     .forecaster_destroy = kronos_forecaster_destroy,
     .forecast_bars = kronos_forecast,
+    .result = result,
     .plans = plans,
 };

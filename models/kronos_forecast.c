@@ -168,13 +168,13 @@ static rp_status put_inputs(kronos_forecaster *f, const rp_bars *bars, uint32_t 
 
 // ---- replays ----
 
-static const kronos_decode *decode_of(const kronos_forecaster *f, const rp_forecast_config *config) {
-    return config->paths == 0 && f->base.config.max_paths > 1 ? &f->single : &f->sample;
+const kronos_decode *kronos_decode_of(const kronos_forecaster *f, uint32_t paths) {
+    return paths == 0 && f->base.config.max_paths > 1 ? &f->single : &f->sample;
 }
 
 // The replays of one forecast, in order.
 static void fill_queue(kronos_forecaster *f, const kronos_decode *d, const rp_bars *bars, uint32_t n_series,
-                       const rp_forecast_config *config) {
+                       const rp_forecast_config *config, bool collect) {
     const uint32_t paths = config->paths ? config->paths : 1;
     rp_replays_add(&f->queue, &f->prompt);
     for (uint32_t first = 0; first < paths; first += d->paths) {
@@ -190,18 +190,20 @@ static void fill_queue(kronos_forecaster *f, const kronos_decode *d, const rp_ba
         }
         rp_replays_add(&f->queue, &d->finish);
     }
-    rp_replays_add(&f->queue, &f->collect);
+    if (collect) { rp_replays_add(&f->queue, &f->collect); }
 }
 
 rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
                           const rp_forecast_result *result) {
     kronos_forecaster *f = (kronos_forecaster *)forecaster;
     rp_device *device = f->base.model->device;
-    const kronos_decode *d = decode_of(f, config);
+    const kronos_decode *d = kronos_decode_of(f, config->paths);
     RP_RETURN(check(f, bars, n_series, config));
     RP_RETURN(put_inputs(f, bars, n_series, config));
-    fill_queue(f, d, bars, n_series, config);
+    const bool wanted = rp_results_wanted(config, result);
+    fill_queue(f, d, bars, n_series, config, wanted);
     RP_RETURN(rp_replays_finish(&f->queue, config));
+    if (!wanted) { return RP_OK; }
     RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
     const rp_results r = { .values = f->scratch, .rows = n_series * RP_BAR_COLUMNS, .horizon_cap = f->base.config.max_horizon,
                            .paths_cap = d->paths_cap, .horizon = config->horizon, .paths = config->paths ? config->paths : 1 };
@@ -212,11 +214,11 @@ rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32
 rp_status kronos_forecast_traced(kronos_forecaster *f, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
                                  kronos_after_fn after, void *user, double *samples) {
     rp_device *device = f->base.model->device;
-    const kronos_decode *d = decode_of(f, config);
+    const kronos_decode *d = kronos_decode_of(f, config->paths);
     RP_RETURN(check(f, bars, n_series, config));
     RP_RETURN(put_inputs(f, bars, n_series, config));
     const uint32_t paths = config->paths ? config->paths : 1;
-    fill_queue(f, d, bars, n_series, config);
+    fill_queue(f, d, bars, n_series, config, true);
     for (uint32_t i = 0; i < f->queue.n; i++) {
         RP_RETURN(rp_replays_send(&f->queue, i, 1));
         RP_RETURN(device->backend->wait(device));

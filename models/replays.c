@@ -48,7 +48,7 @@ void rp_replays_destroy(rp_replays *queue) {
 }
 
 void rp_replays_begin(rp_replays *queue, struct rp_step step) {
-    queue->n = 0;
+    queue->n = queue->sent = 0;
     queue->mirror = step;
 }
 
@@ -74,19 +74,23 @@ rp_status rp_replays_send(rp_replays *queue, uint32_t first, uint32_t n) {
     if (!device->config.direct) {
         RP_RETURN(device->backend->replay(device, queue->recordings + first, n));
     } else {
-        for (uint32_t i = first; i < first + n; i++) { RP_RETURN(device->backend->run(device, queue->runs[i]->plan)); }
+        for (uint32_t i = first; i < first + n; i++) {
+            const rp_plan *plan = queue->runs[i]->plan;
+            RP_RETURN(device->watch ? device->watch(device->watch_user, device, plan) : device->backend->run(device, plan));
+        }
     }
     for (uint32_t i = first; i < first + n; i++) {
         queue->runs[i]->plan->replays++;
         for (uint32_t j = 0; j < queue->runs[i]->n_advances; j++) { advance(&queue->mirror, &queue->runs[i]->advances[j]); }
     }
+    queue->sent = first + n;
     return RP_OK;
 }
 
 rp_status rp_replays_finish(rp_replays *queue, const rp_forecast_config *config) {
     rp_device *device = queue->device;
     const uint32_t n = queue->n, stride = config->progress ? PROGRESS_REPLAYS : n;
-    for (uint32_t first = 0; first < n; first += stride) {
+    for (uint32_t first = queue->sent; first < n; first += stride) {
         const uint32_t count = n - first < stride ? n - first : stride;
         RP_RETURN(rp_replays_send(queue, first, count));
         RP_RETURN(device->backend->wait(device));

@@ -24,6 +24,7 @@ typedef struct rp_replays {
     const rp_run **runs;           // [cap]
     rp_recording **recordings;     // [cap]: theirs, as a backend takes them
     uint32_t n, cap;
+    uint32_t sent;                 // of the n
 } rp_replays;                      // starts zeroed
 
 // Room for `cap` replays. Errors: OUT_OF_MEMORY, also for a forecast of absurdly many, which a budget of one path at a time makes.
@@ -34,7 +35,7 @@ void rp_replays_add(rp_replays *queue, const rp_run *run);     // not beyond cap
 
 // Queues replays first .. first + n - 1; node by node, without replaying, on a device opened with config.direct.
 rp_status rp_replays_send(rp_replays *queue, uint32_t first, uint32_t n);
-// All of them, and waits; with a progress callback a few at a time. Errors: CANCELLED.
+// All that are not sent yet, and waits; with a progress callback a few at a time. Errors: CANCELLED.
 rp_status rp_replays_finish(rp_replays *queue, const rp_forecast_config *config);
 
 // Compares the host's step block with the device's, `step`. Errors: INTERNAL.

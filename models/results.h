@@ -2,6 +2,8 @@
 #ifndef RP_RESULTS_H
 #define RP_RESULTS_H
 
+#include <stdbool.h>
+
 #include "reprise.h"
 
 typedef struct rp_results {
@@ -10,6 +12,11 @@ typedef struct rp_results {
     uint32_t horizon_cap, paths_cap;      // as laid out
     uint32_t horizon, paths;              // as wanted
 } rp_results;
+
+// Whether the caller wants anything on the host.
+static inline bool rp_results_wanted(const rp_forecast_config *config, const rp_forecast_result *result) {
+    return result->samples != NULL || result->mean != NULL || (result->quantiles != NULL && config->n_quantiles > 0);
+}
 
 // Fills those of samples [rows, horizon, paths], mean [rows, horizon], quantiles [n, rows, horizon] that the caller wants.
 // In mean mode (config->paths == 0) only the mean. Quantiles are linear between order statistics: level q lies at q (paths - 1).

@@ -4,6 +4,7 @@
 #define RP_TOTO_H
 
 #include "chunks.h"
+#include "device_inputs.h"
 #include "family.h"
 #include "replays.h"
 #include "safetensors.h"
@@ -75,6 +76,7 @@ typedef struct toto_inputs {
     rp_tensor *group_ids;             // [B, V] i32
     rp_tensor *series, *mask;         // [B, V, N P]
     rp_tensor *future;                // [B, V, R P]
+    rp_tensor *bad;                   // [B] u32: becomes 1 where a series from the device has unusable numbers; see toto_forecast.c
 } toto_inputs;
 
 typedef struct toto_forecaster {
@@ -98,6 +100,7 @@ typedef struct toto_forecaster {
     rp_tensor *result;                // [B, V, R P, S]
     rp_tensor *scale_state, *scale_global, *affine, *dist;   // of the prompt's last patch: [B, V, 4], [B, V, 2], [B, V, P, 2], [B, V, P, 4, k]
 
+    rp_run inputs;                    // host_in to the device; empty: the prompt begins with it
     rp_run prompt, collect;
     toto_decode sample, mean;
     toto_tap taps[TOTO_MAX_TAPS];
@@ -105,6 +108,7 @@ typedef struct toto_forecaster {
 
     float *scratch;                   // host: one padded input at a time, or the results
     rp_replays queue;                 // host: the replays of one forecast
+    rp_device_inputs from_device;     // host: what brings series from the caller's device memory
 } toto_forecaster;
 
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
@@ -123,6 +127,10 @@ void toto_forecaster_destroy(rp_forecaster *forecaster);
 
 rp_status toto_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series,
                         const rp_forecast_config *config, const rp_forecast_result *result);
+
+// The same with series that are on the device already, in full or in part; f->base.config.device_inputs is set.
+rp_status toto_forecast_device(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *device, uint32_t n_series,
+                               const rp_forecast_config *config, const rp_forecast_result *result);
 
 // The same, one replay at a time: `after` is called when replay `i` of the forecast has ended (0: the prompt) and may read
 // tensors. forced [R, S, B, V, P] float64, or NULL. results [B, V, H, S] as float64.

@@ -73,13 +73,20 @@ static rp_status load(rp_device *device, const char *folder, const rp_config *co
 
 static uint32_t plans(const rp_forecaster *forecaster, const rp_plan **out, uint32_t cap) {
     const toto_forecaster *f = (const toto_forecaster *)forecaster;
-    const rp_plan *const all[] = { f->prompt.plan, f->sample.start.plan, f->sample.step.plan, f->mean.start.plan,
+    const rp_plan *const all[] = { f->inputs.plan, f->prompt.plan, f->sample.start.plan, f->sample.step.plan, f->mean.start.plan,
                                    f->mean.step.plan, f->collect.plan };
     uint32_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (all[i] != NULL && n < cap) { out[n++] = all[i]; }   // a horizon of one patch has no steps
+        if (all[i] != NULL && n < cap) { out[n++] = all[i]; }   // the prompt may copy the inputs; a horizon of one patch has no steps
     }
     return n;
+}
+
+static void result(rp_forecaster *forecaster, uint32_t paths, rp_result_place *out) {
+    toto_forecaster *f = (toto_forecaster *)forecaster;
+    *out = (rp_result_place){ .buffer = &f->state, .offset = f->result->offset, .variates = f->base.config.variates,
+                              .horizon_cap = f->rounds * ((const toto_model *)f->base.model)->config.patch,
+                              .paths_cap = paths ? f->sample.paths_cap : f->mean.paths_cap };
 }
 
 const rp_family rp_family_toto = {
@@ -91,5 +98,7 @@ const rp_family rp_family_toto = {
     .forecaster_create = toto_forecaster_create,
     .forecaster_destroy = toto_forecaster_destroy,
     .forecast = toto_forecast,
+    .forecast_device = toto_forecast_device,
+    .result = result,
     .plans = plans,
 };

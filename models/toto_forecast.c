@@ -11,16 +11,9 @@ static rp_status bad(const toto_forecaster *f, const char *what, uint32_t asked,
                    asked, created, field, asked);
 }
 
-static rp_status check_series(const toto_forecaster *f, const rp_series *s, uint32_t index, const rp_forecast_config *config) {
+static rp_status check_values(const toto_forecaster *f, const rp_series *s, uint32_t index) {
     rp_device *device = f->base.model->device;
-    const uint32_t V = f->base.config.variates;
-    if (s->context == 0 || s->values == NULL) {
-        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has no values: context and values must be set.", index);
-    }
-    if (s->context > f->base.config.max_context) {
-        return bad(f, "The context of a series", s->context, f->base.config.max_context, "max_context");
-    }
-    for (uint32_t v = 0; v < V; v++) {
+    for (uint32_t v = 0; v < f->base.config.variates; v++) {
         for (uint32_t t = 0; t < s->context; t++) {
             const size_t at = (size_t)v * s->context + t;
             if ((s->mask == NULL || s->mask[at]) && !(fabsf(s->values[at]) <= 1e30f)) {
@@ -30,6 +23,11 @@ static rp_status check_series(const toto_forecaster *f, const rp_series *s, uint
             }
         }
     }
+    return RP_OK;
+}
+
+static rp_status check_future(const toto_forecaster *f, const rp_series *s, uint32_t index, const rp_forecast_config *config) {
+    rp_device *device = f->base.model->device;
     if (config->exogenous > 0 && s->future == NULL) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has %u exogenous variates but no known future.", index, config->exogenous);
     }
@@ -42,7 +40,23 @@ static rp_status check_series(const toto_forecaster *f, const rp_series *s, uint
     return RP_OK;
 }
 
-static rp_status check(const toto_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config) {
+// What a series from the device holds is checked there, see check_bad.
+static rp_status check_series(const toto_forecaster *f, const rp_series *s, const rp_device_series *d, uint32_t index,
+                              const rp_forecast_config *config) {
+    rp_device *device = f->base.model->device;
+    const bool values_there = d != NULL && d->values.buffer.bytes > 0, future_there = d != NULL && d->future.buffer.bytes > 0;
+    if (s->context == 0 || (s->values == NULL && !values_there)) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has no values: context and values must be set.", index);
+    }
+    if (s->context > f->base.config.max_context) {
+        return bad(f, "The context of a series", s->context, f->base.config.max_context, "max_context");
+    }
+    if (!values_there) { RP_RETURN(check_values(f, s, index)); }
+    return future_there ? RP_OK : check_future(f, s, index, config);
+}
+
+static rp_status check(const toto_forecaster *f, const rp_series *series, const rp_device_series *there, uint32_t n_series,
+                       const rp_forecast_config *config) {
     rp_device *device = f->base.model->device;
     const rp_forecaster_config *sizes = &f->base.config;
     if (n_series == 0 || series == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "There is no series to forecast."); }
@@ -54,7 +68,7 @@ static rp_status check(const toto_forecaster *f, const rp_series *series, uint32
         return rp_fail(device, RP_INVALID_ARGUMENT, "%u of %u variates are exogenous; at least one must be left to forecast.",
                        config->exogenous, sizes->variates);
     }
-    for (uint32_t i = 0; i < n_series; i++) { RP_RETURN(check_series(f, &series[i], i, config)); }
+    for (uint32_t i = 0; i < n_series; i++) { RP_RETURN(check_series(f, &series[i], there ? &there[i] : NULL, i, config)); }
     return RP_OK;
 }
 
@@ -70,7 +84,7 @@ static rp_status put_series(toto_forecaster *f, const rp_series *s, uint32_t b, 
     const size_t row = (size_t)V * T;
     float *values = f->scratch, *mask = values + row;
     memset(values, 0, 2 * row * sizeof *values);
-    for (uint32_t v = 0; v < V; v++) {
+    for (uint32_t v = 0; v < V && s->values != NULL; v++) {
         for (uint32_t t = 0; t < s->context; t++) {
             const size_t from = (size_t)v * s->context + t, to = (size_t)v * T + pad + t;
             const bool real = s->mask == NULL || s->mask[from];
@@ -86,7 +100,7 @@ static rp_status put_series(toto_forecaster *f, const rp_series *s, uint32_t b, 
         const int32_t group = s->group_ids ? s->group_ids[v] : 0;
         RP_RETURN(put(f, f->staged.group_ids, (uint64_t)b * V + v, RP_I32, &group, RP_I32, 1));
     }
-    for (uint32_t e = 0; e < config->exogenous; e++) {
+    for (uint32_t e = 0; e < config->exogenous && s->future != NULL; e++) {
         const uint64_t to = ((uint64_t)b * V + V - config->exogenous + e) * H;
         RP_RETURN(put(f, f->staged.future, to, RP_F32, s->future + (size_t)e * config->horizon, RP_F32, config->horizon));
     }
@@ -97,7 +111,9 @@ static rp_status put_inputs(toto_forecaster *f, const rp_series *series, uint32_
     const struct rp_step step = { .batch = n_series, .paths = config->paths ? config->paths : 1, .horizon = config->horizon,
                                   .exogenous = config->exogenous, .seed_lo = (uint32_t)config->seed,
                                   .seed_hi = (uint32_t)(config->seed >> 32) };
+    const uint32_t good = 0;
     rp_replays_begin(&f->queue, step);
+    for (uint32_t b = 0; f->staged.bad != NULL && b < f->base.config.max_batch; b++) { RP_RETURN(put(f, f->staged.bad, b, RP_U32, &good, RP_U32, 1)); }
     RP_RETURN(put(f, f->staged.step, 0, RP_U32, &step, RP_U32, RP_STEP_WORDS));
     for (uint32_t b = 0; b < f->base.config.max_batch; b++) {   // places without a series repeat the last: finite, and dropped
         RP_RETURN(put_series(f, &series[b < n_series ? b : n_series - 1], b, config));
@@ -105,27 +121,78 @@ static rp_status put_inputs(toto_forecaster *f, const rp_series *series, uint32_
     return RP_OK;
 }
 
+// ---- series from the device ----
+
+// Queues what brings them to where the copy of host_in has left zeros.
+static rp_status bring(toto_forecaster *f, const rp_series *series, const rp_device_series *there, uint32_t n_series,
+                       const rp_forecast_config *config) {
+    const uint32_t V = f->base.config.variates, P = ((toto_model *)f->base.model)->config.patch, T = f->patches * P, H = f->rounds * P;
+    rp_device_inputs_begin(&f->from_device);
+    for (uint32_t b = 0; b < f->base.config.max_batch; b++) {
+        const uint32_t from = b < n_series ? b : n_series - 1, context = series[from].context;
+        const rp_device_series *d = &there[from];
+        const rp_device_place bad = { f->staged.bad, b };
+        if (d->values.buffer.bytes > 0) {
+            const struct rp_pad_rows_params p = { .rows = V, .count = context, .pad = (P - context % P) % P, .cap = T };
+            rp_device_inputs_add(&f->from_device, "series", &d->values, &d->mask, p, (rp_device_place){ f->in.series, (uint64_t)b * V * T },
+                                 (rp_device_place){ f->in.mask, (uint64_t)b * V * T }, bad);
+        }
+        if (d->future.buffer.bytes > 0) {
+            const struct rp_pad_rows_params p = { .rows = config->exogenous, .count = config->horizon, .cap = H, .known = 1 };
+            const uint64_t row = (uint64_t)b * V + V - config->exogenous;
+            rp_device_inputs_add(&f->from_device, "known future", &d->future, NULL, p, (rp_device_place){ f->in.future, row * H },
+                                 (rp_device_place){ 0 }, bad);
+        }
+    }
+    return rp_device_inputs_enqueue(&f->from_device);
+}
+
+// Whether one of them had numbers that none may have; known only when the forecast has ended.
+static rp_status check_bad(toto_forecaster *f, uint32_t n_series) {
+    rp_device *device = f->base.model->device;
+    for (uint32_t b = 0; b < n_series; b++) {
+        uint32_t flag;
+        RP_RETURN(device->backend->read(f->staged.bad->buffer, f->staged.bad->offset + b * sizeof flag, RP_U32, &flag, RP_U32, 1));
+        if (flag != 0) {
+            return rp_fail(device, RP_INVALID_ARGUMENT,
+                           "Series %u, which came as a CUDA tensor, has an infinite value or one beyond 1e30, or its known future has one, or "
+                           "a NaN. In the values NaN stands for a missing one.", b);
+        }
+    }
+    return RP_OK;
+}
+
+// ---- replays ----
+
 // The replays of one forecast, in order.
-static void fill_queue(toto_forecaster *f, const toto_decode *d, const rp_forecast_config *config) {
+static void fill_queue(toto_forecaster *f, const toto_decode *d, const rp_forecast_config *config, bool collect) {
     const uint32_t P = ((toto_model *)f->base.model)->config.patch, rounds = (config->horizon + P - 1) / P;
     const uint32_t paths = config->paths ? config->paths : 1;
+    if (f->inputs.plan != NULL) { rp_replays_add(&f->queue, &f->inputs); }
     rp_replays_add(&f->queue, &f->prompt);
     for (uint32_t first = 0; first < paths; first += d->paths) {
         rp_replays_add(&f->queue, &d->start);
         for (uint32_t i = 1; i < rounds; i++) { rp_replays_add(&f->queue, &d->step); }
     }
-    rp_replays_add(&f->queue, &f->collect);
+    if (collect) { rp_replays_add(&f->queue, &f->collect); }
 }
 
-rp_status toto_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
-                        const rp_forecast_result *result) {
+rp_status toto_forecast_device(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *there, uint32_t n_series,
+                               const rp_forecast_config *config, const rp_forecast_result *result) {
     toto_forecaster *f = (toto_forecaster *)forecaster;
     rp_device *device = f->base.model->device;
     const toto_decode *d = config->paths ? &f->sample : &f->mean;
-    RP_RETURN(check(f, series, n_series, config));
+    const bool wanted = rp_results_wanted(config, result);
+    RP_RETURN(check(f, series, there, n_series, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
-    fill_queue(f, d, config);
+    fill_queue(f, d, config, wanted);
+    if (there != NULL) {
+        RP_RETURN(rp_replays_send(&f->queue, 0, 1));   // the host's inputs, which say where all else is
+        RP_RETURN(bring(f, series, there, n_series, config));
+    }
     RP_RETURN(rp_replays_finish(&f->queue, config));
+    if (there != NULL) { RP_RETURN(check_bad(f, n_series)); }
+    if (!wanted) { return RP_OK; }
     RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
     const rp_results r = { .values = f->scratch, .rows = n_series * f->base.config.variates,
                            .horizon_cap = f->rounds * ((toto_model *)f->base.model)->config.patch, .paths_cap = d->paths_cap,
@@ -134,15 +201,20 @@ rp_status toto_forecast(rp_forecaster *forecaster, const rp_series *series, uint
     return RP_OK;
 }
 
+rp_status toto_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
+                        const rp_forecast_result *result) {
+    return toto_forecast_device(forecaster, series, NULL, n_series, config, result);
+}
+
 rp_status toto_forecast_traced(toto_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
                                const double *forced, toto_after_fn after, void *user, double *samples) {
     rp_device *device = f->base.model->device;
     const toto_decode *d = config->paths ? &f->sample : &f->mean;
-    RP_RETURN(check(f, series, n_series, config));
+    RP_RETURN(check(f, series, NULL, n_series, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
     if (forced != NULL && f->forced != NULL) { RP_RETURN(put(f, f->forced, 0, RP_F32, forced, RP_F64, rp_tensor_count(f->forced))); }
     const uint32_t paths = config->paths ? config->paths : 1;
-    fill_queue(f, d, config);
+    fill_queue(f, d, config, true);
     for (uint32_t i = 0; i < f->queue.n; i++) {
         RP_RETURN(rp_replays_send(&f->queue, i, 1));
         RP_RETURN(device->backend->wait(device));

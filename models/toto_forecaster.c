@@ -21,7 +21,7 @@ static bool countable(const rp_forecaster *forecaster, uint32_t chunk_paths) {
     if (most < other) { most = other; }
     other = series * H * sizes->max_paths;
     if (most < other) { most = other; }
-    other = series * (2.0 * f->patches * c->patch + H) + 4096;
+    other = series * (2.0 * f->patches * c->patch + H) + sizes->max_batch + 4096.0;
     return (most < other ? other : most) < 2147483647.0;
 }
 
@@ -79,7 +79,8 @@ static rp_status allocate(toto_forecaster *f, const rp_sizes *sizes) {
     const uint64_t scratch = sizes->in > sizes->out ? sizes->in : sizes->out;
     f->scratch = malloc(scratch);
     if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
-    return rp_replays_create(&f->queue, device, 2 + (uint64_t)f->base.info.chunks * f->rounds);
+    if (f->base.config.device_inputs) { RP_RETURN(rp_device_inputs_create(&f->from_device, device, 2 * f->base.config.max_batch)); }
+    return rp_replays_create(&f->queue, device, 3 + (uint64_t)f->base.info.chunks * f->rounds);
 }
 
 // A forecast of fewer paths or steps than there is room for leaves the rest of the result as it is; it is copied all the same.
@@ -89,7 +90,7 @@ static rp_status clear_result(toto_forecaster *f) {
 }
 
 static rp_status record(toto_forecaster *f) {
-    rp_run *const runs[] = { &f->prompt, &f->collect, &f->sample.start, &f->sample.step, &f->mean.start, &f->mean.step };
+    rp_run *const runs[] = { &f->inputs, &f->prompt, &f->collect, &f->sample.start, &f->sample.step, &f->mean.start, &f->mean.step };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) { RP_RETURN(rp_run_record(f->base.model->device, runs[i])); }
     return RP_OK;
 }
@@ -125,12 +126,13 @@ rp_status toto_forecaster_create(rp_model *model, const rp_forecaster_config *co
 void toto_forecaster_destroy(rp_forecaster *forecaster) {
     toto_forecaster *f = (toto_forecaster *)forecaster;
     const rp_backend *backend = f->base.model->device->backend;
-    rp_run *const runs[] = { &f->prompt, &f->collect, &f->sample.start, &f->sample.step, &f->mean.start, &f->mean.step };
+    rp_run *const runs[] = { &f->inputs, &f->prompt, &f->collect, &f->sample.start, &f->sample.step, &f->mean.start, &f->mean.step };
     rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) { rp_run_destroy(f->base.model->device, runs[i]); }
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { backend->buffer_destroy(buffers[i]); }
     rp_arena_destroy(&f->arena);
     free(f->scratch);
     rp_replays_destroy(&f->queue);
+    rp_device_inputs_destroy(&f->from_device);
     free(f);
 }

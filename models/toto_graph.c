@@ -20,6 +20,7 @@ static void lay_inputs(toto_forecaster *f, rp_region *r, toto_inputs *in) {
     in->series = rp_region_lay(r, "series", RP_SHAPE(RP_F32, B, V, f->patches * c->patch));
     in->mask = rp_region_lay(r, "mask", RP_SHAPE(RP_F32, B, V, f->patches * c->patch));
     in->future = rp_region_lay(r, "known future", RP_SHAPE(RP_F32, B, V, f->rounds * c->patch));
+    in->bad = f->base.config.device_inputs ? rp_region_lay(r, "unusable series", RP_SHAPE(RP_U32, B)) : NULL;
 }
 
 // ---- building blocks ----
@@ -116,14 +117,18 @@ static void copy(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to,
 
 // ---- the graphs ----
 
-// Inputs to the device, statistics, every layer over the whole prompt, the distribution of the first patch.
+static void copy_inputs(toto_forecaster *f, rp_graph *g) {
+    const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
+    copy(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all), f->in_words);
+}
+
+// Inputs to the device, unless a graph of its own did that; statistics, every layer over the whole prompt, the distribution of the first patch.
 static rp_graph *build_prompt(toto_forecaster *f, const toto_model *m) {
     const toto_config *c = &m->config;
     rp_graph *g = rp_graph_create(m->base.device, &f->arena, "prompt");
     if (g == NULL) { return NULL; }
     builder b = { .f = f, .m = m, .c = c, .g = g, .B = f->base.config.max_batch, .S = 1, .V = f->base.config.variates, .n = f->patches };
-    copy(g, "inputs", rp_region_view(&f->arena, f->staged.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)),
-         rp_region_view(&f->arena, f->in.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)), f->in_words);
+    if (!f->base.config.device_inputs) { copy_inputs(f, g); }
     const struct rp_scaler_params p = { b.B, b.V, f->patches, c->patch, c->scaler, c->clamp, c->factor };
     rp_tensor *in[] = { f->in.series, f->in.mask, f->in.n_patches };
     rp_tensor *out[] = { NULL, f->affine, NULL, f->scale_state, f->scale_global };
@@ -281,6 +286,13 @@ rp_status toto_build(toto_forecaster *f, rp_sizes *out) {
     f->out_words = out->out / 4;
     if (staged.failed) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster."); }
 
+    f->inputs.plan = NULL;
+    if (f->base.config.device_inputs) {
+        rp_graph *inputs = rp_graph_create(device, &f->arena, "inputs");
+        if (inputs == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
+        copy_inputs(f, inputs);
+        RP_RETURN(plan(inputs, device, f->activations, &f->inputs.plan, &out->activations));
+    }
     RP_RETURN(plan(build_prompt(f, m), device, f->activations, &f->prompt.plan, &out->activations));
     f->sample = (toto_decode){ .paths = f->chunk_paths, .paths_cap = f->base.config.max_paths,
                                .mode = f->forced_wanted ? RP_DRAW_FORCED : RP_DRAW_SAMPLE };

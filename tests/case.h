@@ -17,6 +17,7 @@
 
 #include "arena.h"
 #include "backend.h"
+#include "../tools/tolerance.h"
 
 // ---- devices: tests/devices.c ----
 
@@ -47,20 +48,8 @@ rp_device *test_device_of(void **state);    // skips or fails the running test w
 
 // ---- cases: tests/cases/NAME.c, helped by tests/data.c ----
 
-// Half a unit in the last place of 1: the relative error of one float32 rounding.
-#define U32ROUND 5.9604644775390625e-08    // 2^-24
-#define U16ROUND 4.8828125e-04             // 2^-11, of float16
-// What a device that flushes subnormals may lose.
-#define FLUSH 1.1754943508222875e-38       // 2^-126
+typedef tolerance_tensor test_tensor;   // an input's numbers, an output's contents before the run
 
-// The tolerance column of core/ops.def.
-typedef enum test_tolerance { TOL_EXACT, TOL_POINT, TOL_REDUCE } test_tolerance;
-
-typedef struct test_tensor {
-    rp_dtype dtype;
-    uint64_t count;
-    void *data;             // [count] of dtype: an input's numbers, an output's contents before the run; NULL: absent
-} test_tensor;
 
 typedef struct test_case test_case;
 struct test_case {
@@ -70,11 +59,10 @@ struct test_case {
     test_tensor tensor[RP_MAX_BINDINGS];    // inputs, then outputs
     int alias[RP_MAX_BINDINGS];             // the input that this output shares its memory with, plus 1; 0: none
     uint32_t variation;                     // set before the case is made: 0, then 1, 2, .. for the inputs of later replays
-    double extra[4];                        // the case's own, for its tolerance: bounds of its inputs
-    // Largest error allowed in element `index` of output `output`, whose reference value is `ref`; `magnitude` is what the
-    // reference gives after `absolute`. NULL: by the op's column (TOL_REDUCE needs one). INFINITY: anything but NaN.
+    // A rule of the case's own in place of the op's (tools/tolerance.h), as tolerance_rule has it; NULL: the op's.
     double (*tolerance)(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude);
-    void (*absolute)(test_case *c);         // makes the inputs what they are for `magnitude`, often absolute values; NULL: none
+    void (*absolute)(test_case *c);
+    double extra[4];                        // for that rule: bounds of the inputs
     bool needs_mixed;                       // skipped on devices without float16 kernels
     uint64_t seed;                          // of the next random number
     rp_arena arena;
@@ -92,7 +80,7 @@ static inline bool test_has_f16(const rp_device *device) {
 }
 bool test_case_make(test_case *c, rp_op op, uint32_t index, uint32_t variation);
 void test_case_free(test_case *c);
-test_tolerance test_tolerance_of(rp_op op);
+tolerance_case test_judged(const test_case *c);   // what the op's rule looks at; its numbers are the case's own
 uint64_t test_seed(void);                   // printed at the start; RP_TEST_SEED sets it
 
 void test_start(test_case *c, const char *name, const void *params, size_t bytes);

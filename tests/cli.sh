@@ -37,10 +37,10 @@ err_has() { grep -qF -e "$1" "$here/err" || die "stderr lacks '$1'"; }
 expect 0 --version
 out_has "reprise "
 expect 0 --help
-for command in forecast inspect devices verify dump bench; do
+for command in forecast backtest inspect devices doctor verify compare trace dump bench; do
     out_has "  $command "
 done
-for command in forecast inspect devices verify dump bench; do
+for command in forecast backtest inspect devices doctor verify compare trace dump bench; do
     expect 0 $command --help
     out_has "usage: reprise $command"
     out_has "example:"
@@ -140,6 +140,80 @@ expect 2 forecast --device "$device" --model "$model" --input "$air" --horizon 2
 err_has "--block is for Toto 2.0"
 expect 0 verify --device ref "$blocks"
 out_has "expect.block8"
+
+# ---- doctor ----
+# What is healthy depends on the machine, so only what must hold everywhere is looked at: a report, and its exit code.
+"$reprise" doctor --device "$device" --models "$model" "$kronos" >"$here/out" 2>"$here/err"
+code=$?
+[ $code -le 1 ] || die "doctor returned $code"
+out_has "ok    list      ref"
+out_has "ok    golden    ref"
+out_has "together"
+grep -q '^healthy$' "$here/out" && [ $code -ne 0 ] && die "doctor is healthy and returns $code"
+grep -q '^not healthy' "$here/out" && [ $code -ne 1 ] && die "doctor is not healthy and returns $code"
+expect 1 doctor --device ref --models "$here/none"
+out_has "model-fails"
+out_has "none is not a folder"
+out_has "not healthy"
+expect 2 doctor --limit 0
+err_has "--limit cannot be '0'"
+"$reprise" doctor --json --models "$model" >"$here/doctor.json" 2>"$here/err"
+if command -v python3 >/dev/null 2>&1; then
+    python3 - "$here/doctor.json" <<'PYTHON' 2>"$here/err" || die "the doctor's JSON is not as promised"
+import json, sys
+j = json.load(open(sys.argv[1]))
+assert j["healthy"] == (not any(f["problem"] for f in j["findings"])), j
+ref = [d for d in j["devices"] if d["spec"] == "ref"][0]
+assert ref["available"] and ref["memory_bytes"] is None, ref
+steps = {(s["step"], s["subject"]): s for s in j["steps"]}
+assert steps["ops", "ref"]["good"] and steps["golden", "ref"]["seconds"] < steps["golden", "ref"]["limit_seconds"], steps
+model = [s for s in j["steps"] if s["step"] == "model"][0]
+assert model["good"] and model["family"] == "toto" and model["device_bytes"] > 1e6, model
+PYTHON
+fi
+
+# ---- compare, trace ----
+expect 0 compare --devices "ref,$device" --context 33 --horizon 20 "$model"
+out_has "0 nodes out of tolerance"
+out_has "worst nodes"
+out_has "forecast, in standard deviations of the series"
+expect 0 compare --devices "$device,ref" --horizon 3 --samples 2 --rows 3 "$kronos"
+out_has "0 nodes out of tolerance"
+expect 0 compare --devices ref,ref --precision mixed --mean "$model"
+out_has ", mixed, "
+expect 1 compare --devices ref,ref --precision mixed "$kronos"
+err_has "Precision mixed is not available for Kronos"
+expect 2 compare --devices ref "$model"
+err_has "--devices takes two"
+expect 2 compare --devices ref,ref
+err_has "which model?"
+expect 1 compare --devices ref,abacus "$model"
+err_has "abacus"
+expect 0 trace --device "$device" --model "$model" --input "$air" --horizon 24 --samples 8 --output "$here/trace.json"
+out_has "create forecaster"
+out_has "forecast, node by node"
+expect 0 trace --device "$device" --model "$kronos" --input "$sse" --context 40 --horizon 3 --samples 2 --output "$here/bars.json"
+if command -v python3 >/dev/null 2>&1; then
+    python3 - "$here/trace.json" "$here/bars.json" <<'PYTHON' 2>"$here/err" || die "the timeline is not as promised"
+import json, sys
+for path, layer in zip(sys.argv[1:], ("layer 0 mlp in", "encoder 0 rope")):
+    events = [e for e in json.load(open(path))["traceEvents"] if e["ph"] == "X"]
+    names = [e["name"] for e in events]
+    for name in ("open device", "load model", "create forecaster", "record 'prompt'", "forecast", "prompt", layer): assert name in names, name
+    for track in (1, 2):
+        stack, last = [], 0
+        for e in (e for e in events if e["tid"] == track):
+            assert e["ts"] >= last and e["dur"] >= 0, e
+            while stack and stack[-1] <= e["ts"]: stack.pop()
+            assert not stack or e["ts"] + e["dur"] <= stack[-1] + 1e-3, e
+            stack.append(e["ts"] + e["dur"])
+            last = e["ts"]
+PYTHON
+fi
+expect 1 trace --device "$device" --model "$model" --input "$air" --horizon 4 --samples 2 --output "$here/no/such/folder.json"
+err_has "cannot be written"
+expect 2 trace --model "$model" --input "$air" --horizon 4
+err_has "--output FILE.json is missing"
 
 # ---- the demo ----
 expect 0 forecast --device "$device" --precision f32 --model "$model" --input "$air" --horizon 24 --end -24 --plot "$here/air.svg"
@@ -298,6 +372,151 @@ s = j["variates"][3]["scores"]
 assert s["values"] == 3 and "mase" not in s and s["last_value_mae"] > 0, s
 PYTHON
 fi
+
+# ---- backtest: windows of the past, in batches; what each number is, tests/metrics.c knows ----
+back="backtest --device $device --precision f32 --context 48 --horizon 16 --samples 16 --seeds 2 --repeats 2"
+expect 2 backtest --model "$model" --input "$air" --horizon 4
+err_has "--context N is missing"
+expect 2 backtest --model "$model" --input --context 4 --horizon 4
+err_has "--input lacks its value"
+expect 2 $back --model "$model" --input "$air" --fresh
+err_has "--report or --results"
+expect 2 $back --model "$model" --input "$air" --top-k 3
+err_has "is for models of bars"
+expect 2 $back --model "$kronos" --input "$sse" --columns close
+err_has "is a model of bars"
+expect 1 $back --model "$model" --input "$air" --baseline "$here/none.json"
+err_has "make it with --save-baseline"
+expect 1 $back --model "$model" --input "$here/none.csv" "$here/text.csv" --report "$here/nothing"
+err_has "none.csv cannot be opened"
+err_has "text.csv: row 2 (line 3), column 'close': 'oops' is not a number"
+[ -f "$here/nothing/index.html" ] && die "a page was written of nothing"
+
+# A bad file is skipped and the exit code says so; a file given twice counts once.
+cp "$air" "$here/again.csv"
+expect 3 $back --model "$model" --input "$air" "$here/text.csv" "$here/again.csv" --windows 3 --save-baseline "$here/base.json" --report "$here/report"
+err_has "text.csv"
+err_has "holds the same as"
+err_has "2 of 3 files were skipped"
+out_has "3 of 1 file: context 48, horizon 16, every 16 rows"
+out_has "0 re-recordings"
+out_has "σ/mean"
+awk '/^air_passengers.csv/ { found = 1; if ($2 != 3 || $3 < 20 || $3 > 80) exit 1 } END { exit !found }' "$here/out" || die "the MAE is not near 45"
+page=$here/report/index.html
+grep -q '<svg' "$page" && grep -q '</html>' "$page" || die "the page has no charts"
+grep -Eiq 'https?:|<script|<link|@import|src=' "$page" && die "the page asks for something outside of it"
+if command -v xmllint >/dev/null 2>&1; then
+    sed 's/<!DOCTYPE html>//; s/<meta [^>]*>//g; s/<br>/<br\/>/g; s/<details open>/<details>/g' "$page" >"$here/page.xml"
+    xmllint --noout "$here/page.xml" 2>"$here/err" || die "the elements of the page do not close"
+fi
+
+# The same windows in other batches, beside other files, with records of some of them: the same numbers, as the baseline says.
+exact="--baseline $here/base.json --accuracy-tolerance 1e-9 --coverage-tolerance 1e-9 --speed-tolerance 1e9"
+expect 0 $back --model "$model" --input "$air" --windows 3 --batch 1 $exact
+out_has "0 measures worse beyond tolerance, 0 better"
+tail -n +2 "$air" | head -n 100 | awk -F, 'BEGIN { print "month,one,two" } { print $1 "," $2 "," 1000 - $2 }' >"$here/two.csv"
+expect 0 $back --model "$model" --input "$here/two.csv" "$air" --windows 3 --batch 2 $exact --report "$here/report"
+out_has "1 file from records"
+out_has "0 measures worse beyond tolerance, 0 better"
+out_has "the baseline has other files: 1 of its 1 files are among the 2 of this run"
+expect 0 $back --model "$model" --input "$here/two.csv" "$air" --windows 3 --report "$here/report"
+out_has "2 files from records"
+expect 0 $back --model "$model" --input "$here/two.csv" "$air" --windows 3 --report "$here/report" --fresh
+grep -q "from records" "$here/out" && die "--fresh took records"
+expect 0 $back --model "$model" --input "$here/two.csv" --windows 3 --seed 5 --results "$here/report/results"
+err_has "was made with other options"
+
+# Worse than the baseline: 2, and a table. Other questions are not compared.
+sed 's/"mae":.*/"mae": 0.001,/' "$here/base.json" >"$here/better.json"
+expect 2 $back --model "$model" --input "$air" --windows 3 --baseline "$here/better.json" --speed-tolerance 1e9
+out_has "WORSE"
+awk '/^overall +MAE .*WORSE$/ { found = 1 } END { exit !found }' "$here/out" || die "the table does not name the MAE"
+sed 's/"ms_per_window":.*/"ms_per_window": 1e-9,/' "$here/base.json" >"$here/faster.json"
+expect 2 $back --model "$model" --input "$air" --windows 3 --baseline "$here/faster.json"
+out_has "1 measure worse beyond tolerance"
+expect 1 $back --model "$model" --input "$air" --windows 2 --baseline "$here/base.json"
+err_has "was made with windows 3, but now it is 2"
+
+# Missing values: windows without context or without anything to compare with are passed over.
+awk -F, -v OFS=, 'NR > 97 && NR < 146 { $2 = "" } { print }' "$air" >"$here/holes.csv"
+expect 0 $back --model "$model" --input "$here/holes.csv" --windows 2
+err_has "windows are passed over; of the first, the rows 129 to 144 have no value to compare with"
+awk '/^holes.csv/ { found = 1; if ($2 != 2) exit 1 } END { exit !found }' "$here/out" || die "two windows should be left"
+expect 0 $back --model "$model" --input "$here/de.csv" --windows 1 --context 30 --horizon 7 --future-columns Feiertag --season 7
+
+# Bars of two files in one batch.
+expect 0 backtest --device "$device" --model "$kronos" --input "$sse" "$source/data/AAPL_1d.csv" --context 32 --horizon 4 --windows 2 --samples 4 \
+    --seeds 1 --repeats 1 --top-p 0.9 --save-baseline "$here/bars.json"
+out_has "4 of 2 files"
+out_has "one seed"
+awk -F, -v OFS=, 'NR == 2498 { $5 = -1 } { print }' "$sse" >"$here/bad.csv"
+expect 0 backtest --device "$device" --model "$kronos" --input "$here/bad.csv" --context 32 --horizon 4 --step 2 --windows 2 --samples 4 --seeds 1 --repeats 1
+err_has "passed over; of the first, row 2497 (line 2498), column 'close': -1 is no price"
+if command -v python3 >/dev/null 2>&1; then
+    python3 - "$here/base.json" "$here/bars.json" <<'PYTHON' 2>"$here/err" || die "a baseline is not as promised"
+import json, sys
+j = json.load(open(sys.argv[1]))
+o, f = j["overall"], j["files"][0]
+assert j["question"]["seeds"] == 2 and j["question"]["seed"] == "0" and len(j["files"]) == 1, j
+assert o["windows"] == 3 and o["values"] == 3 * 16 * 2 and o["mae"] == f["mae"] and f["name"] == "air_passengers.csv", o
+assert f["season"] == 12 and f["variates"][0]["crps"] == f["crps"] and 0 < o["crps"] < o["mae"] < o["last_value_mae"], f
+assert o["mae_deviation_over_seeds"] > 0 and j["speed"]["ms_per_window"] > 0 and j["speed"]["re_recordings"] == 0, j
+j = json.load(open(sys.argv[2]))
+assert [len(f["variates"]) for f in j["files"]] == [6, 6] and j["overall"]["mae_deviation_over_seeds"] is None, j
+PYTHON
+fi
+
+# The same measures worked out again, from the quantiles that a record keeps of windows that do not overlap.
+expect 0 $back --model "$model" --input "$air" --seeds 1 --results "$here/again" --save-baseline "$here/again.json"
+if command -v python3 >/dev/null 2>&1; then
+    python3 - "$air" "$here"/again/air_passengers.csv-*.json "$here/again.json" <<'PYTHON' 2>"$here/err" || die "the measures are not those of the record"
+import csv, json, sys
+y = [float(row[1]) for row in list(csv.reader(open(sys.argv[1])))[1:]]
+record, base = json.load(open(sys.argv[2])), json.load(open(sys.argv[3]))["files"][0]
+H, n, sums = 16, 0, [0.0] * 9
+assert len(y) == 144 and len(record["pictures"]) == 6 == base["windows"]
+for picture in record["pictures"]:
+    end, q = picture["end"], picture["quantiles"]      # [levels, H]: 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95
+    scale = sum(abs(y[t] - y[t - 12]) for t in range(12, end)) / (end - 12)
+    for h in range(H):
+        actual, median = y[end + h], q[3 * H + h]
+        seasonal, n = y[end - 12 + h % 12], n + 1
+        for i, term in enumerate([abs(median - actual), abs(seasonal - actual), abs(y[end - 1] - actual), 100 * abs(median - actual) / actual,
+                                  200 * abs(median - actual) / (abs(median) + actual), abs(median - actual) / scale,
+                                  100 * (q[2 * H + h] <= actual <= q[4 * H + h]), 100 * (q[1 * H + h] <= actual <= q[5 * H + h]),
+                                  100 * (q[0 * H + h] <= actual <= q[6 * H + h])]):
+            sums[i] += term
+keys = ["mae", "seasonal_naive_mae", "last_value_mae", "mape_percent", "smape_percent", "mase", "inside_50_percent", "inside_80_percent",
+        "inside_90_percent"]
+for key, total in zip(keys, sums):   # the record's quantiles are rounded to float32: below 1024 by at most 2^-15
+    assert abs(base[key] - total / n) < 2 ** -15, (key, base[key], total / n)
+assert base["values"] == n, n
+PYTHON
+fi
+
+# Stopped in the middle: what is finished is reported and kept, and the same command goes on from there. The second file would
+# take minutes; the first is done as soon as its record is there. (SIGTERM: shells let background jobs ignore SIGINT.)
+head -n 65 "$air" >"$here/short.csv"
+long="backtest --device $device --model $model --input $here/short.csv $source/data/AAPL_1d.csv --context 48 --horizon 16 --step 1"
+long="$long --samples 256 --seeds 50 --batch 8 --report $here/stopped"
+"$reprise" $long >"$here/out" 2>"$here/err" &
+job=$!
+tries=0
+until ls "$here"/stopped/results/short.csv-*.json >/dev/null 2>&1; do
+    sleep 0.1
+    tries=$((tries + 1))
+    [ $tries -lt 1200 ] || die "no record was written"
+done
+kill -TERM $job
+wait $job
+got=$?
+[ $got -eq 143 ] || die "a backtest that was stopped returned $got where 143 was expected"
+err_has "stopped by SIGTERM: 1 of 2 files are finished; the same command goes on from here"
+out_has "1 of 1 file"
+grep -q "Stopped before the end" "$here/stopped/index.html" || die "the page does not say that it is not whole"
+ls "$here"/stopped/*.part "$here"/stopped/results/*.part >/dev/null 2>&1 && die "half a file was left behind"
+expect 0 backtest --device "$device" --model "$model" --input "$here/short.csv" --context 48 --horizon 16 --step 1 --samples 256 --seeds 50 --report "$here/stopped"
+out_has "1 file from records"
 
 # ---- bench: small rows with weights of its own, which are gone afterwards ----
 mkdir "$here/tmp"

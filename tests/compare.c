@@ -1,37 +1,23 @@
 // Element by element, written so that NaN fails.
 #include "case.h"
 
-static double default_tolerance(const test_case *c, double ref) {
-    switch (test_tolerance_of(c->op)) {
-    case TOL_EXACT: return 0;
-    case TOL_POINT: return 16 * U32ROUND * fabs(ref) + FLUSH;   // eight functions or operations of 1 ulp (2 roundings) each
-    case TOL_REDUCE: break;
-    }
-    fail_msg("%s: an op of column TOL_REDUCE needs a tolerance of its own", c->name);
-    return 0;
-}
-
-// err/tol: 0 when equal (of one sign, where the tolerance is 0); NaN, which fails, when either is NaN.
-static double ratio(double got, double ref, double tol) {
-    if (got == ref && (tol > 0 || signbit(got) == signbit(ref))) { return 0; }
-    return tol > 0 ? fabs(got - ref) / tol : INFINITY;
-}
-
 void test_compare(test_score *score, const test_case *c, const char *mode, const test_result *got, const test_result *ref,
                   const test_result *magnitude) {
     double worst = -1, worst_tol = 0;
     uint64_t at = 0, failed = 0, compared = 0;
     uint32_t output = 0;
+    const tolerance_case judged = test_judged(c);
+    if (c->tolerance == NULL && !tolerance_known(c->op)) { fail_msg("%s: an op of column TOL_REDUCE needs a rule in tools/tolerance.c", c->name); }
     for (uint32_t o = 0; o < rp_op_table[c->op].n_out; o++) {
         for (uint64_t i = 0; i < ref->count[o]; i++) {
             const double r = ref->value[o][i], m = magnitude && magnitude->value[o] ? magnitude->value[o][i] : fabs(r);
-            const double tol = c->tolerance ? c->tolerance(c, o, i, r, m) : default_tolerance(c, r);
+            const double tol = c->tolerance ? c->tolerance(c, o, i, r, m) : tolerance_allowed(&judged, o, i, r, m);
             compared++;
             if (isinf(tol)) {
                 score->ignored++;
                 if (!isnan(got->value[o][i])) { continue; }
             }
-            const double e = ratio(got->value[o][i], r, tol);
+            const double e = tolerance_ratio(got->value[o][i], r, tol);
             if (!(e <= 1)) { failed++; }
             if (!(e <= worst)) {
                 if (!isnan(worst)) { worst = e, worst_tol = tol, at = i, output = o; }

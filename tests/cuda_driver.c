@@ -141,6 +141,22 @@ static rp_cu_result fake_event_record(rp_cu_event event, rp_cu_stream stream) {
     return 0;
 }
 static rp_cu_result fake_event_wait(rp_cu_event event) { (void)event; INSIDE("event_wait"); return 0; }
+static rp_cu_result fake_stream_wait_event(rp_cu_stream stream, rp_cu_event event, unsigned flags) {
+    INSIDE("stream_wait_event");
+    assert_non_null(stream);
+    assert_non_null(event);
+    assert_int_equal(flags, 0);
+    return 0;
+}
+// Memory below FOREIGN is nobody's; then 4096 bytes of the first device, of the second, and of the host.
+#define FOREIGN ((rp_cu_pointer)0x10000)
+static rp_cu_result fake_pointer_attribute(void *value, int attribute, rp_cu_pointer address) {
+    const rp_cu_pointer page = address / 4096 - FOREIGN / 4096;
+    INSIDE("pointer_attribute");
+    if (address < FOREIGN || page > 2) { return RP_CU_INVALID_VALUE; }
+    *(uint32_t *)value = attribute == RP_CU_POINTER_KIND ? (page == 2 ? 1 : RP_CU_KIND_DEVICE) : (uint32_t)page;
+    return 0;
+}
 static rp_cu_result fake_memory_info(size_t *free_bytes, size_t *total_bytes) {
     INSIDE("memory_info");
     *free_bytes = FREE_BYTES;
@@ -407,6 +423,14 @@ static void opens_and_closes(void **state) {
     assert_int_equal(r.device.info.kind, RP_DEVICE_GPU);
     assert_int_equal(r.device.info.available, 1);
     assert_int_equal(fake.depth, 0);
+    rp_device_info info = RP_DEVICE_INFO_INIT;    // free memory is asked for anew
+    assert_int_equal(r.device.info.memory_free_bytes, 0);
+    assert_int_equal(rp_device_copy_info(&r.device, &info), RP_OK);
+    assert_int_equal(info.memory_free_bytes, FREE_BYTES);
+    assert_int_equal(info.memory_bytes, 1 << 30);
+    assert_non_null(strstr(info.uses, "matrix units"));
+    assert_string_equal(info.lacks, "");
+    assert_int_equal(fake.depth, 0);
     rig_close(&r);
     assert_int_equal(rig_open(&r, &driver, 1, false), RP_OK);
     assert_string_equal(r.device.info.spec, "cuda:1");
@@ -672,6 +696,59 @@ static void devices_do_not_notice_each_other(void **state) {
     assert_int_equal(fake.contexts, 0);
 }
 
+// Memory that somebody else allocated is described when it is this device's, from its first byte to its last.
+static void callers_memory_is_checked(void **state) {
+    (void)state;
+    static const struct { int32_t ordinal; rp_cu_pointer address; uint64_t bytes; const char *says; } wrong[] = {
+        { 1, FOREIGN, 4, "cuda:1" },        { -1, FOREIGN, 4, "cuda:-1" },
+        { 0, FOREIGN - 4, 4, "freed" },     { 0, 0, 4, "freed" },
+        { 0, FOREIGN + 4096, 4, "another" }, { 0, FOREIGN + 4000, 200, "another" },
+        { 0, FOREIGN + 8192, 4, "host" },   { 0, FOREIGN + 12288, 4, "freed" },
+    };
+    rig r;
+    rp_cuda_driver driver = table();
+    rp_buffer buffer;
+    assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
+    clear_calls();
+    assert_int_equal(r.device.backend->borrow(&r.device, "Its values", 0, FOREIGN + 96, 4000, &buffer), RP_OK);
+    assert_calls("context_push", "pointer_attribute", "pointer_attribute", "pointer_attribute", "pointer_attribute", "context_pop");
+    assert_true(buffer.address == FOREIGN + 96 && buffer.bytes == 4000 && buffer.kind == RP_MEMORY_DEVICE);
+    assert_int_equal(r.device.counters.buffers, 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(r.device.backend->borrow(&r.device, "Its values", wrong[i].ordinal, wrong[i].address, wrong[i].bytes, &buffer),
+                         RP_INVALID_ARGUMENT);
+        assert_non_null(strstr(r.device.error.text, "Its values"));
+        assert_non_null(strstr(r.device.error.text, wrong[i].says));
+        assert_int_equal(fake.depth, 0);
+    }
+    rig_close(&r);
+}
+
+// The device follows the caller's stream by an event, and the host waits only where it is told to.
+static void callers_stream_is_followed(void **state) {
+    (void)state;
+    rig r;
+    rp_cuda_driver driver = table();
+    assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
+    clear_calls();
+    assert_int_equal(r.device.backend->after(&r.device, 1, false), RP_OK);
+    assert_calls("context_push", "event_create", "event_record", "stream_wait_event", "context_pop");
+    clear_calls();
+    assert_int_equal(r.device.backend->after(&r.device, 2, true), RP_OK);
+    assert_calls("context_push", "event_record", "stream_wait_event", "event_wait", "context_pop");
+    assert_int_equal(rig_plan(&r), RP_OK);
+    clear_calls();
+    assert_int_equal(r.device.backend->enqueue(&r.device, r.plan), RP_OK);
+    assert_int_equal(count_calls("launch"), (int)r.plan->n_launches);
+    assert_int_equal(count_calls("stream_wait"), 0);
+    fake.countdown = 0;
+    fake.fail_at = 2;   // event_record
+    fake.fail_with = 400;
+    assert_int_equal(r.device.backend->after(&r.device, 3, false), RP_INVALID_ARGUMENT);
+    assert_non_null(strstr(r.device.error.text, "stream"));
+    rig_close(&r);
+}
+
 static void missing_kernels_are_named(void **state) {
     (void)state;
     rig r;
@@ -709,11 +786,17 @@ static rp_status whole_life(rig *r, const rp_cuda_driver *driver) {
     rp_status status = RP_OK;
     const rp_backend *cuda = &rp_backend_cuda;
     float numbers[64] = { 0 };
+    rp_buffer borrowed;
+    rp_device_info info = RP_DEVICE_INFO_INIT;
     RP_TRY(rig_open(r, driver, 0, false));
+    RP_TRY(rp_device_copy_info(&r->device, &info));
     RP_TRY(rig_plan(r));
     RP_TRY(cuda->write(r->weights, 0, RP_F32, numbers, RP_F32, 64));
     RP_TRY(cuda->write(r->weights, 0, RP_F32, numbers, RP_F32, 64));
     RP_TRY(cuda->write(r->weights, 0, RP_F32, numbers, RP_F32, 64));
+    RP_TRY(cuda->borrow(&r->device, "A tensor", 0, FOREIGN, 64, &borrowed));
+    RP_TRY(cuda->after(&r->device, 1, true));
+    RP_TRY(cuda->enqueue(&r->device, r->plan));
     RP_TRY(cuda->run(&r->device, r->plan));
     RP_TRY(cuda->record(&r->device, r->plan, &r->recording));
     RP_TRY(cuda->replay(&r->device, &r->recording, 1));
@@ -743,11 +826,14 @@ static void any_call_may_fail(void **state) {
                 rig_close(&r);
                 break;
             }
-            if (status != ways[way].status || r.device.error.text[0] == '\0') {
+            // Of this one call that answer says something about the caller's tensor.
+            const bool told = ways[way].result == RP_CU_INVALID_VALUE && strcmp(fake.failed, "pointer_attribute") == 0;
+            const rp_status want = told ? RP_INVALID_ARGUMENT : ways[way].status;
+            if (status != want || r.device.error.text[0] == '\0') {
                 print_message("call %d (%s) with result %d: %s, \"%s\"\n", n, fake.failed, ways[way].result,
                               rp_status_name(status), r.device.error.text);
             }
-            assert_int_equal(status, ways[way].status);
+            assert_int_equal(status, want);
             assert_true(strlen(r.device.error.text) > 40);
             rig_close(&r);   // nothing is left
         }
@@ -766,6 +852,8 @@ int main(void) {
         cmocka_unit_test_setup(direct_runs_launch_by_launch, reset),
         cmocka_unit_test_setup(copies_go_through_staging, reset),
         cmocka_unit_test_setup(devices_do_not_notice_each_other, reset),
+        cmocka_unit_test_setup(callers_memory_is_checked, reset),
+        cmocka_unit_test_setup(callers_stream_is_followed, reset),
         cmocka_unit_test_setup(missing_kernels_are_named, reset),
         cmocka_unit_test_setup(out_of_memory_says_how_much, reset),
         cmocka_unit_test_setup(any_call_may_fail, reset),

@@ -4,9 +4,13 @@
 #define TOOLS_COMMAND_H
 
 int command_forecast(int argc, char **argv);
+int command_backtest(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_devices(int argc, char **argv);
 int command_verify(int argc, char **argv);
+int command_compare(int argc, char **argv);
+int command_trace(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_bench(int argc, char **argv);
 

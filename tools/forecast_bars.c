@@ -1,9 +1,9 @@
 // Forecasts of price bars: Kronos.
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "bars.h"
 #include "forecast.h"
+#include "model_input.h"
 
 static bool refuses(const request *r, const char *folder, message *error) {
     if (r->columns.count || r->future_columns.count) {
@@ -116,28 +116,15 @@ static uint32_t variates(const outcome *o) {
 }
 
 static rp_status run(rp_forecaster *forecaster, const outcome *o, rp_forecast_config *config, rp_forecast_result *result) {
-    size_t first = o->end - o->context;
-    float *columns = take(BAR_COLUMNS, o->context * sizeof *columns);
-    for (size_t c = 0; c < BAR_COLUMNS; c++) {
-        for (size_t i = 0; i < o->context; i++) { columns[c * o->context + i] = (float)o->values[c * o->n_rows + first + i]; }
-    }
-    uint8_t *stamps = take(o->context + o->horizon, BAR_STAMPS);
-    bars_stamp(o->time, first, o->context + o->horizon, stamps);
-    rp_bars bars = RP_BARS_INIT;
-    bars.open = columns;
-    bars.high = columns + BAR_HIGH * o->context;
-    bars.low = columns + BAR_LOW * o->context;
-    bars.close = columns + BAR_CLOSE * o->context;
-    bars.volume = columns + BAR_VOLUME * o->context;
-    bars.amount = columns + BAR_AMOUNT * o->context;
-    bars.stamps = stamps;
-    bars.context = (uint32_t)o->context;
+    const model_rows rows = { o->values, o->n_rows, BAR_COLUMNS, 0, o->end, o->context, o->horizon };
+    model_input in;
+    rp_bars bars;
+    model_input_bars(&rows, o->time, &in, &bars);
     config->temperature = o->temperature;
     config->top_k = o->top_k;
     config->top_p = o->top_p;
     rp_status status = rp_forecast_bars(forecaster, &bars, 1, config, result);
-    free(columns);
-    free(stamps);
+    model_input_free(&in);
     return status;
 }
 

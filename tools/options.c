@@ -114,6 +114,13 @@ static bool read_names(const char *text, name_list *out) {
     }
 }
 
+static bool add_name(const char *text, name_list *out) {
+    if (*text == 0) { return false; }
+    out->names = take_again(out->names, out->count + 1, sizeof *out->names);
+    out->names[out->count++] = take_text(text);
+    return true;
+}
+
 static bool read_choice(const char *text, const char *choices) {
     size_t length = strlen(text);
     for (const char *at = choices; *at;) {
@@ -159,6 +166,7 @@ static bool store(const option *opt, const char *text, const char **wanted) {
         return read_bytes(text, opt->target);
     case OPTION_NUMBERS: *wanted = "numbers separated by commas"; return read_numbers(text, opt->target);
     case OPTION_NAMES: *wanted = "names separated by commas"; return read_names(text, opt->target);
+    case OPTION_FILES: *wanted = "names of files"; return add_name(text, opt->target);
     }
     return false;
 }
@@ -225,6 +233,12 @@ int options_parse(const option_set *set, int argc, char **argv, const char **res
         const char *wanted = "";
         if (!store(opt, value, &wanted)) {
             result = options_misused(set->command, "--%s cannot be '%s'; it wants %s", name, value, wanted);
+        }
+        while (opt->kind == OPTION_FILES && result < 0 && i + 1 < argc && strncmp(argv[i + 1], "-", 1) != 0) {
+            value = argv[++i];
+            if (!store(opt, value, &wanted)) {
+                result = options_misused(set->command, "--%s cannot be '%s'; it wants %s", name, value, wanted);
+            }
         }
         given[which] = true;
     }

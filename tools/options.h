@@ -24,7 +24,8 @@ typedef enum option_kind {
     OPTION_NUMBER,    // double, above 0
     OPTION_BYTES,     // uint64_t, 1 or more; K, M, G for powers of 1024
     OPTION_NUMBERS,   // number_list, separated by commas
-    OPTION_NAMES      // name_list, separated by commas
+    OPTION_NAMES,     // name_list, separated by commas
+    OPTION_FILES      // name_list: all arguments up to the next option; given again, it adds to the list
 } option_kind;
 
 typedef struct option {

@@ -12,9 +12,13 @@ static const struct {
     const char *summary;
 } commands[] = {
     { "forecast", command_forecast, "forecast the rows that follow a CSV file" },
+    { "backtest", command_backtest, "forecast the past of CSV files and score it; compare with a baseline" },
     { "inspect", command_inspect, "what is in a model folder, and the memory it takes" },
     { "devices", command_devices, "the devices of this machine, and why others are absent" },
     { "verify", command_verify, "compare a device with recorded results of the original code" },
+    { "doctor", command_doctor, "check drivers, devices, memory and models, and say what to do" },
+    { "compare", command_compare, "compare two devices, node by node" },
+    { "trace", command_trace, "write a forecast's timeline for trace viewers" },
     { "dump", command_dump, "print a model's graph: nodes, shapes, launches, lifetimes" },
     { "bench", command_bench, "time whole forecasts" },
 };

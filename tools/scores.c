@@ -3,38 +3,15 @@
 
 #include <math.h>
 
+#include "naive.h"
+
 const int interval_percent[N_INTERVALS] = { 50, 80, 90 };
 
 double interval_tail(size_t i) { return (100 - interval_percent[i]) / 200.0; }
 
-static double last_value(const double *history, size_t end) {
-    for (size_t row = end; row > 0; row--) {
-        if (!isnan(history[row - 1])) { return history[row - 1]; }
-    }
-    return NAN;
-}
-
-// The value of the latest season before the forecast; if it is missing, of the one before, and so on.
-static double seasonal_value(const double *history, size_t end, size_t season, size_t step) {
-    for (size_t back = season - step % season; back <= end; back += season) {
-        if (!isnan(history[end - back])) { return history[end - back]; }
-    }
-    return last_value(history, end);
-}
-
-static double seasonal_scale(const double *history, size_t end, size_t season) {
-    double sum = 0;
-    size_t count = 0;
-    for (size_t row = season; row < end; row++) {
-        double change = fabs(history[row] - history[row - season]);
-        if (!isnan(change)) { sum += change, count++; }
-    }
-    return count ? sum / (double)count : NAN;
-}
-
 bool scores_compute(const outcome *o, size_t variate, scores *out) {
     const double *history = o->values + variate * o->n_rows;
-    double error = 0, relative = 0, seasonal = 0, last = 0, before = last_value(history, o->end);
+    double error = 0, relative = 0, seasonal = 0, last = 0, before = naive_last(history, o->end);
     size_t inside[N_INTERVALS] = { 0 };
     *out = (scores){ 0 };
     for (size_t step = 0; step < outcome_n_known(o); step++) {
@@ -48,7 +25,7 @@ bool scores_compute(const outcome *o, size_t variate, scores *out) {
         } else {
             out->n_zero++;
         }
-        if (o->season) { seasonal += fabs(seasonal_value(history, o->end, o->season, step) - actual); }
+        if (o->season) { seasonal += fabs(naive_seasonal(history, o->end, o->season, step) - actual); }
         last += fabs(before - actual);
         for (size_t i = 0; i < N_INTERVALS; i++) {
             double tail = interval_tail(i);
@@ -59,7 +36,7 @@ bool scores_compute(const outcome *o, size_t variate, scores *out) {
         }
     }
     if (out->n == 0) { return false; }
-    double n = (double)out->n, scale = o->season ? seasonal_scale(history, o->end, o->season) : NAN;
+    double n = (double)out->n, scale = o->season ? naive_scale(history, o->end, o->season) : NAN;
     out->mae = error / n;
     out->mape = out->n > out->n_zero ? 100 * relative / (double)(out->n - out->n_zero) : NAN;
     out->mase = scale > 0 ? out->mae / scale : NAN;

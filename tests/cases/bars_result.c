@@ -9,19 +9,6 @@ static const struct { const char *name; struct rp_bars_result_params p; } cases[
     { "a chunk larger than the result", { 2, 9, 13, 6 } },
 };
 
-// y (std + 1e-5) + mean: the constant, its sum, the product, the sum: four roundings of |y (std + 1e-5)| and one of |mean|.
-static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)output, (void)ref;
-    TEST_PARAMS(c, bars_result);
-    const uint32_t *step = c->tensor[2].data;
-    const uint32_t path = (uint32_t)(index % p->paths_cap), t = (uint32_t)(index / p->paths_cap % p->horizon_cap);
-    const uint64_t b = index / p->paths_cap / p->horizon_cap / RP_BAR_COLUMNS;
-    if (b >= step[0] || path >= step[1] || path < step[2] || path - step[2] >= p->paths || t >= step[5]) { return 0; }
-    return 4 * U32ROUND * magnitude + FLUSH;
-}
-
-static void absolute(test_case *c) { test_make_absolute(c, 0), test_make_absolute(c, 1); }
-
 bool test_case_bars_result(test_case *c, uint32_t index) {
     TEST_TABLE(c, index);
     TEST_PARAMS(c, bars_result);
@@ -41,7 +28,5 @@ bool test_case_bars_result(test_case *c, uint32_t index) {
         .horizon = v == 3 ? p->horizon_cap / 2 + 1 : v == 1 ? p->horizon_cap + 1 : p->horizon_cap,
     });
     test_output(c, 3, (uint64_t)p->batch * RP_BAR_COLUMNS * p->horizon_cap * p->paths_cap);
-    c->tolerance = tolerance;
-    c->absolute = absolute;
     return true;
 }

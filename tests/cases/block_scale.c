@@ -1,7 +1,6 @@
 // block_scale: first and later calls, missing values and patches, more patches than a scan takes at once, both ends of the
 // fallback, constant series, known futures.
 #include "blocks.h"
-#include "scaling.h"
 
 enum { NOISE, OFFSET, CONSTANT, MISSING, KNOWN };
 #define FUTURE 5       // patches
@@ -21,17 +20,6 @@ static const struct { const char *name; struct rp_block_scale_params p; int what
     { "later, fallback", { 3, 2, 5, 10, 15, 12, 3, 1 }, KNOWN, 23 },
 };
 
-// z = asinh(u): u is off by scaled_tolerance for a standard deviation of 1/32 and more; a constant series has u = 0 exactly, for
-// its mean is exact. The slope of asinh is at most 1, 5 ulp its own error. Statistics: as of scaler.
-static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)magnitude;
-    TEST_PARAMS(c, block_scale);
-    const double largest = c->extra[0], n = 400 + (double)p->series_patches * p->patch_size;
-    if (output == 2) { return 0; }
-    if (output == 0) { return index / p->patch_size % 2 ? 0 : scaled_tolerance(sinh(ref), largest) + 10 * U32ROUND * fabs(ref) + FLUSH; }
-    return index % RP_BLOCK_STATE < 3 ? state_tolerance(index % RP_BLOCK_STATE, ref, largest, n) : 0;
-}
-
 static bool is_seen(test_case *c, int what, uint32_t patch, uint32_t n_patches, uint32_t given) {
     if (patch >= given) { return what == KNOWN; }
     if (patch + 1 >= n_patches) { return true; }    // the context's last, and medians
@@ -48,7 +36,6 @@ static void fill(test_case *c, const struct rp_block_scale_params *p, int what) 
         seen[i] = is_seen(c, what, patch, n[b], call.start + call.given);
         if (what == OFFSET) { x[i] += 1e6f; }
         if (what == CONSTANT) { x[i] = 4.25f; }
-        c->extra[0] = fmax(c->extra[0], fabs((double)x[i]));
     }
 }
 
@@ -71,6 +58,5 @@ bool test_case_block_scale(test_case *c, uint32_t index) {
     test_output(c, 5, rows * p->tokens * 2 * p->patch_size);
     test_alias(c, 6, 4);
     test_u32(c, 7, rows * p->patches);
-    c->tolerance = tolerance;
     return true;
 }

@@ -17,60 +17,6 @@ static const struct { const char *name; struct rp_draw_params p; uint32_t exogen
 
 enum { DIST, AFFINE, FUTURE, FORCED, IDS, STEP };
 
-// Where an element of patch [B, S, V, P] or result [B, V, H, paths_cap] comes from; false: nothing was written.
-typedef struct place { uint32_t b, s, v, j, t; } place;
-static bool find(const test_case *c, uint32_t output, uint64_t index, place *at) {
-    TEST_PARAMS(c, draw);
-    const uint32_t *step = c->tensor[STEP].data;
-    if (output == 0) {
-        at->j = (uint32_t)(index % p->patch_size), index /= p->patch_size;
-        at->v = (uint32_t)(index % p->variates), index /= p->variates;
-        at->s = (uint32_t)(index % p->paths), at->b = (uint32_t)(index / p->paths);
-        at->t = step[4] * p->patch_size + at->j;
-        return true;
-    }
-    const uint32_t path = (uint32_t)(index % p->paths_cap);
-    index /= p->paths_cap;
-    at->t = (uint32_t)(index % p->horizon_cap), index /= p->horizon_cap;
-    at->v = (uint32_t)(index % p->variates), at->b = (uint32_t)(index / p->variates);
-    at->s = path - step[2], at->j = at->t % p->patch_size;
-    return path >= step[2] && at->s < p->paths && path < step[1] && at->b < step[0] && at->t / p->patch_size == step[4];
-}
-
-// True when rounding may tip the choice of a component: k additions of float32 probabilities.
-static bool on_boundary(const test_case *c, const place *at, const float *dist) {
-    TEST_PARAMS(c, draw);
-    const uint32_t *step = c->tensor[STEP].data, *ids = c->tensor[IDS].data;
-    const double u = (double)rp_uniform(rp_philox(step[7], step[8], ids[at->b], at->v, step[2] + at->s, at->t).w0);
-    double sum = 0;
-    for (uint32_t i = 0; i + 1 < p->components; i++) {
-        sum += (double)dist[3 * p->components + i];
-        if (fabs(sum - u) <= p->components * U32ROUND) { return true; }
-    }
-    return false;
-}
-
-// y = a + b x. The mean sums k products: k + 2 roundings of sum |p loc|, at most `L`. A sample is loc + scale t with t good
-// to 1e-6 (core/op_math.h) and |scale t| <= |x| + L, |b x| <= |y| + |a|. Known and prescribed values: none.
-static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)magnitude;
-    TEST_PARAMS(c, draw);
-    const uint32_t *step = c->tensor[STEP].data;
-    place at;
-    if (!find(c, output, index, &at)) { return 0; }
-    if (p->mode == RP_DRAW_FORCED || (at.v + step[6] >= p->variates && at.t < step[5])) { return 0; }
-    const uint64_t source = p->one_dist ? (uint64_t)at.b * p->variates + at.v : ((uint64_t)at.b * p->paths + at.s) * p->variates + at.v;
-    const uint64_t row = source * p->patch_size + at.j;
-    const float *dist = (const float *)c->tensor[DIST].data + row * 4 * p->components;
-    const float *affine = (const float *)c->tensor[AFFINE].data + row * 2;
-    const double a = fabs((double)affine[0]), b = fabs((double)affine[1]);
-    double largest = 0;
-    for (uint32_t i = 0; i < p->components; i++) { largest = fmax(largest, fabs((double)dist[p->components + i])); }
-    if (p->mode == RP_DRAW_MEAN) { return (p->components + 4) * U32ROUND * (a + b * largest); }
-    if (on_boundary(c, &at, dist)) { return INFINITY; }
-    return (1e-6 + 6 * U32ROUND) * (fabs(ref) + 2 * a + 2 * b * largest);
-}
-
 static void fill_dist(test_case *c, uint64_t rows, uint32_t k) {
     static const float dfs[] = { 2.0000002f, 2.5f, 4, 30, 1e4f, 1e12f };
     float *dist = test_f32(c, DIST, rows * 4 * k);
@@ -126,6 +72,5 @@ bool test_case_draw(test_case *c, uint32_t index) {
     });
     test_output(c, 6, (uint64_t)p->batch * p->paths * p->variates * p->patch_size);
     test_output(c, 7, series * p->horizon_cap * p->paths_cap);
-    c->tolerance = tolerance;
     return true;
 }

@@ -47,79 +47,6 @@ static const struct {
 
 enum { LOGITS, SETTINGS, BARS, IDS, STEP };
 
-typedef struct ranked { double z; uint32_t token; } ranked;
-static int falling(const void *a, const void *b) {
-    const ranked *x = a, *y = b;
-    if (x->z != y->z) { return x->z < y->z ? 1 : -1; }
-    return x->token < y->token ? -1 : 1;
-}
-
-// A sum of e and what rounding may have done to its terms.
-typedef struct run { double sum, off; } run;
-static run run_add(run a, run b) { return (run){ a.sum + b.sum, a.off + b.off }; }
-
-// True when rounding may tip the choice. z and m: a quotient each, exact to one rounding; their difference one more; exp 1.5 ulp:
-// e is off by |z| + |m| + |z - m| + 3 roundings, and by none where z is m. Running sums of positive terms: q inside an invocation,
-// eight of the scan and one that joins them. Equal logits are equal anywhere, so only other numbers can become so by rounding.
-static bool on_boundary(const test_case *c, uint32_t b, uint32_t s) {
-    TEST_PARAMS(c, draw_token);
-    const uint32_t *step = c->tensor[STEP].data, *settings = c->tensor[SETTINGS].data, n = p->n, top_k = settings[1];
-    const double temperature = (double)rp_bits_float(settings[0]), top_p = (double)rp_bits_float(settings[2]);
-    const float *logits = (const float *)c->tensor[LOGITS].data + (uint64_t)(p->one_row ? b : b * p->paths + s) * n;
-    const double sums = (ceil((double)n / RP_GROUP_DRAW) + 9) * U32ROUND;
-    ranked rank[RP_DRAW_MAX];
-    run e[RP_DRAW_MAX], all = { 0, 0 }, below = { 0, 0 };
-    for (uint32_t i = 0; i < n; i++) { rank[i] = (ranked){ (double)logits[i] / temperature, i }; }
-    qsort(rank, n, sizeof *rank, falling);
-    const double top = rank[0].z;
-    for (uint32_t r = 0; r < n; r++) {
-        const double z = rank[r].z, value = exp(z - top);
-        const bool exact = z == top || isinf(z);
-        e[rank[r].token] = (run){ value, exact ? 0 : value * (fabs(z) + fabs(top) + fabs(z - top) + 3) * U32ROUND + FLUSH };
-        all = run_add(all, e[rank[r].token]);
-    }
-    uint32_t kept = n;
-    if (top_k > 0) {
-        kept = top_k < n ? top_k : n;
-        while (kept < n && rank[kept].z == rank[kept - 1].z) { kept++; }
-    } else if (top_p < 1) {
-        const double limit = top_p * all.sum, limit_off = top_p * all.off + limit * (sums + U32ROUND);
-        for (kept = 0; kept < n; kept++) {
-            if (kept > 0 && fabs(below.sum - limit) <= below.off + below.sum * sums + limit_off) { return true; }
-            if (kept > 0 && below.sum > limit) { break; }
-            below = run_add(below, e[rank[kept].token]);
-        }
-    }
-    for (uint32_t r = 0; r < n && kept < n; r++) {       // two that are one after rounding, on either side of the cut
-        const double z = rank[r].z, other = rank[r < kept ? kept : kept - 1].z;
-        if (z != other && !isinf(z) && !isinf(other) && fabs(z - other) <= (fabs(z) + fabs(other)) * U32ROUND) { return true; }
-    }
-    for (uint32_t r = kept; r < n; r++) { e[rank[r].token] = (run){ 0, 0 }; }
-    all = below = (run){ 0, 0 };
-    for (uint32_t i = 0; i < n; i++) { all = run_add(all, e[i]); }
-    const uint32_t word = rp_philox(step[7], step[8], ((const uint32_t *)c->tensor[IDS].data)[b], step[2] + s, step[4], p->which).w0;
-    const double u = (word + 0.5) / 4294967296.0, limit = u * all.sum;
-    for (uint32_t i = 0; i < n; i++) {                   // rp_unit: two roundings, and one of the product
-        below = run_add(below, e[i]);
-        if (e[i].sum > 0 && fabs(below.sum - limit) <= below.off + below.sum * sums + u * all.off + limit * (sums + 3 * U32ROUND)) {
-            return below.sum < all.sum;                  // past the last that is kept, too, the answer is that one
-        }
-    }
-    return false;
-}
-
-// Exact, unless the choice is near a boundary; what is not this draw's stays as it is.
-static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)output, (void)ref, (void)magnitude;
-    TEST_PARAMS(c, draw_token);
-    const uint32_t *step = c->tensor[STEP].data, slot = (uint32_t)(index / 2 % p->tokens_cap);
-    const uint32_t row = (uint32_t)(index / 2 / p->tokens_cap), b = row / p->paths;
-    const bool slides = ((const uint32_t *)c->tensor[BARS].data)[b] + step[4] > p->window;
-    const bool meant = p->series == RP_DRAW_ALL || slides == (p->series == RP_DRAW_SLIDING);
-    if (index % 2 != p->which || slot != step[4] || !meant) { return 0; }
-    return on_boundary(c, b, row % p->paths) ? INFINITY : 0;
-}
-
 static void fill_logits(test_case *c, uint64_t rows, uint32_t n, pattern kind) {
     float *x = test_uniform(c, LOGITS, rows * n, -6, 4);
     for (uint64_t i = 0; i < rows * n; i++) {
@@ -156,6 +83,5 @@ bool test_case_draw_token(test_case *c, uint32_t index) {
         .seed_hi = given ? 0 : test_below(c, ~0u),
     });
     bars_words(c, 5, (uint64_t)p->batch * p->paths * p->tokens_cap * 2);
-    c->tolerance = tolerance;
     return true;
 }

@@ -10,14 +10,6 @@ static const struct { const char *name; struct rp_embed_bars_params p; uint32_t 
     { "own, slots to spare", { 2, 3, 5, 9, BARS_FIRST + BARS_SHARED + 9, RP_ROWS_OWN, 0, 0, 70 }, 10, 10 },
 };
 
-// Six additions, each one rounding of at most the sum of the |terms|.
-static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)c, (void)output, (void)index, (void)ref;
-    return 6 * U32ROUND * magnitude;
-}
-
-static void absolute(test_case *c) { test_make_absolute(c, 2), test_make_absolute(c, 3); }
-
 bool test_case_embed_bars(test_case *c, uint32_t index) {
     TEST_TABLE(c, index);
     struct rp_embed_bars_params *p = (void *)c->params;
@@ -41,7 +33,5 @@ bool test_case_embed_bars(test_case *c, uint32_t index) {
     const uint32_t cap = p->rows == RP_ROWS_OWN ? p->tokens : p->tokens_cap;
     test_step(c, 6, (struct rp_step){ .batch = p->batch, .paths = p->paths, .step = bars_step(c, p->rows, cap) });
     test_output(c, 7, (uint64_t)p->batch * p->paths * p->tokens * p->width);
-    c->tolerance = tolerance;
-    c->absolute = absolute;
     return true;
 }

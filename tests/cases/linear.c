@@ -59,40 +59,6 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "mixed, large, gated", { 1281, 1296, 136, 1, 0, 1, 1, 1, 1, PLAIN }, false },
 };
 
-// A sum of n products in chunks: each term meets at most one rounding of its product (none when fused), one for each later
-// addition of its chunk, of the chunk sums, and those of bias and residual (Higham, "Accuracy and stability of numerical
-// algorithms", 3.1 and 4.2): gamma times the sum of |terms|, which `magnitude` is.
-// Products of float16 numbers are exact in float32; matrix units may cut their sums instead of rounding them: one unit in the
-// last place a term. x rounded to float16: half a unit in its last place, 2^-11 of each term, or 2^-25 where it is
-// subnormal, times w, at most 1. A gate silu(a) b with errors e A and e B, where A and B bound |a| and |b|: silu has a slope of
-// at most 1.1, so (1.1 + 1) e A B, and A <= 2 silu(A): 4.2 e times what `magnitude` is then.
-// A row normalised first: its relative error is half that of the sum of squares (the longest run of additions: k / 32 in a lane,
-// and those of lanes and warps), then as in rmsnorm; it adds to that of each term. Float32 gates: the same bound of the gate.
-static double norm_error(const struct rp_linear_params *p) { return p->norm ? ((ceil(p->k / 32.0) + 20) / 2 + 12) * U32ROUND : 0; }
-
-static double mixed_tolerance(const struct rp_linear_params *p, double ref, double magnitude) {
-    const double x = (p->x_f16 ? 0 : U16ROUND) + norm_error(p), subnormal = p->x_f16 ? 0 : p->k * 0x1p-25;
-    double error = ((p->k + 4.0) * 2 * U32ROUND + x) * magnitude + subnormal;
-    if (p->gated) { error = 4.2 * error + 2.1 * subnormal * (p->k + 1.0) + 8 * U32ROUND * magnitude; }
-    if (p->silu) { error = 1.1 * error + 8 * U32ROUND * fabs(ref) + FLUSH * 105; }
-    return p->y_f16 ? error * (1 + U16ROUND) + U16ROUND * fabs(ref) + 0x1p-25 : error;
-}
-
-static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)output, (void)index;
-    TEST_PARAMS(c, linear);
-    if (p->silu) { magnitude = 2 * magnitude; }     // silu(a) >= a / 2 for the a >= 0 that `absolute` leaves
-    if (p->w_f16) { return mixed_tolerance(p, ref, magnitude); }
-    const double chunk = p->k < RP_LINEAR_CHUNK ? p->k : RP_LINEAR_CHUNK, chunks = ceil((double)p->k / RP_LINEAR_CHUNK);
-    const double error = ((chunk + chunks + 2) * U32ROUND + norm_error(p)) * magnitude;
-    if (p->silu) { return 1.1 * error + 16 * U32ROUND * fabs(ref) + (p->k + 105) * FLUSH; }   // its slope, and its own error
-    return (p->gated ? 4.2 * error + 8 * U32ROUND * magnitude : error) + p->k * FLUSH;
-}
-
-static void absolute(test_case *c) {
-    for (uint32_t i = 0; i < 5; i++) { test_make_absolute(c, i); }
-}
-
 static void numbers(test_case *c, uint32_t binding, bool f16, uint64_t count) {
     if (f16) {
         test_uniform_f16(c, binding, count, -1, 1);
@@ -112,7 +78,5 @@ bool test_case_linear(test_case *c, uint32_t index) {
     if (p->norm) { test_uniform(c, 4, p->k, -1.5f, 1.5f); }
     (p->y_f16 ? test_output_f16 : test_output)(c, 5, (uint64_t)p->m * (p->gated ? p->n / 2 : p->n));
     c->needs_mixed = p->w_f16 != 0;
-    c->tolerance = tolerance;
-    c->absolute = absolute;
     return true;
 }

@@ -1,5 +1,5 @@
 // scaler: every kind, clamped and not, masked values, nothing unmasked, patches beyond n_patches, a far offset, outliers.
-#include "scaling.h"
+#include "../case.h"
 
 enum { NOISE, SPICE, OFFSET, CONSTANT, MASKED };
 static const struct { const char *name; struct rp_scaler_params p; int what; } cases[] = {
@@ -18,18 +18,6 @@ static const struct { const char *name; struct rp_scaler_params p; int what; } c
     { "global, masked", { 3, 1, 8, 9, RP_SCALER_GLOBAL, 0, 10 }, MASKED },
 };
 
-static double tolerance(const test_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)magnitude;
-    TEST_PARAMS(c, scaler);
-    const double largest = c->extra[0], n = (double)p->patches * p->patch_size;
-    switch (output) {
-    case 0: return scaled_tolerance(ref, largest);
-    case 1: return affine_tolerance(ref, largest);
-    case 4: return state_tolerance(index % 2 + 1, ref, largest, 1);
-    default: return state_tolerance(index % 4, ref, largest, n);
-    }
-}
-
 static void fill(test_case *c, int what, uint64_t n) {
     float *x = test_uniform(c, 0, n, -3, 3), *mask = test_f32(c, 1, n);
     for (uint64_t i = 0; i < n; i++) {
@@ -42,7 +30,6 @@ static void fill(test_case *c, int what, uint64_t n) {
         }
     }
     if (what == SPICE) { test_spice(c, 0); }
-    for (uint64_t i = 0; i < n; i++) { c->extra[0] = fmax(c->extra[0], fabs((double)x[i])); }
 }
 
 bool test_case_scaler(test_case *c, uint32_t index) {
@@ -58,6 +45,5 @@ bool test_case_scaler(test_case *c, uint32_t index) {
     test_output_f64(c, 5, rows * N * 4);
     test_output_f64(c, 6, rows * 4);
     test_output_f64(c, 7, rows * 2);
-    c->tolerance = tolerance;
     return true;
 }

@@ -1,0 +1,121 @@
+// Tolerances of attention: over time, over variates, in block decode.
+#include <math.h>
+
+#include "op_math.h"
+#include "tolerance.h"
+
+// y = sum p v / sum p. A score carries d + 3 roundings of its sum of |products| (at most `score`), its difference to the
+// maximum one more of at most 2 score, exp 3 roundings (1.5 ulp): each weight is off by (d + 5) score + 3, numerator and
+// denominator alike. Sums over `keys` in tiles of 64: one rounding a key, three for each tile's rescaling (exp, product, sum);
+// a quotient of 2.5 ulp. All of it times the weighted sum of |v|, which `magnitude` is.
+static double allowed(double d, double score, double keys, double magnitude) {
+    const double weight = (d + 5) * score + 3, sums = keys + 5 * ceil(keys / RP_ATTN_TILE) + 6;
+    return (2 * weight + sums + 5) * U32ROUND * magnitude + keys * 1e4 * FLUSH;
+}
+
+// The largest sum of |x| over a head among the heads of one token.
+static double widest_head(const float *token, uint32_t heads, uint32_t d) {
+    double widest = 0;
+    for (uint32_t h = 0; h < heads; h++) {
+        double sum = 0;
+        for (uint32_t j = 0; j < d; j++) { sum += fabs((double)token[h * d + j]); }
+        widest = fmax(widest, sum);
+    }
+    return widest;
+}
+
+static double largest(const float *x, uint64_t n) {
+    double most = 0;
+    for (uint64_t i = 0; i < n; i++) { most = fmax(most, fabs((double)x[i])); }
+    return most;
+}
+
+// extra[0]: the largest sum of |q k| that a live query and a live key may give. Dead slots hold anything and are left out.
+void tolerance_begin_attn_time(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, attn_time);
+    const float *q = c->tensor[0].data, *prefix = c->tensor[1].data, *suffix = c->tensor[3].data;
+    const uint32_t *n_patches = c->tensor[5].data, step = ((const uint32_t *)c->tensor[6].data)[4];
+    const uint64_t D = (uint64_t)p->heads * p->head_width;
+    const bool decode = p->suffix_cap > 0;
+    double sum = 0, key = 0;
+    for (uint32_t row = 0; row < p->batch * p->paths * p->variates; row++) {
+        const uint32_t b = row / (p->paths * p->variates), v = row % p->variates, n_tokens = n_patches[b] + p->extra;
+        for (uint32_t token = 0; token < p->tokens; token++) {
+            const bool dead = p->own ? token >= step : !decode && token >= n_tokens;
+            if (!dead) { sum = fmax(sum, widest_head(q + ((uint64_t)row * p->tokens + token) * D, p->heads, p->head_width)); }
+        }
+        const uint64_t shared = n_tokens < p->prefix_cap ? n_tokens : p->prefix_cap, private = step < p->suffix_cap ? step : p->suffix_cap;
+        if (row / p->variates % p->paths == 0) {
+            key = fmax(key, largest(prefix + ((uint64_t)b * p->variates + v) * p->prefix_cap * D, shared * D));
+        }
+        if (decode) { key = fmax(key, largest(suffix + (uint64_t)row * p->suffix_cap * D, private * D)); }
+    }
+    c->extra[0] = sum * key * (double)p->scale;
+}
+
+double tolerance_attn_time(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)output, (void)index;
+    TOLERANCE_PARAMS(c, attn_time);
+    return allowed(p->head_width, c->extra[0], p->prefix_cap + p->suffix_cap, magnitude) + (p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
+}
+
+// The values alone.
+void tolerance_absolute_attn_time(tolerance_case *c) {
+    tolerance_make_absolute(&c->tensor[2]);
+    tolerance_make_absolute(&c->tensor[4]);
+}
+
+// extra[0], as above; qkv holds q, k and v of a token one after the other.
+void tolerance_begin_attn_space(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, attn_space);
+    const uint64_t D = (uint64_t)p->heads * p->head_width, G = (uint64_t)p->kv_heads * p->head_width;
+    const float *qkv = c->tensor[0].data;
+    double sum = 0, key = 0;
+    for (uint64_t at = 0; at < c->tensor[0].count; at += D + 2 * G) {
+        sum = fmax(sum, widest_head(qkv + at, p->heads, p->head_width));
+        key = fmax(key, largest(qkv + at + D, G));
+    }
+    c->extra[0] = sum * key * (double)p->scale;
+}
+
+double tolerance_attn_space(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)output, (void)index;
+    TOLERANCE_PARAMS(c, attn_space);
+    return allowed(p->head_width, c->extra[0], p->variates, magnitude) + (p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
+}
+
+// The values alone: the last heads of each token.
+void tolerance_absolute_attn_space(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, attn_space);
+    const uint32_t first = p->heads + p->kv_heads, all = p->heads + 2 * p->kv_heads;
+    float *qkv = c->tensor[0].data;
+    for (uint64_t i = 0; i < c->tensor[0].count; i++) {
+        if (i / p->head_width % all >= first) { qkv[i] = fabsf(qkv[i]); }
+    }
+}
+
+// extra[0], as above; queries of live tokens, and the slots that the last of them may see.
+void tolerance_begin_block_attn(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, block_attn);
+    const float *q = c->tensor[0].data, *k = c->tensor[1].data;
+    const uint32_t *n = c->tensor[4].data, *step = c->tensor[5].data;            // step and horizon are words 4 and 5
+    const uint64_t D = (uint64_t)p->heads * p->head_width, G = (uint64_t)p->kv_heads * p->head_width;
+    double sum = 0, key = 0;
+    for (uint32_t row = 0; row < p->batch * p->variates; row++) {
+        const rp_call call = rp_call_of(n[row / p->variates], step[4], step[5], p->patch_size, p->block, p->later);
+        const uint32_t live = call.given + call.fresh - 1;
+        for (uint32_t token = 0; token < live; token++) {
+            sum = fmax(sum, widest_head(q + ((uint64_t)row * p->q_tokens + token) * D, p->heads, p->head_width));
+        }
+        key = fmax(key, largest(k + (uint64_t)row * p->cap * G, (call.start + live) * G));
+    }
+    c->extra[0] = sum * key * (double)p->scale;
+}
+
+double tolerance_block_attn(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)output, (void)index;
+    TOLERANCE_PARAMS(c, block_attn);
+    return allowed(p->head_width, c->extra[0], p->cap, magnitude) + (p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
+}
+
+void tolerance_absolute_block_attn(tolerance_case *c) { tolerance_make_absolute(&c->tensor[2]); }

@@ -1,0 +1,77 @@
+// Tolerances of sums over a row: products, norms, the folded head, the mixture's weights.
+#include <math.h>
+
+#include "tolerance.h"
+
+// A sum of n products in chunks: each term meets at most one rounding of its product (none when fused), one for each later
+// addition of its chunk, of the chunk sums, and those of bias and residual (Higham, "Accuracy and stability of numerical
+// algorithms", 3.1 and 4.2): gamma times the sum of |terms|, which `magnitude` is.
+// Products of float16 numbers are exact in float32; matrix units may cut their sums instead of rounding them: one unit in the
+// last place a term. x rounded to float16: half a unit in its last place, 2^-11 of each term, or 2^-25 where it is
+// subnormal, times |w|, at most extra[0]. A gate silu(a) b with errors e A and e B, where A and B bound |a| and |b|: silu has a slope of
+// at most 1.1, so (1.1 + 1) e A B, and A <= 2 silu(A): 4.2 e times what `magnitude` is then.
+// A row normalised first: its relative error is half that of the sum of squares (the longest run of additions: k / 32 in a lane,
+// and those of lanes and warps), then as in rmsnorm; it adds to that of each term. Float32 gates: the same bound of the gate.
+static double norm_error(const struct rp_linear_params *p) { return p->norm ? ((ceil(p->k / 32.0) + 20) / 2 + 12) * U32ROUND : 0; }
+
+static double mixed(const struct rp_linear_params *p, double largest, double ref, double magnitude) {
+    const double x = (p->x_f16 ? 0 : U16ROUND) + norm_error(p), subnormal = p->x_f16 ? 0 : p->k * 0x1p-25 * largest;
+    double error = ((p->k + 4.0) * 2 * U32ROUND + x) * magnitude + subnormal;
+    if (p->silu) { error = 1.1 * error + 8 * U32ROUND * fabs(ref) + 105 * FLUSH; }
+    if (p->gated) { error = 4.2 * error + 2.1 * subnormal * (p->k + 1.0) + 8 * U32ROUND * magnitude; }
+    return p->y_f16 ? error * (1 + U16ROUND) + U16ROUND * fabs(ref) + 0x1p-25 : error;
+}
+
+// extra[0]: the largest float16 |w|, and 1 at least.
+void tolerance_begin_linear(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, linear);
+    c->extra[0] = p->w_f16 ? fmax(1, tolerance_largest(&c->tensor[1])) : 1;
+}
+
+double tolerance_linear(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)output, (void)index;
+    TOLERANCE_PARAMS(c, linear);
+    if (p->silu) { magnitude = 2 * magnitude; }     // silu(A) >= A / 2 for what `absolute` makes of the sum
+    if (p->w_f16) { return mixed(p, c->extra[0], ref, magnitude); }
+    const double chunk = p->k < RP_LINEAR_CHUNK ? p->k : RP_LINEAR_CHUNK, chunks = ceil((double)p->k / RP_LINEAR_CHUNK);
+    const double error = ((chunk + chunks + 2) * U32ROUND + norm_error(p)) * magnitude;
+    if (p->silu) { return 1.1 * error + 16 * U32ROUND * fabs(ref) + (p->k + 105) * FLUSH; }   // the slope of silu, and its own error
+    return (p->gated ? 4.2 * error + 8 * U32ROUND * magnitude : error) + p->k * FLUSH;
+}
+
+// Products and what is added to them: linear and fold_head.
+void tolerance_absolute_products(tolerance_case *c) {
+    for (uint32_t i = 0; i < rp_op_table[c->op].n_in; i++) { tolerance_make_absolute(&c->tensor[i]); }
+}
+
+// All terms are positive: the mean's relative error is one rounding for each addition of a lane (width / 64), six of the
+// halving and one of the square, halved by the root; then eps, root, quotient (at most 2.5 ulp each) and two products.
+double tolerance_rmsnorm(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)output, (void)index, (void)magnitude;
+    TOLERANCE_PARAMS(c, rmsnorm);
+    const double error = ((ceil(p->width / 64.0) + 9) / 2 + 12) * U32ROUND * fabs(ref) + FLUSH;
+    return p->y_f16 ? error + U16ROUND * fabs(ref) + 0x1p-25 : error;
+}
+
+// One rounding to float32 (one ulp where a device emulates float64 by pairs) and sums good to 1e-12 of their |terms|.
+double tolerance_fold_head(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)index;
+    TOLERANCE_PARAMS(c, fold_head);
+    const bool f16 = p->w_f16 && output == 0;
+    return (f16 ? 1.001 * U16ROUND : 2 * U32ROUND) * fabs(ref) + (f16 ? 0x1p-25 : 0) + 1e-12 * magnitude;
+}
+
+// extra[0]: the largest |raw|.
+void tolerance_begin_mixture(tolerance_case *c) { c->extra[0] = tolerance_largest(&c->tensor[0]); }
+
+// df, scale: softplus 2.5 ulp, a maximum, a sum: 8 roundings. loc: none. probs: exp of a difference that carries one rounding
+// of its size (up to twice the largest |raw|) and exp's 3, in numerator and denominator; k additions, a quotient of 2.5 ulp.
+double tolerance_mixture(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)output, (void)magnitude;
+    TOLERANCE_PARAMS(c, mixture);
+    switch (index / p->components % 4) {
+    case 1: return 0;
+    case 3: return (2 * (2 * c->extra[0] + 3) + p->components + 5) * U32ROUND * fabs(ref) + 2 * FLUSH;
+    default: return 8 * U32ROUND * fabs(ref);
+    }
+}
