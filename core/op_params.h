@@ -47,7 +47,7 @@
 // Then tiles join the running maximum, sum and values in ascending order: with m the larger maximum, running = running
 // exp(running maximum - m) + tile exp(tile maximum - m), the last product fused. So tiles can be computed anywhere.
 #define RP_ATTN_TILE 64
-// The kernel for very few queries: the tiles of one query and head are dealt to this many groups, which join them together.
+// The kernel for few queries: the tiles of one query and head are dealt to this many groups, which join them together.
 #define RP_ATTN_SPREAD 8
 #define RP_ATTN_SPREAD_BYTES 2320              // of shared memory beside the keys of a tile
 #define RP_ATTN_SPREAD_PITCH(d) (((d) + 7) / 8 * 8 + 4)   // floats from one key to the next: eight lie in different banks

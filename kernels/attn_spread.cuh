@@ -21,7 +21,7 @@ struct rp_spread_memory {
 static_assert(sizeof(rp_spread_memory) == RP_ATTN_SPREAD_BYTES, "as the launch rule says");
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-// This group's tile: its maximum, sum and values to shared memory. Keys and values are asked for together; values stay in
+// This group's tile: its maximum, sum and values to shared memory. Keys and values are asked for together; values come to
 // registers, elements threadIdx.x and threadIdx.x + SPREAD_GROUP of each.
 template <int ELEMENTS>
 __device__ inline void rp_spread_tile(rp_spread_memory &m, float *k, const rp_time_keys &keys, uint32_t first, uint32_t n, uint32_t d, float scale) {
@@ -35,12 +35,13 @@ __device__ inline void rp_spread_tile(rp_spread_memory &m, float *k, const rp_ti
     } else {
         for (uint32_t i = local; i < n_keys * d; i += SPREAD_GROUP) { k[i / d * pitch + i % d] = keys.key(first + i / d)[i % d]; }
     }
-    float v[ELEMENTS][RP_ATTN_TILE];
+    constexpr uint32_t HELD = RP_ATTN_TILE / ELEMENTS;      // values an invocation holds of each element; more would crowd groups out
+    float v[ELEMENTS][HELD];
 #pragma unroll
     for (int e = 0; e < ELEMENTS; e++) {
         const uint32_t j = local + e * SPREAD_GROUP;
 #pragma unroll
-        for (uint32_t i = 0; i < RP_ATTN_TILE; i++) { v[e][i] = j < d && i < n_keys ? keys.value(first + i)[j] : 0.0f; }
+        for (uint32_t i = 0; i < HELD; i++) { v[e][i] = j < d && i < n_keys ? keys.value(first + i)[j] : 0.0f; }
     }
     asm volatile("cp.async.commit_group;\n\tcp.async.wait_group 0;" ::: "memory");
     __syncthreads();           // k: written by all, read by those of its key
@@ -78,9 +79,12 @@ __device__ inline void rp_spread_tile(rp_spread_memory &m, float *k, const rp_ti
     for (int e = 0; e < ELEMENTS; e++) {
         const uint32_t j = local + e * SPREAD_GROUP;
         float total = 0;
+        if (j >= d) { break; }
 #pragma unroll
-        for (uint32_t i = 0; i < RP_ATTN_TILE; i++) { total = __fmaf_rn(m.p[i], v[e][i], total); }   // past n_keys: 0 times 0
-        if (j < d) { m.value[j] = total; }
+        for (uint32_t i = 0; i < HELD; i++) { total = __fmaf_rn(m.p[i], v[e][i], total); }   // past n_keys: 0 times 0
+#pragma unroll 16
+        for (uint32_t i = HELD; i < n_keys; i++) { total = __fmaf_rn(m.p[i], keys.value(first + i)[j], total); }
+        m.value[j] = total;
     }
 }
 #endif

@@ -29,7 +29,7 @@ void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
         return;
     }
     const uint64_t queries = (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads;
-    if (out->clusters && p->suffix_cap > 0 && !p->own && 4 * queries <= out->processors) {
+    if (out->clusters && p->suffix_cap > 0 && !p->own && queries <= 2ull * out->processors) {
         rp_launch_rows(out, "attn_time_f32_spread", queries * RP_ATTN_SPREAD, 128);
         out->shared_bytes = RP_ATTN_SPREAD_BYTES + RP_ATTN_TILE * RP_ATTN_SPREAD_PITCH(p->head_width) * 4;
         return;
