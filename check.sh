@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 . tools/setup.sh
-setup $build_packages g++ libcmocka-dev vulkan-validationlayers python3 python3-numpy
+setup $build_packages g++ libcmocka-dev vulkan-validationlayers python3 python3-numpy doxygen abigail-tools dpkg-dev file groff-base zsh
 build
 configure build/sanitized -DRP_SANITIZE=ON -DRP_CUDA=OFF -DRP_VULKAN=OFF -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g"
 compile build/sanitized

@@ -17,11 +17,14 @@
 extern "C" {
 #endif
 
+// ---- library ----
+
 #define RP_VERSION_MAJOR 0
 #define RP_VERSION_MINOR 1
 #define RP_VERSION_PATCH 0
 
 #ifndef RP_API
+// Marks what leaves the library.
 #define RP_API __attribute__((visibility("default")))
 #endif
 
@@ -37,25 +40,39 @@ extern "C" {
     X(DEVICE_LOST, "the device failed; only destroy is of use now")                       \
     X(INTERNAL, "a promise inside the library was broken: please report it")
 
+// What every call that can fail returns. Its rows above are in the order of their numbers; new ones are added at the end.
 typedef enum rp_status {
 #define X(name, text) RP_##name,
     RP_STATUS_LIST(X)
 #undef X
-    RP_STATUS_COUNT
+    RP_STATUS_COUNT           // how many there are
 } rp_status;
 
 #if defined(__GNUC__)
+// The compiler warns of a result that nobody looks at.
 #define RP_CHECKED __attribute__((warn_unused_result))
 #else
 #define RP_CHECKED
 #endif
 
-typedef struct rp_device rp_device;
-typedef struct rp_device_list rp_device_list;
-typedef struct rp_model rp_model;
-typedef struct rp_forecaster rp_forecaster;
+// What the _INIT macros below stand for: every byte zero, but for the size.
+#ifdef __cplusplus
+extern "C++" {
+template <class type> inline type rp_init() {
+    type zeroed = type();
+    zeroed.struct_size = sizeof(type);
+    return zeroed;
+}
+}
+#define RP_INIT(type) rp_init<type>()
+#else
+#define RP_INIT(type) { .struct_size = sizeof(type) }
+#endif
 
-// ---- library ----
+typedef struct rp_device rp_device;             // a GPU, a CPU or the reference, opened; keeps the sentence of the last failure
+typedef struct rp_device_list rp_device_list;   // what could be opened, as it was when the list was made
+typedef struct rp_model rp_model;               // a checkpoint's weights on a device
+typedef struct rp_forecaster rp_forecaster;     // caches and recordings for forecasts up to fixed sizes
 
 // The version of the library that runs, which may be newer than the header: major << 16 | minor << 8 | patch.
 RP_API uint32_t rp_version(void);
@@ -68,8 +85,14 @@ RP_API const char *rp_status_text(rp_status status);
 
 // ---- devices ----
 
-typedef enum rp_device_kind { RP_DEVICE_REFERENCE, RP_DEVICE_CPU, RP_DEVICE_GPU } rp_device_kind;
+// What a device is made of.
+typedef enum rp_device_kind {
+    RP_DEVICE_REFERENCE,      // plain loops in float64 on the CPU
+    RP_DEVICE_CPU,            // a Vulkan driver that runs on the CPU, such as llvmpipe
+    RP_DEVICE_GPU             // CUDA or Vulkan
+} rp_device_kind;
 
+// One device, or one backend that is absent.
 typedef struct rp_device_info {
     size_t struct_size;
     char spec[32];            // what rp_device_create takes: "cuda:0", "vulkan:1", "ref"; a backend without devices: "cuda"
@@ -77,7 +100,7 @@ typedef struct rp_device_info {
     char name[128];           // what the driver calls it
     char detail[512];         // driver and features; where available is 0, the sentence that says why
     uint32_t available;       // 1: can be created
-    rp_device_kind kind;
+    rp_device_kind kind;      // what it is made of
     uint64_t memory_bytes;    // device memory in all; 0: the host's
     uint32_t mixed;           // 1: has matrix units that precision `mixed` uses
     uint64_t memory_free_bytes; // of memory_bytes, when asked of an open device; 0: not known, as in lists
@@ -85,24 +108,27 @@ typedef struct rp_device_info {
     char uses[160];           // features of it that are used, separated by commas
     char lacks[256];          // features that would be used and are not there, and what takes their place; "" = none
 } rp_device_info;
-#define RP_DEVICE_INFO_INIT { .struct_size = sizeof(rp_device_info) }
+#define RP_DEVICE_INFO_INIT RP_INIT(rp_device_info)
 
 // Lists every device of every backend in the order that "auto" tries them, and each absent backend once with its reason.
 //   out      owned by the caller; NULL on failure
 // Errors:    OUT_OF_MEMORY
 // Threads:   safe
 RP_API RP_CHECKED rp_status rp_device_list_create(rp_device_list **out);
+// How many entries it has, absent backends included; NULL has none.
 RP_API uint32_t rp_device_list_count(const rp_device_list *list);
 // Fills *info, whose struct_size the caller has set. Errors: INVALID_ARGUMENT (index too large).
 RP_API RP_CHECKED rp_status rp_device_list_copy(const rp_device_list *list, uint32_t index, rp_device_info *info);
+// Frees the list; NULL is fine.
 RP_API void rp_device_list_destroy(rp_device_list *list);
 
+// How a device is opened.
 typedef struct rp_device_config {
     size_t struct_size;
     uint32_t direct;          // 1: run recordings node by node without replaying them (slow; for finding faults)
     uint32_t validate;        // 1: Vulkan validation layers with synchronization validation, where installed
 } rp_device_config;
-#define RP_DEVICE_CONFIG_INIT { .struct_size = sizeof(rp_device_config) }
+#define RP_DEVICE_CONFIG_INIT RP_INIT(rp_device_config)
 
 // Opens a device.
 //   spec     "auto" (CUDA, then a Vulkan GPU, then a Vulkan CPU, then ref), "cuda", "cuda:N", "vulkan", "vulkan:N", "ref";
@@ -127,33 +153,36 @@ RP_API size_t rp_device_copy_error(rp_device *device, char *buf, size_t cap);
 
 // ---- models ----
 
+// A promise about arithmetic, not a hint.
 typedef enum rp_precision {
     RP_PRECISION_AUTO,        // mixed where the device has matrix units that it uses, else f32
     RP_PRECISION_F32,         // every product and sum in IEEE float32 or better
     RP_PRECISION_MIXED        // 16-bit operands on matrix units, float32 sums
 } rp_precision;
 
+// How a model is loaded.
 typedef struct rp_model_config {
     size_t struct_size;
-    rp_precision precision;
+    rp_precision precision;   // asked for, AUTO by default
     const char *tokenizer;    // Kronos: the folder of its tokenizer; NULL = the folder `tokenizer` inside the model's
 } rp_model_config;
-#define RP_MODEL_CONFIG_INIT { .struct_size = sizeof(rp_model_config) }
+#define RP_MODEL_CONFIG_INIT RP_INIT(rp_model_config)
 
+// What a model is.
 typedef struct rp_model_info {
     size_t struct_size;
     char family[16];          // "toto", "toto2", "kronos"
     rp_precision precision;   // F32 or MIXED, never AUTO
     uint64_t parameters;      // numbers in the files
-    uint64_t file_bytes;
+    uint64_t file_bytes;      // on disk
     uint64_t device_bytes;    // weights on the device
     uint32_t patch;           // time steps of one patch; Kronos: 1
-    uint32_t width, layers, heads, mlp_width, components;
+    uint32_t width, layers, heads, mlp_width, components; // of the transformer; components of the output distribution
     uint32_t has_labels;      // 1: a fine-tuned file with variate labels
     uint32_t window;          // Kronos: bars that it sees at once, context and forecast together; 0: no such limit
     uint32_t quantiles;       // Toto 2.0: levels that a forecast gives, 9 from 0.1 to 0.9, and no paths; 0: it samples paths
 } rp_model_info;
-#define RP_MODEL_INFO_INIT { .struct_size = sizeof(rp_model_info) }
+#define RP_MODEL_INFO_INIT RP_INIT(rp_model_info)
 
 // Loads a published checkpoint: a folder with config.json and model.safetensors (or its sharded form).
 //   device   borrowed, must outlive *out
@@ -164,6 +193,7 @@ typedef struct rp_model_info {
 // Errors:    NOT_FOUND, BAD_FILE (the tensor or key is named), UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST
 // Threads:   serialise with other calls on this device
 RP_API RP_CHECKED rp_status rp_model_load(rp_device *device, const char *path, const rp_model_config *config, rp_model **out);
+// Destroys a model; its forecasters must be gone. NULL is fine.
 RP_API void rp_model_destroy(rp_model *model);
 
 // Fills *info, whose struct_size the caller has set.
@@ -175,10 +205,12 @@ RP_API RP_CHECKED rp_status rp_model_copy_info(const rp_model *model, rp_model_i
 // Errors:    INVALID_ARGUMENT (it has forecasters), OUT_OF_MEMORY (the sentence says how much is needed and what the device
 //            already holds; the weights stay where they are), DEVICE_LOST
 RP_API RP_CHECKED rp_status rp_model_offload(rp_model *model);
+// The way back from rp_model_offload.
 RP_API RP_CHECKED rp_status rp_model_restore(rp_model *model);
 
 // ---- forecasters ----
 
+// The largest forecast that a forecaster is made for.
 typedef struct rp_forecaster_config {
     size_t struct_size;
     uint32_t max_context;     // T: time steps of the longest context; required
@@ -195,15 +227,16 @@ typedef struct rp_forecaster_config {
     uint32_t block;           // Toto 2.0: time steps predicted in one pass before their medians are appended, a multiple of the
                               // model's patch; 0 = a single pass over the whole horizon
 } rp_forecaster_config;
-#define RP_FORECASTER_CONFIG_INIT { .struct_size = sizeof(rp_forecaster_config) }
+#define RP_FORECASTER_CONFIG_INIT RP_INIT(rp_forecaster_config)
 
+// What a forecaster takes.
 typedef struct rp_forecaster_info {
     size_t struct_size;
     uint64_t device_bytes;    // taken (or to be taken) beyond the model's weights
     uint32_t chunk_paths;     // paths decoded together
     uint32_t chunks;          // for max_paths
 } rp_forecaster_info;
-#define RP_FORECASTER_INFO_INIT { .struct_size = sizeof(rp_forecaster_info) }
+#define RP_FORECASTER_INFO_INIT RP_INIT(rp_forecaster_info)
 
 // Says what rp_forecaster_create would take, without allocating device memory.
 // Errors:    INVALID_ARGUMENT, OUT_OF_MEMORY (not even one path fits the budget; the sentence says what would)
@@ -215,7 +248,9 @@ RP_API RP_CHECKED rp_status rp_forecaster_query(rp_model *model, const rp_foreca
 //   out      owned by the caller; NULL on failure
 // Errors:    INVALID_ARGUMENT, OUT_OF_MEMORY, DEVICE_LOST
 RP_API RP_CHECKED rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *config, rp_forecaster **out);
+// Destroys a forecaster; NULL is fine.
 RP_API void rp_forecaster_destroy(rp_forecaster *forecaster);
+// Fills *info, whose struct_size the caller has set.
 RP_API RP_CHECKED rp_status rp_forecaster_copy_info(const rp_forecaster *forecaster, rp_forecaster_info *info);
 
 // One series of a forecast. All pointers are borrowed during the call.
@@ -228,22 +263,23 @@ typedef struct rp_series {
     uint32_t context;         // T of this series, 1 to max_context
     uint32_t id;              // names the series in the random stream: the same id and seed give the same paths in any batch
 } rp_series;
-#define RP_SERIES_INIT { .struct_size = sizeof(rp_series) }
+#define RP_SERIES_INIT RP_INIT(rp_series)
 
 // Called between replays, on the calling thread. Return non-zero to stop: the forecast ends with RP_CANCELLED.
 typedef int (*rp_progress_fn)(void *user, uint32_t done, uint32_t total);
 
+// What is asked for; one config serves every series of a call.
 typedef struct rp_forecast_config {
     size_t struct_size;
     uint32_t horizon;         // H: 1 to max_horizon
     uint32_t paths;           // S: 1 to max_paths sample paths; 0 = mean mode: one path without chance. Toto appends its
                               // distribution's mean at each step, Kronos draws greedily. Toto 2.0: 0, it gives quantiles
     uint32_t exogenous;       // the last so many variates have known futures
-    uint64_t seed;
+    uint64_t seed;            // of the random stream: the same seed gives the same paths
     const float *quantile_levels; // [n_quantiles], each in [0, 1], Toto 2.0: in [0.1, 0.9]; borrowed
-    uint32_t n_quantiles;
+    uint32_t n_quantiles;     // 0 = none
     rp_progress_fn progress;  // NULL = none; with it the host waits between replays to report them
-    void *progress_user;
+    void *progress_user;      // handed to it
     float temperature;        // Kronos, as the two below: logits are divided by it; 0 = 1
     float top_p;              // draw among the likeliest tokens that together exceed it; 0 = 1, all
     uint32_t top_k;           // draw among so many, and forget top_p; 1: greedy; 0 = all
@@ -251,7 +287,7 @@ typedef struct rp_forecast_config {
                               // of the first so many; 0 = by those so far
     float quantile_real_cap_k;// quantiles stay within so many standard deviations of the context's extremes; 0 = no cap
 } rp_forecast_config;
-#define RP_FORECAST_CONFIG_INIT { .struct_size = sizeof(rp_forecast_config) }
+#define RP_FORECAST_CONFIG_INIT RP_INIT(rp_forecast_config)
 
 // What a forecast fills in: the caller's arrays, each optional (NULL = not wanted). Where none is wanted nothing is copied to the
 // host; on CUDA reprise_dlpack.h then lends the samples where they are.
@@ -262,7 +298,7 @@ typedef struct rp_forecast_result {
     float *quantiles;         // [n_quantiles, B, V, H] over the paths, linear between order statistics; not in mean mode.
                               // Toto 2.0: its own nine, linear in level between them
 } rp_forecast_result;
-#define RP_FORECAST_RESULT_INIT { .struct_size = sizeof(rp_forecast_result) }
+#define RP_FORECAST_RESULT_INIT RP_INIT(rp_forecast_result)
 
 // Forecasts n_series series of possibly different context lengths in one go.
 //   series   [n_series], n_series <= max_batch
@@ -277,7 +313,7 @@ RP_API RP_CHECKED rp_status rp_forecast(rp_forecaster *forecaster, const rp_seri
 // One series of price bars. A bar is open, high, low, close, volume, amount: V = 6 variates, in this order, of a forecast's result.
 typedef struct rp_bars {
     size_t struct_size;
-    const float *open, *high, *low, *close; // [T]
+    const float *open, *high, *low, *close; // [T] each; required
     const float *volume;      // [T]; NULL = 0, and so is the amount
     const float *amount;      // [T], money traded; NULL = volume x the mean of the four prices
     const int64_t *times;     // [T], ascending: seconds since 1970-01-01 00:00 as the exchange's own clock shows them
@@ -286,7 +322,7 @@ typedef struct rp_bars {
     uint32_t context;         // T of this series, 1 to max_context; 2 at least where future times are to be continued
     uint32_t id;              // names the series in the random stream: the same id and seed give the same paths in any batch
 } rp_bars;
-#define RP_BARS_INIT { .struct_size = sizeof(rp_bars) }
+#define RP_BARS_INIT RP_INIT(rp_bars)
 
 // rp_forecast for a model of bars: every number of the bars must be finite and below 1e17. Results have V = 6.
 //   bars     [n_series], n_series <= max_batch

@@ -47,11 +47,13 @@ struct ArrowArray {
 };
 #endif
 
+// ---- columns: Arrow ----
+
 // One series: a struct of columns (a record batch), or one column. Columns are numbers: float16, float32, float64, integers of 8 to
 // 64 bits, bool. A null and a NaN are missing values.
 typedef struct rp_arrow_series {
     size_t struct_size;
-    struct ArrowSchema *schema;
+    struct ArrowSchema *schema;           // of the array; released with it
     struct ArrowArray *array;             // T rows
     const char *const *columns;           // [V]: names of the variates; NULL = every column that is a number, as they come
     struct ArrowSchema *future_schema;    // with future: the known future of the last `exogenous` variates, found by the
@@ -59,7 +61,7 @@ typedef struct rp_arrow_series {
     const int32_t *group_ids;             // [V], as in rp_series; borrowed
     uint32_t id;                          // as in rp_series
 } rp_arrow_series;
-#define RP_ARROW_SERIES_INIT { .struct_size = sizeof(rp_arrow_series) }
+#define RP_ARROW_SERIES_INIT RP_INIT(rp_arrow_series)
 
 // rp_forecast with columns.
 //   series   [n_series], n_series <= max_batch; taken over, see above
@@ -72,17 +74,17 @@ RP_API RP_CHECKED rp_status rp_forecast_arrow(rp_forecaster *forecaster, rp_arro
 // One series of price bars: a struct of columns. Bars have no missing values.
 typedef struct rp_arrow_bars {
     size_t struct_size;
-    struct ArrowSchema *schema;
+    struct ArrowSchema *schema;           // of the array; released with it
     struct ArrowArray *array;             // T rows
-    const char *open, *high, *low, *close;// names of the columns; NULL = "open", "high", "low", "close"
+    const char *open, *high, *low, *close; // names of the columns; NULL = "open", "high", "low", "close"
     const char *volume, *amount;          // NULL = "volume" and "amount", where there are such columns
     const char *time;                     // NULL = the one column of timestamps or dates. Also int64, in seconds, where named.
                                           // Timestamps count by the exchange's clock: without a zone, or in UTC where that is it
     struct ArrowSchema *future_schema;    // with future: the times ahead, a struct with the column `time`, or that one column;
     struct ArrowArray *future;            // H rows at least. NULL = continued at the last spacing
-    uint32_t id;
+    uint32_t id;                          // as in rp_bars
 } rp_arrow_bars;
-#define RP_ARROW_BARS_INIT { .struct_size = sizeof(rp_arrow_bars) }
+#define RP_ARROW_BARS_INIT RP_INIT(rp_arrow_bars)
 
 // rp_forecast_bars with columns; all else as rp_forecast_arrow.
 RP_API RP_CHECKED rp_status rp_forecast_bars_arrow(rp_forecaster *forecaster, rp_arrow_bars *bars, uint32_t n_series,

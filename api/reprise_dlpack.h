@@ -15,11 +15,13 @@
 extern "C" {
 #endif
 
+// ---- tensors: DLPack ----
+
 #ifdef DLPACK_DLPACK_H_
-typedef DLDevice rp_dl_device;
-typedef DLDataType rp_dl_data_type;
-typedef DLTensor rp_dl_tensor;
-typedef struct DLManagedTensor rp_dl_managed_tensor;
+typedef DLDevice rp_dl_device;                         // where a tensor is
+typedef DLDataType rp_dl_data_type;                    // what its numbers are
+typedef DLTensor rp_dl_tensor;                         // borrowed memory, its shape and strides
+typedef struct DLManagedTensor rp_dl_managed_tensor;   // a tensor and the deleter that ends it
 #else
 typedef struct rp_dl_device {
     int32_t device_type;      // RP_DL_CPU, ..
@@ -59,6 +61,7 @@ typedef struct rp_dl_managed_tensor {
 #define RP_DL_BFLOAT 4
 #define RP_DL_BOOL 6
 
+// The language's own word for what is checked below.
 #ifdef __cplusplus
 #define RP_DL_ASSERT static_assert
 #else
@@ -88,23 +91,24 @@ typedef struct rp_dl_series {
     const int32_t *group_ids;     // [V], as in rp_series
     uint32_t id;                  // as in rp_series
 } rp_dl_series;
-#define RP_DL_SERIES_INIT { .struct_size = sizeof(rp_dl_series) }
+#define RP_DL_SERIES_INIT RP_INIT(rp_dl_series)
 
-// What to make of a forecast, as tensors in host memory that the forecast writes straight into.
 #define RP_DL_SAMPLES 1u          // float32 [B, V, H, S]; not in mean mode
 #define RP_DL_MEAN 2u             // float32 [B, V, H]
 #define RP_DL_QUANTILES 4u        // float32 [n_quantiles, B, V, H]; not in mean mode
+
+// What to make of a forecast, as tensors in host memory that the forecast writes straight into.
 typedef struct rp_dl_result {
     size_t struct_size;
     uint32_t wanted;              // RP_DL_*, together; 0: nothing on the host, see rp_forecaster_lend_samples
     rp_dl_managed_tensor *samples, *mean, *quantiles;   // out: the caller's; NULL where not wanted, and after a failure
 } rp_dl_result;
-#define RP_DL_RESULT_INIT { .struct_size = sizeof(rp_dl_result) }
+#define RP_DL_RESULT_INIT RP_INIT(rp_dl_result)
 
 // Streams, numbered as in DLPack's Python protocol.
 #define RP_DL_STREAM_NONE (-1)    // everything is ready, and nothing is to be waited for
 #define RP_DL_STREAM_DEFAULT 1    // the legacy default stream, which is also meant by 0
-#define RP_DL_STREAM_PER_THREAD 2
+#define RP_DL_STREAM_PER_THREAD 2 // the default stream of the calling thread
 
 // rp_forecast with tensors.
 //   series   [n_series], n_series <= max_batch; those of one call may lie on different devices
@@ -124,9 +128,9 @@ typedef struct rp_dl_bars {
     const rp_dl_tensor *bars;         // [T, 6], [T, 5] or [T, 4]: open, high, low, close, volume, amount
     const rp_dl_tensor *times;        // int64 [T], as in rp_bars
     const rp_dl_tensor *future_times; // int64 [H]; NULL = continued at the last spacing
-    uint32_t id;
+    uint32_t id;                      // as in rp_bars
 } rp_dl_bars;
-#define RP_DL_BARS_INIT { .struct_size = sizeof(rp_dl_bars) }
+#define RP_DL_BARS_INIT RP_INIT(rp_dl_bars)
 
 // rp_forecast_bars with tensors; all else as rp_forecast_dlpack.
 RP_API RP_CHECKED rp_status rp_forecast_bars_dlpack(rp_forecaster *forecaster, const rp_dl_bars *bars, uint32_t n_series, int64_t stream,

@@ -3,6 +3,12 @@
 #ifndef TOOLS_COMMAND_H
 #define TOOLS_COMMAND_H
 
+typedef struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} command;
+
 int command_forecast(int argc, char **argv);
 int command_backtest(int argc, char **argv);
 int command_inspect(int argc, char **argv);

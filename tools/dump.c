@@ -56,14 +56,39 @@ static void print_text(const rp_plan *plan) {
     printf("\n");
 }
 
-static void print_dot(const rp_plan *plan) {
-    printf("digraph \"%s\" {\n  node [shape=box, fontname=\"sans\"];\n", plan->name);
+// What stays from one replay to the next, weights aside: caches, positions, results. A node's lie beside it: on the left what it
+// reads of them, on the right what it writes.
+static void print_state(const rp_plan *plan, uint32_t i, bool written, const rp_buffer *weights) {
+    const rp_node *node = &plan->graph->nodes[i];
+    const rp_op_info *op = &rp_op_table[node->op];
+    rp_tensor *const *tensors = written ? node->out : node->in;
+    const char *side = written ? "out" : "in";
+    uint32_t n = 0;
+    for (uint32_t j = 0; j < (written ? op->n_out : op->n_in); j++) {
+        const rp_tensor *t = tensors[j];
+        if (t == NULL || t->buffer == NULL || t->buffer == weights) { continue; }
+        if (n++ == 0) { printf("  %s%u [shape=plaintext, fontcolor=gray30, label=\"", side, i); }
+        printf("%s\\n", t->name);
+    }
+    if (n == 0) { return; }
+    printf("\"];\n  { rank=same; %s%u; n%u; }\n", side, i, i);
+    if (written) {
+        printf("  n%u -> out%u [style=dashed];\n", i, i);
+    } else {
+        printf("  in%u -> n%u [style=dashed];\n", i, i);
+    }
+}
+
+static void print_dot(const rp_plan *plan, const rp_buffer *weights) {
+    printf("digraph \"%s\" {\n  ranksep=0.25;\n  node [shape=box, fontname=\"sans\"];\n", plan->name);
     for (uint32_t i = 0; i < plan->n_launches; i++) {
         const rp_node *node = &plan->graph->nodes[i];
         printf("  n%u [label=\"%s\\n%s\\n", i, node->label, plan->launches[i].kernel);
         if (node->out[0] != NULL) { print_shape(node->out[0]); }
         printf("\"];\n");
-        for (uint32_t d = 0; d < plan->n_deps[i]; d++) { printf("  n%u -> n%u;\n", plan->deps[i][d], i); }
+        for (uint32_t d = 0; d < plan->n_deps[i]; d++) { printf("  n%u -> n%u [weight=10];\n", plan->deps[i][d], i); }
+        print_state(plan, i, false, weights);
+        print_state(plan, i, true, weights);
     }
     printf("}\n");
 }
@@ -116,7 +141,7 @@ int command_dump(int argc, char **argv) {
         const uint32_t n = s.model->family->plans(forecaster, plans, MAX_PLANS);
         for (uint32_t i = 0; i < n; i++) {
             if (graph != NULL && strcmp(graph, plans[i]->name) != 0) { continue; }
-            strcmp(format, "dot") == 0 ? print_dot(plans[i]) : strcmp(format, "memory") == 0 ? print_memory(plans[i]) : print_text(plans[i]);
+            strcmp(format, "dot") == 0 ? print_dot(plans[i], s.model->weights) : strcmp(format, "memory") == 0 ? print_memory(plans[i]) : print_text(plans[i]);
             printed++;
         }
         if (printed == 0) { complain("there is no graph '%s' for these sizes", graph); }

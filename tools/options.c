@@ -53,6 +53,8 @@ static void print_help(const option_set *set) {
     printf("\nexample:\n%s", set->example);
 }
 
+void (*options_help)(const option_set *set) = print_help;
+
 // ---- values ----
 
 static bool read_unsigned(const char *text, uint64_t largest, uint64_t *out, const char **rest) {
@@ -190,7 +192,7 @@ int options_parse(const option_set *set, int argc, char **argv, const char **res
     for (int i = 0; i < argc && result < 0; i++) {
         const char *word = argv[i];
         if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-            print_help(set);
+            options_help(set);
             result = EXIT_DONE;
             break;
         }

@@ -52,6 +52,9 @@ typedef struct option_set {
 // something was wrong and a sentence was printed.
 int options_parse(const option_set *set, int argc, char **argv, const char **rest, size_t rest_cap, size_t *n_rest);
 
+// What --help does with a command's tables: prints the page, unless another reader of them takes its place (reference.h).
+extern void (*options_help)(const option_set *set);
+
 // Prints a sentence about wrong use with a pointer to --help; returns EXIT_USAGE.
 int options_misused(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

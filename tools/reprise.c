@@ -4,13 +4,10 @@
 
 #include "command.h"
 #include "common.h"
+#include "reference.h"
 #include "reprise.h"
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *summary;
-} commands[] = {
+static const command commands[] = {
     { "forecast", command_forecast, "forecast the rows that follow a CSV file" },
     { "backtest", command_backtest, "forecast the past of CSV files and score it; compare with a baseline" },
     { "inspect", command_inspect, "what is in a model folder, and the memory it takes" },
@@ -51,6 +48,9 @@ int main(int argc, char **argv) {
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || (strcmp(word, "help") == 0 && argc == 2)) {
         print_help();
         return EXIT_DONE;
+    }
+    if (strcmp(word, "--reference") == 0 && argc == 3) {   // for the build
+        return reference_write(commands, N_COMMANDS, argv[2]) ? EXIT_DONE : EXIT_FAILED;
     }
     char *help[] = { "--help" };
     bool wants_help = strcmp(word, "help") == 0;   // "reprise help forecast"

@@ -1,0 +1,73 @@
+# `cpack` in the build folder makes three Debian packages: libreprise0, libreprise-dev and reprise.
+set(CPACK_PACKAGE_NAME reprise)
+set(CPACK_PACKAGE_VENDOR "The Reprise authors")
+set(CPACK_PACKAGE_CONTACT "The Reprise authors <reprise@example.org>" CACHE STRING "Maintainer of the packages; who publishes them sets it")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Time-series foundation models on CUDA, Vulkan and the CPU")
+set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_GENERATOR DEB)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL runtime dev)
+if(RP_PROGRAM AND TARGET reprise)
+    list(APPEND CPACK_COMPONENTS_ALL program)
+endif()
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(about "Reprise runs models that forecast time series (Toto, Kronos) from their
+published files: through CUDA on NVIDIA GPUs, through Vulkan on any
+other GPU or CPU. Drivers are loaded when a device is asked for.
+
+")
+
+set(runtime_package libreprise${PROJECT_VERSION_MAJOR})
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME ${runtime_package})
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS "libvulkan1, mesa-vulkan-drivers | vulkan-icd")
+set(CPACK_DEBIAN_RUNTIME_DESCRIPTION "${about}This package has the shared library.")
+file(WRITE ${gen}/shlibs "libreprise ${PROJECT_VERSION_MAJOR} ${runtime_package} (>= ${PROJECT_VERSION})\n")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA "${gen}/shlibs")   # cpack adds scripts that call ldconfig
+
+set(CPACK_DEBIAN_DEV_PACKAGE_NAME libreprise-dev)
+set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "${runtime_package} (= ${PROJECT_VERSION}), libcjson-dev")
+set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_DEV_DESCRIPTION "${about}This package has the headers, the static library, and what pkg-config
+and CMake need.")
+
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME reprise)
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS "fonts-dejavu-core, libvulkan1, mesa-vulkan-drivers | vulkan-icd")
+set(CPACK_DEBIAN_PROGRAM_DESCRIPTION "${about}This package has the program: forecasts of CSV files, with pictures.")
+
+# What Debian wants to find in each package's folder of documents.
+string(TIMESTAMP package_date "%a, %d %b %Y %H:%M:%S +0000" UTC)
+configure_file(cmake/changelog.in ${gen}/changelog @ONLY)
+execute_process(COMMAND gzip -9nf ${gen}/changelog RESULT_VARIABLE no_gzip)
+configure_file(cmake/copyright.in ${gen}/copyright @ONLY)
+foreach(pair runtime:${runtime_package} dev:libreprise-dev program:reprise)
+    string(REGEX REPLACE ":.*" "" component ${pair})
+    string(REGEX REPLACE ".*:" "" package ${pair})
+    if(component IN_LIST CPACK_COMPONENTS_ALL)
+        install(FILES ${gen}/copyright ${PROJECT_SOURCE_DIR}/THIRD_PARTY.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${component})
+        if(no_gzip EQUAL 0)
+            install(FILES ${gen}/changelog.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${component})
+        endif()
+    endif()
+endforeach()
+# cpack strips programs and shared libraries, but leaves archives; and manual pages go packed.
+install(CODE "if(CMAKE_INSTALL_DO_STRIP)
+    file(GLOB archives \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/libreprise.a\")
+    foreach(archive \${archives})
+        execute_process(COMMAND \"${CMAKE_STRIP}\" --strip-debug \${archive})
+    endforeach()
+endif()" COMPONENT dev)
+install(CODE "if(CMAKE_INSTALL_DO_STRIP)
+    file(GLOB pages \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_MANDIR}/man1/*.1\")
+    foreach(page \${pages})
+        execute_process(COMMAND gzip -9n \${page})
+    endforeach()
+endif()" COMPONENT program)
+include(CPack)

@@ -1,0 +1,1 @@
+#include "consumer.c"   // the same program as C++
