@@ -452,6 +452,22 @@ out_has "one seed"
 awk -F, -v OFS=, 'NR == 2498 { $5 = -1 } { print }' "$sse" >"$here/bad.csv"
 expect 0 backtest --device "$device" --model "$kronos" --input "$here/bad.csv" --context 32 --horizon 4 --step 2 --windows 2 --samples 4 --seeds 1 --repeats 1
 err_has "passed over; of the first, row 2497 (line 2498), column 'close': -1 is no price"
+# A model of quantiles: nothing is sampled, and beyond its quantiles nothing is said.
+blocks_back="backtest --device $device --precision f32 --context 48 --horizon 16 --repeats 2 --model $blocks --input $air --block 8"
+expect 0 $blocks_back --save-baseline "$here/blocks.json" --report "$here/blocks"
+out_has "quantiles 9, from 0.1 to 0.9"
+awk '/^air_passengers.csv/ { found = 1; if ($(NF - 1) != "-" || $NF != "-" || $(NF - 2) != "%") exit 1 } END { exit !found }' \
+    "$here/out" || die "the 90 % interval of nine quantiles should be '-': $(grep ^air_ "$here/out")"
+expect 0 $blocks_back --baseline "$here/blocks.json" --results "$here/blocks/results" --speed-tolerance 900
+out_has "1 file from records"
+expect 1 $blocks_back --quantile-real-cap-k 2 --baseline "$here/blocks.json"
+err_has "was made with quantile_real_cap_k 0, but now it is 2"
+expect 2 $blocks_back --samples 4
+err_has "samples no paths; leave out --samples"
+expect 2 $blocks_back --seeds 2
+err_has "samples no paths; leave out --seeds"
+expect 2 $back --model "$model" --input "$air" --scaler-fallback-min-obs 3
+err_has "--scaler-fallback-min-obs is for Toto 2.0"
 if command -v python3 >/dev/null 2>&1; then
     python3 - "$here/base.json" "$here/bars.json" <<'PYTHON' 2>"$here/err" || die "a baseline is not as promised"
 import json, sys

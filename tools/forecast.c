@@ -250,9 +250,9 @@ int command_forecast(int argc, char **argv) {
     }
     if (!r.mean) {
         bool asked = r.quantiles.count > 0;
-        const bool own = s.model_info.quantiles > 0;   // of the model: none beyond 0.1 and 0.9
-        if (own) { o.mean_column = "median"; }
-        outcome_set_levels(&o, asked ? r.quantiles.numbers : usual_levels, asked ? r.quantiles.count : 3, own ? 0.1 : 0);
+        const double tail = session_tail(&s);
+        if (tail > 0) { o.mean_column = "median"; }
+        outcome_set_levels(&o, asked ? r.quantiles.numbers : usual_levels, asked ? r.quantiles.count : 3, tail);
     }
     if (!answer(&s, kind, &r, &o)) { goto cleanup; }
     if (!deliver(&r, &o, &error)) {
