@@ -112,8 +112,7 @@ static int read_request(int argc, char **argv, request *r) {
     return -1;
 }
 
-// What only the model can say: whether it samples paths or gives quantiles of its own.
-static bool suits_model(request *r, const rp_model_info *model, message *error) {
+bool forecast_suits(request *r, const rp_model_info *model, message *error) {
     if (model->quantiles == 0) {
         const char *option = r->block ? "block" : r->fallback_min_obs ? "scaler-fallback-min-obs" : r->cap_k > 0 ? "quantile-real-cap-k" : NULL;
         if (option) { return message_set(error, "--%s is for Toto 2.0, and %s is none; leave it out", option, r->model); }
@@ -240,7 +239,7 @@ int command_forecast(int argc, char **argv) {
     }
     if (!session_open_pair(r.device, r.precision, r.model, r.tokenizer, &s)) { goto cleanup; }
     const forecast_kind *kind = session_is_bars(&s) ? &forecast_of_bars : &forecast_of_series;
-    if (!suits_model(&r, &s.model_info, &error) || kind->refuses(&r, r.model, &error)) {
+    if (!forecast_suits(&r, &s.model_info, &error) || kind->refuses(&r, r.model, &error)) {
         result = options_misused("forecast", "%s", error.text);
         goto cleanup;
     }

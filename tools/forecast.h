@@ -34,6 +34,10 @@ typedef struct forecast_kind {
 
 extern const forecast_kind forecast_of_series, forecast_of_bars;
 
+// What only the model can say: whether it samples paths, of which the usual number is put in, or gives quantiles of its own. Sets
+// the sentence if the question asks for the other.
+bool forecast_suits(request *r, const rp_model_info *model, message *error);
+
 // The context that is asked for, or `usual`, cut with a note to the rows there are.
 size_t forecast_context(const request *r, size_t end, size_t usual);
 
