@@ -374,12 +374,15 @@ struct rp_take_row_params {   // table [table_rows, D], tokens [rows, tokens_cap
 // where pad <= t < pad + count, else 0; y_mask there is 1 where mask's byte at mask_start + row mask_row_stride + (t - pad)
 // mask_stride is not 0 (no mask: everywhere) and the number is no NaN. Numbers that are not finite become 0 where y_mask is 0,
 // so that no sum meets them. bad[0] becomes 1 where y_mask is 1 and the number is beyond RP_PAD_LARGEST; else it stays.
-// Indices are taken modulo 2^32, so that strides may be negative. known: y_mask is not written, and a NaN is bad.
-struct rp_pad_rows_params {   // x [x_count], mask [mask_words] bytes in words -> y [rows, cap], y_mask [rows, cap] 0 or 1, bad [1] u32
+// Indices are taken modulo 2^32, so that strides may be negative. known: y_mask is not written, and a NaN is bad. Of the last `whole`
+// numbers of a row y_mask is 1 whatever they are: those that it would be 0 for keep their value, or are 0 beyond RP_PAD_LARGEST.
+struct rp_pad_rows_params {   // x [x_count], mask [mask_words] bytes in words -> y [rows, y_stride], of which [rows, cap], y_mask likewise 0 or 1, bad [1] u32
     RP_UINT rows;             // V
     RP_UINT count;            // numbers of a row
     RP_UINT pad;              // zeros before them; pad + count <= cap
     RP_UINT cap;              // T of y
+    RP_UINT y_stride;         // from one row of y to the next, at least cap
+    RP_UINT whole;            // at most count
     RP_UINT x_count, x_start, x_row_stride, x_stride;               // in numbers
     RP_UINT mask_words, mask_start, mask_row_stride, mask_stride;   // in words, and the rest in bytes; mask_words 0: no mask
     RP_UINT known;

@@ -5,6 +5,7 @@
 #define RP_TOTO2_H
 
 #include "chunks.h"
+#include "device_inputs.h"
 #include "family.h"
 #include "replays.h"
 #include "safetensors.h"
@@ -68,6 +69,7 @@ typedef struct toto2_inputs {
     rp_tensor *settings;            // [2] u32, see rp_block_scale_params
     rp_tensor *group_ids;           // [B, V] i32
     rp_tensor *series;              // [2, B, V, A, P]: values, then 1 where observed
+    rp_tensor *bad;                 // [B] u32: a series from the device has numbers that none may have; NULL: they come from the host
 } toto2_inputs;
 
 typedef struct toto2_forecaster {
@@ -89,6 +91,7 @@ typedef struct toto2_forecaster {
     rp_tensor *stats, *hidden;      // [B, V, RP_BLOCK_STATE] f64, [B, V, N] u32
     rp_tensor *result;              // [B, V, 9, future P]
 
+    rp_run inputs;                  // with device_inputs: the copy of host_in; else it is the prompt's first node, and this is empty
     rp_run prompt, round, last;     // the first call; a later one; the shorter last one of the longest horizon, or empty
     uint32_t last_count;            // patches that `last` predicts at most
     rp_run collect;
@@ -97,6 +100,7 @@ typedef struct toto2_forecaster {
 
     float *scratch;                 // host: one padded input at a time, or the results
     rp_replays queue;               // host: the replays of one forecast
+    rp_device_inputs from_device;   // host: what brings series from the caller's device memory
 } toto2_forecaster;
 
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
@@ -114,6 +118,9 @@ void toto2_forecaster_destroy(rp_forecaster *forecaster);
 
 rp_status toto2_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series,
                          const rp_forecast_config *config, const rp_forecast_result *result);
+// The same with series that are on the device already, in full or in part; f->base.config.device_inputs is set.
+rp_status toto2_forecast_device(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *there, uint32_t n_series,
+                                const rp_forecast_config *config, const rp_forecast_result *result);
 
 // The same, one replay at a time: `after` is called when replay `i` of the forecast has ended (0: the first call) and may read
 // tensors. levels [B, V, 9, H] as float64.

@@ -68,7 +68,7 @@ static rp_status load(rp_device *device, const char *folder, const rp_config *co
 
 static uint32_t plans(const rp_forecaster *forecaster, const rp_plan **out, uint32_t cap) {
     const toto2_forecaster *f = (const toto2_forecaster *)forecaster;
-    const rp_plan *const all[] = { f->prompt.plan, f->round.plan, f->last.plan, f->collect.plan };
+    const rp_plan *const all[] = { f->inputs.plan, f->prompt.plan, f->round.plan, f->last.plan, f->collect.plan };
     uint32_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i] != NULL && n < cap) { out[n++] = all[i]; }   // a single pass has no rounds
@@ -85,5 +85,6 @@ const rp_family rp_family_toto2 = {
     .forecaster_create = toto2_forecaster_create,
     .forecaster_destroy = toto2_forecaster_destroy,
     .forecast = toto2_forecast,
+    .forecast_device = toto2_forecast_device,
     .plans = plans,
 };

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "results.h"
 #include "toto2.h"
 
 #define LEVELS RP_BLOCK_QUANTILES
@@ -27,21 +28,16 @@ static size_t first_bad(const rp_series *s, size_t n) {
     return n;
 }
 
-static rp_status check_series(const toto2_forecaster *f, const rp_series *s, uint32_t index, const rp_forecast_config *config) {
+static rp_status check_values(const toto2_forecaster *f, const rp_series *s, uint32_t index) {
+    const size_t n = (size_t)f->base.config.variates * s->context, at = first_bad(s, n);
+    if (at == n) { return RP_OK; }
+    return rp_fail(f->base.model->device, RP_INVALID_ARGUMENT,
+                   "Series %u, variate %zu, time step %zu is %g. Values must be finite and below 1e30; mask missing ones.", index,
+                   at / s->context, at % s->context, (double)s->values[at]);
+}
+
+static rp_status check_future(const toto2_forecaster *f, const rp_series *s, uint32_t index, const rp_forecast_config *config) {
     rp_device *device = f->base.model->device;
-    const uint32_t V = f->base.config.variates;
-    if (s->context == 0 || s->values == NULL) {
-        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has no values: context and values must be set.", index);
-    }
-    if (s->context > f->base.config.max_context) {
-        return bad(f, "The context of a series", s->context, f->base.config.max_context, "max_context");
-    }
-    const size_t at = first_bad(s, (size_t)V * s->context);
-    if (at < (size_t)V * s->context) {
-        return rp_fail(device, RP_INVALID_ARGUMENT,
-                       "Series %u, variate %zu, time step %zu is %g. Values must be finite and below 1e30; mask missing ones.", index,
-                       at / s->context, at % s->context, (double)s->values[at]);
-    }
     if (config->exogenous > 0 && s->future == NULL) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has %u exogenous variates but no known future.", index, config->exogenous);
     }
@@ -52,6 +48,21 @@ static rp_status check_series(const toto2_forecaster *f, const rp_series *s, uin
         }
     }
     return RP_OK;
+}
+
+// What a series from the device holds is checked there, see check_bad.
+static rp_status check_series(const toto2_forecaster *f, const rp_series *s, const rp_device_series *d, uint32_t index,
+                              const rp_forecast_config *config) {
+    rp_device *device = f->base.model->device;
+    const bool values_there = d != NULL && d->values.buffer.bytes > 0, future_there = d != NULL && d->future.buffer.bytes > 0;
+    if (s->context == 0 || (s->values == NULL && !values_there)) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has no values: context and values must be set.", index);
+    }
+    if (s->context > f->base.config.max_context) {
+        return bad(f, "The context of a series", s->context, f->base.config.max_context, "max_context");
+    }
+    if (!values_there) { RP_RETURN(check_values(f, s, index)); }
+    return future_there ? RP_OK : check_future(f, s, index, config);
 }
 
 // Where a level lies among the nine: 0 for 0.1 to 8 for 0.9.
@@ -77,7 +88,8 @@ static rp_status check_options(const toto2_forecaster *f, const rp_forecast_conf
     return RP_OK;
 }
 
-static rp_status check(const toto2_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config) {
+static rp_status check(const toto2_forecaster *f, const rp_series *series, const rp_device_series *there, uint32_t n_series,
+                       const rp_forecast_config *config) {
     rp_device *device = f->base.model->device;
     const rp_forecaster_config *sizes = &f->base.config;
     if (n_series == 0 || series == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "There is no series to forecast."); }
@@ -89,7 +101,7 @@ static rp_status check(const toto2_forecaster *f, const rp_series *series, uint3
                        config->exogenous, sizes->variates);
     }
     RP_RETURN(check_options(f, config));
-    for (uint32_t i = 0; i < n_series; i++) { RP_RETURN(check_series(f, &series[i], i, config)); }
+    for (uint32_t i = 0; i < n_series; i++) { RP_RETURN(check_series(f, &series[i], there ? &there[i] : NULL, i, config)); }
     return RP_OK;
 }
 
@@ -106,15 +118,15 @@ static rp_status put_series(toto2_forecaster *f, const rp_series *s, uint32_t b,
     float *values = f->scratch, *seen = values + row;
     memset(values, 0, 2 * row * sizeof *values);
     for (uint32_t v = 0; v < V; v++) {
-        const float *from = s->values + (size_t)v * s->context;
+        const float *from = s->values ? s->values + (size_t)v * s->context : NULL;
         const uint8_t *mask = s->mask ? s->mask + (size_t)v * s->context : NULL;
         float *to = values + v * length + pad, *to_seen = seen + v * length + pad;
-        for (uint32_t t = 0; t < s->context; t++) { to[t] = is_fine(from[t]) ? from[t] : 0; }   // only masked ones are not
+        for (uint32_t t = 0; t < s->context && s->values != NULL; t++) { to[t] = is_fine(from[t]) ? from[t] : 0; }   // only masked ones are not
         for (uint32_t t = 0; t < s->context; t++) { to_seen[t] = mask == NULL || mask[t] != 0; }
         for (uint32_t t = s->context > P ? s->context - P : 0; t < s->context; t++) { to_seen[t] = 1; }
         const uint32_t known = v + config->exogenous < V ? 0 : config->horizon, e = v + config->exogenous - V;
         for (uint32_t t = 0; t < known; t++) {
-            values[v * length + T + t] = s->future[(size_t)e * config->horizon + t];
+            values[v * length + T + t] = s->future ? s->future[(size_t)e * config->horizon + t] : 0;
             seen[v * length + T + t] = 1;
         }
     }
@@ -131,7 +143,9 @@ static rp_status put_series(toto2_forecaster *f, const rp_series *s, uint32_t b,
 static rp_status put_inputs(toto2_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config) {
     const struct rp_step step = { .batch = n_series, .paths = 1, .horizon = config->horizon, .exogenous = config->exogenous };
     uint32_t settings[2] = { config->scaler_fallback_min_obs, 0 };
+    const uint32_t good = 0;
     memcpy(&settings[1], &config->quantile_real_cap_k, sizeof settings[1]);
+    for (uint32_t b = 0; f->staged.bad != NULL && b < f->base.config.max_batch; b++) { RP_RETURN(put(f, f->staged.bad, b, RP_U32, &good, 1)); }
     rp_replays_begin(&f->queue, step);
     RP_RETURN(put(f, f->staged.step, 0, RP_U32, &step, RP_STEP_WORDS));
     RP_RETURN(put(f, f->staged.settings, 0, RP_U32, settings, 2));
@@ -141,14 +155,58 @@ static rp_status put_inputs(toto2_forecaster *f, const rp_series *series, uint32
     return RP_OK;
 }
 
+// ---- series from the device ----
+
+// Queues what brings them to where the copy of host_in has left zeros; that has marked what of the future is known.
+static rp_status bring(toto2_forecaster *f, const rp_series *series, const rp_device_series *there, uint32_t n_series,
+                       const rp_forecast_config *config) {
+    const uint32_t B = f->base.config.max_batch, V = f->base.config.variates, P = ((toto2_model *)f->base.model)->config.patch;
+    const uint32_t length = (f->patches + f->future) * P;
+    rp_device_inputs_begin(&f->from_device);
+    for (uint32_t b = 0; b < B; b++) {
+        const uint32_t from = b < n_series ? b : n_series - 1, context = series[from].context, pad = (P - context % P) % P;
+        const rp_device_series *d = &there[from];
+        const rp_device_place bad = { f->staged.bad, b };
+        const uint64_t row = (uint64_t)b * V, seen = ((uint64_t)B + b) * V;
+        if (d->values.buffer.bytes > 0) {
+            const struct rp_pad_rows_params p = { .rows = V, .count = context, .pad = pad, .cap = pad + context, .y_stride = length,
+                                                  .whole = context < P ? context : P };
+            rp_device_inputs_add(&f->from_device, "series", &d->values, &d->mask, p, (rp_device_place){ f->in.series, row * length },
+                                 (rp_device_place){ f->in.series, seen * length }, bad);
+        }
+        if (d->future.buffer.bytes > 0) {
+            const struct rp_pad_rows_params p = { .rows = config->exogenous, .count = config->horizon, .cap = config->horizon,
+                                                  .y_stride = length, .known = 1 };
+            const uint64_t to = (row + V - config->exogenous) * length + pad + context;
+            rp_device_inputs_add(&f->from_device, "known future", &d->future, NULL, p, (rp_device_place){ f->in.series, to },
+                                 (rp_device_place){ 0 }, bad);
+        }
+    }
+    return rp_device_inputs_enqueue(&f->from_device);
+}
+
+// Whether one of them had numbers that none may have; known only when the forecast has ended.
+static rp_status check_bad(toto2_forecaster *f, uint32_t n_series) {
+    rp_device *device = f->base.model->device;
+    for (uint32_t b = 0; b < n_series; b++) {
+        uint32_t flag;
+        RP_RETURN(device->backend->read(f->staged.bad->buffer, f->staged.bad->offset + b * sizeof flag, RP_U32, &flag, RP_U32, 1));
+        if (flag != 0) { return rp_fail(device, RP_INVALID_ARGUMENT, RP_DEVICE_BAD_MESSAGE, b); }
+    }
+    return RP_OK;
+}
+
+// ---- replays ----
+
 // The replays of one forecast, in order.
-static void fill_queue(toto2_forecaster *f, const rp_forecast_config *config) {
+static void fill_queue(toto2_forecaster *f, const rp_forecast_config *config, bool collect) {
     const uint32_t P = ((toto2_model *)f->base.model)->config.patch, all = (config->horizon + P - 1) / P;
+    if (f->inputs.plan != NULL) { rp_replays_add(&f->queue, &f->inputs); }
     rp_replays_add(&f->queue, &f->prompt);
     for (uint32_t done = f->block; done < all; done += f->block) {
         rp_replays_add(&f->queue, all - done <= f->last_count ? &f->last : &f->round);
     }
-    rp_replays_add(&f->queue, &f->collect);
+    if (collect) { rp_replays_add(&f->queue, &f->collect); }
 }
 
 // From the nine levels [rows, 9, horizon_cap] to those that are asked for, linear in level; the mean is the median.
@@ -169,24 +227,36 @@ static void fill_result(const toto2_forecaster *f, const float *levels, uint32_t
     }
 }
 
-rp_status toto2_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
-                         const rp_forecast_result *result) {
+rp_status toto2_forecast_device(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *there, uint32_t n_series,
+                                const rp_forecast_config *config, const rp_forecast_result *result) {
     toto2_forecaster *f = (toto2_forecaster *)forecaster;
-    RP_RETURN(check(f, series, n_series, config));
+    const bool wanted = rp_results_wanted(config, result);
+    RP_RETURN(check(f, series, there, n_series, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
-    fill_queue(f, config);
+    fill_queue(f, config, wanted);
+    if (there != NULL) {
+        RP_RETURN(rp_replays_send(&f->queue, 0, 1));   // the host's inputs, which say where all else is
+        RP_RETURN(bring(f, series, there, n_series, config));
+    }
     RP_RETURN(rp_replays_finish(&f->queue, config));
+    if (there != NULL) { RP_RETURN(check_bad(f, n_series)); }
+    if (!wanted) { return RP_OK; }
     RP_RETURN(f->base.model->device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
     fill_result(f, f->scratch, n_series * f->base.config.variates, config, result);
     return RP_OK;
 }
 
+rp_status toto2_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
+                         const rp_forecast_result *result) {
+    return toto2_forecast_device(forecaster, series, NULL, n_series, config, result);
+}
+
 rp_status toto2_forecast_traced(toto2_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
                                 toto2_after_fn after, void *user, double *levels) {
     rp_device *device = f->base.model->device;
-    RP_RETURN(check(f, series, n_series, config));
+    RP_RETURN(check(f, series, NULL, n_series, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
-    fill_queue(f, config);
+    fill_queue(f, config, true);
     for (uint32_t i = 0; i < f->queue.n; i++) {
         RP_RETURN(rp_replays_send(&f->queue, i, 1));
         RP_RETURN(device->backend->wait(device));

@@ -79,7 +79,8 @@ static rp_status allocate(toto2_forecaster *f, const rp_sizes *sizes) {
     RP_RETURN(backend->buffer_create(device, sizes->activations, RP_MEMORY_DEVICE, &f->activations));
     f->scratch = malloc(sizes->in > sizes->out ? sizes->in : sizes->out);
     if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
-    return rp_replays_create(&f->queue, device, 1 + (uint64_t)ceil_div(f->future, f->block));
+    if (f->base.config.device_inputs) { RP_RETURN(rp_device_inputs_create(&f->from_device, device, 2 * f->base.config.max_batch)); }
+    return rp_replays_create(&f->queue, device, 2 + (uint64_t)ceil_div(f->future, f->block));
 }
 
 // A forecast of fewer steps than there is room for leaves the rest of the result as it is; it is copied all the same.
@@ -89,7 +90,7 @@ static rp_status clear_result(toto2_forecaster *f) {
 }
 
 static rp_status record(toto2_forecaster *f) {
-    rp_run *const runs[] = { &f->prompt, &f->round, &f->last, &f->collect };
+    rp_run *const runs[] = { &f->inputs, &f->prompt, &f->round, &f->last, &f->collect };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) { RP_RETURN(rp_run_record(f->base.model->device, runs[i])); }
     return RP_OK;
 }
@@ -124,12 +125,13 @@ rp_status toto2_forecaster_create(rp_model *model, const rp_forecaster_config *c
 void toto2_forecaster_destroy(rp_forecaster *forecaster) {
     toto2_forecaster *f = (toto2_forecaster *)forecaster;
     const rp_backend *backend = f->base.model->device->backend;
-    rp_run *const runs[] = { &f->prompt, &f->round, &f->last, &f->collect };
+    rp_run *const runs[] = { &f->inputs, &f->prompt, &f->round, &f->last, &f->collect };
     rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) { rp_run_destroy(f->base.model->device, runs[i]); }
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { backend->buffer_destroy(buffers[i]); }
     rp_arena_destroy(&f->arena);
     free(f->scratch);
     rp_replays_destroy(&f->queue);
+    rp_device_inputs_destroy(&f->from_device);
     free(f);
 }

@@ -17,6 +17,7 @@ static void lay_inputs(toto2_forecaster *f, rp_region *r, toto2_inputs *in) {
     in->settings = rp_region_lay(r, "guards", RP_SHAPE(RP_U32, 2));
     in->group_ids = rp_region_lay(r, "group ids", RP_SHAPE(RP_I32, B, V));
     in->series = rp_region_lay(r, "series", RP_SHAPE(RP_F32, 2, B, V, f->patches + f->future, ((toto2_model *)f->base.model)->config.patch));
+    in->bad = f->base.config.device_inputs ? rp_region_lay(r, "unusable series", RP_SHAPE(RP_U32, B)) : NULL;
 }
 
 // ---- building blocks ----
@@ -151,6 +152,11 @@ static void copy(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to,
 
 // ---- the graphs ----
 
+static void copy_inputs(toto2_forecaster *f, rp_graph *g) {
+    const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
+    copy(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all), f->in_words);
+}
+
 // Statistics and the tokens' inputs, through the embedding: [B V n, D].
 static rp_tensor *embed(builder *b) {
     toto2_forecaster *f = b->f;
@@ -190,10 +196,7 @@ static rp_graph *build_call(toto2_forecaster *f, const char *name, bool later, u
     const uint32_t tokens = (later ? f->block : f->patches) + count - 1;
     builder b = { .f = f, .m = m, .c = c, .g = g, .B = f->base.config.max_batch, .V = f->base.config.variates, .n = tokens,
                   .tokens = tokens, .count = count, .later = later };
-    if (!later) {
-        copy(g, "inputs", rp_region_view(&f->arena, f->staged.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)),
-             rp_region_view(&f->arena, f->in.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)), f->in_words);
-    }
+    if (!later && !f->base.config.device_inputs) { copy_inputs(f, g); }
     rp_tensor *x = embed(&b);
     tap(&b, "context_embed", x, 1);
     uint32_t last = 0;                 // the last layer over time, plus 1
@@ -262,7 +265,13 @@ rp_status toto2_build(toto2_forecaster *f, rp_sizes *out) {
     if (staged.failed) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster."); }
 
     f->last_count = f->future % f->block;
-    f->round.plan = f->last.plan = NULL;
+    f->inputs.plan = f->round.plan = f->last.plan = NULL;
+    if (f->base.config.device_inputs) {
+        rp_graph *inputs = rp_graph_create(device, &f->arena, "inputs");
+        if (inputs == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
+        copy_inputs(f, inputs);
+        RP_RETURN(plan(inputs, device, f->activations, &f->inputs.plan, &out->activations));
+    }
     RP_RETURN(plan(build_call(f, "prompt", false, f->block), device, f->activations, &f->prompt.plan, &out->activations));
     if (f->future >= 2 * f->block) {
         RP_RETURN(plan(build_call(f, "round", true, f->block), device, f->activations, &f->round.plan, &out->activations));

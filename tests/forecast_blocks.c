@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include "reprise_arrow.h"
+#include "reprise_dlpack.h"
 #include "toto2.h"
 
 #define TINY RP_GOLDEN_DIR "/toto2-tiny"
@@ -75,6 +77,12 @@ static float *run(rp_device *device, rp_forecaster *f, const rp_series *series, 
     rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
     config.horizon = horizon;
     return run_as(device, f, series, n, config);
+}
+
+static void expect(rp_device *device, rp_status got, rp_status want, const char *part) {
+    char text[1024];
+    rp_device_copy_error(device, text, sizeof text);
+    if (got != want || strstr(text, part) == NULL) { fail_msg("%s: %s", rp_status_name(got), text); }
 }
 
 static bool all_finite(const float *x, size_t n) {
@@ -227,6 +235,157 @@ static void guards(void **state) {
     free_series(&series);
 }
 
+// ---- other ways in and out ----
+
+// Numbers that lie in the device's own memory, of V rows.
+static rp_device_rows rows_on(rp_device *device, rp_buffer **owned, rp_dtype type, const void *numbers, uint32_t count, uint32_t row) {
+    const uint64_t bytes = (uint64_t)count * (type == RP_U32 ? 4 : rp_dtype_size(type));
+    test_ok(device, device->backend->buffer_create(device, bytes, RP_MEMORY_DEVICE, owned), "buffer");
+    test_ok(device, device->backend->write(*owned, 0, type, numbers, type, count), "write");
+    return (rp_device_rows){ .buffer = **owned, .row_stride = row, .stride = 1 };
+}
+
+// A series in the device's memory gives the bits of the same one on the host, masked values in its last patch included.
+static void series_on_the_device(void **state) {
+    rp_device *device = test_device_of(state);
+    enum { LONG = 43, SHORT = 5, FORECAST = LEVELS * 2 * VARIATES * HORIZON };
+    rp_series series[2] = { make_series(4, LONG), make_series(8, SHORT) };
+    rp_device_series there[2] = { { .mask = { .start = 0 } }, { .mask = { .start = 0 } } };
+    rp_buffer *owned[5] = { NULL };
+    float future[HORIZON], *want, *got = malloc(FORECAST * sizeof *got);
+    uint32_t mask[(VARIATES * LONG + 3) / 4] = { 0 };
+    fixture host = open_with(device, 50, HORIZON, 3, BLOCK), own = { NULL, NULL };
+    rp_forecaster_config sizes = host.forecaster->config;
+    sizes.device_inputs = 1;
+    test_ok(device, rp_forecaster_create(host.model, &sizes, &own.forecaster), "create");
+    assert_non_null(got);
+    for (uint32_t t = 0; t < HORIZON; t++) { future[t] = 7 - (float)t; }
+    memcpy(mask, series[0].mask, VARIATES * LONG);
+    free((void *)series[1].mask);
+    series[1].mask = NULL, series[0].future = series[1].future = future;
+    rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
+    config.horizon = HORIZON, config.exogenous = 1, config.quantile_levels = nine, config.n_quantiles = LEVELS;
+    want = run_as(device, host.forecaster, series, 2, config);
+
+    rp_series bare[2] = { series[0], series[1] };
+    there[0].values = rows_on(device, &owned[0], RP_F32, series[0].values, VARIATES * LONG, LONG);
+    there[0].mask = rows_on(device, &owned[1], RP_U32, mask, (VARIATES * LONG + 3) / 4, LONG);
+    there[0].future = rows_on(device, &owned[2], RP_F32, future, HORIZON, 0);
+    there[1].values = rows_on(device, &owned[3], RP_F32, series[1].values, VARIATES * SHORT, SHORT);   // its future stays on the host
+    bare[0].values = bare[1].values = NULL, bare[0].mask = NULL, bare[0].future = NULL;
+    rp_forecast_result result = RP_FORECAST_RESULT_INIT;
+    result.quantiles = got;
+    for (uint32_t i = 0; i < 2; i++) {               // a second time too
+        memset(got, 0, FORECAST * sizeof *got);
+        test_ok(device, toto2_forecast_device(own.forecaster, bare, there, 2, &config, &result), "forecast");
+        assert_memory_equal(got, want, FORECAST * sizeof *got);
+    }
+    // Nothing wanted on the host: nothing is read but whether all was good.
+    const uint64_t reads = device->counters.reads;
+    result.quantiles = NULL;
+    test_ok(device, toto2_forecast_device(own.forecaster, bare, there, 2, &config, &result), "forecast");
+    assert_int_equal(device->counters.reads - reads, 2);
+    const float infinite = INFINITY;
+    test_ok(device, device->backend->write(owned[3], 4, RP_F32, &infinite, RP_F32, 1), "write");
+    assert_int_equal(toto2_forecast_device(own.forecaster, bare, there, 2, &config, &result), RP_INVALID_ARGUMENT);
+    for (size_t i = 0; i < TEST_COUNT(owned); i++) { device->backend->buffer_destroy(owned[i]); }
+    rp_forecaster_destroy(own.forecaster);
+    close_it(&host);
+    free(got), free(want);
+    free_series(&series[0]), free_series(&series[1]);
+}
+
+// DLPack tensors of quantiles and median hold what rp_forecast gives; there are no samples to make or to lend.
+static void as_tensors(void **state) {
+    rp_device *device = test_device_of(state);
+    rp_series series = make_series(3, 40);
+    fixture x = open_with(device, 40, HORIZON, 1, BLOCK);
+    float *want = run(device, x.forecaster, &series, 1, HORIZON);
+    int64_t shape[] = { VARIATES, 40 };
+    rp_dl_tensor values = { .data = (void *)series.values, .device = { RP_DL_CPU, 0 }, .ndim = 2, .dtype = { RP_DL_FLOAT, 32, 1 }, .shape = shape };
+    rp_dl_tensor mask = { .data = (void *)series.mask, .device = { RP_DL_CPU, 0 }, .ndim = 2, .dtype = { RP_DL_UINT, 8, 1 }, .shape = shape };
+    rp_dl_series s = RP_DL_SERIES_INIT;
+    rp_dl_result result = RP_DL_RESULT_INIT;
+    rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
+    rp_dl_managed_tensor *lent;
+    s.values = &values, s.mask = &mask;
+    config.horizon = HORIZON, config.quantile_levels = nine, config.n_quantiles = LEVELS;
+    result.wanted = RP_DL_QUANTILES | RP_DL_MEAN;
+    test_ok(device, rp_forecast_dlpack(x.forecaster, &s, 1, RP_DL_STREAM_NONE, &config, &result), "forecast");
+    assert_int_equal(result.quantiles->dl_tensor.shape[0], LEVELS);
+    assert_memory_equal(result.quantiles->dl_tensor.data, want, (size_t)LEVELS * VARIATES * HORIZON * sizeof *want);
+    assert_memory_equal(result.mean->dl_tensor.data, want + 4 * VARIATES * HORIZON, (size_t)VARIATES * HORIZON * sizeof *want);
+    result.quantiles->deleter(result.quantiles), result.mean->deleter(result.mean);
+    result.wanted = RP_DL_SAMPLES;
+    expect(device, rp_forecast_dlpack(x.forecaster, &s, 1, RP_DL_STREAM_NONE, &config, &result), RP_INVALID_ARGUMENT, "");
+    expect(device, rp_forecaster_lend_samples(x.forecaster, &lent), RP_UNSUPPORTED, "sample no paths");
+    free(want);
+    close_it(&x);
+    free_series(&series);
+}
+
+static void keep_schema(struct ArrowSchema *s) { s->release = NULL; }
+static void keep_array(struct ArrowArray *a) { a->release = NULL; }
+
+// Columns of an Arrow table, with validity bits, likewise.
+static void as_columns(void **state) {
+    rp_device *device = test_device_of(state);
+    enum { T = 40 };
+    rp_series series = make_series(3, T);
+    fixture x = open_with(device, T, HORIZON, 1, BLOCK);
+    float *want = run(device, x.forecaster, &series, 1, HORIZON), got[LEVELS * VARIATES * HORIZON];
+    uint8_t valid[VARIATES][T / 8] = { { 0 } };
+    struct ArrowSchema fields[VARIATES], *field_of[VARIATES], table = { .format = "+s", .name = "", .n_children = VARIATES, .release = keep_schema };
+    struct ArrowArray columns[VARIATES], *column_of[VARIATES], rows = { .length = T, .n_buffers = 1, .n_children = VARIATES, .release = keep_array };
+    const void *none[1] = { NULL }, *buffers[VARIATES][2];
+    for (uint32_t v = 0; v < VARIATES; v++) {
+        for (uint32_t t = 0; t < T; t++) { valid[v][t / 8] |= (uint8_t)((series.mask[v * T + t] != 0) << t % 8); }
+        buffers[v][0] = valid[v], buffers[v][1] = series.values + v * T;
+        fields[v] = (struct ArrowSchema){ .format = "f", .name = "x", .flags = ARROW_FLAG_NULLABLE, .release = keep_schema };
+        columns[v] = (struct ArrowArray){ .length = T, .null_count = -1, .n_buffers = 2, .buffers = buffers[v], .release = keep_array };
+        field_of[v] = &fields[v], column_of[v] = &columns[v];
+    }
+    table.children = field_of, rows.children = column_of, rows.buffers = none;
+    rp_arrow_series s = RP_ARROW_SERIES_INIT;
+    rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
+    rp_forecast_result result = RP_FORECAST_RESULT_INIT;
+    s.schema = &table, s.array = &rows;
+    config.horizon = HORIZON, config.quantile_levels = nine, config.n_quantiles = LEVELS;
+    result.quantiles = got;
+    test_ok(device, rp_forecast_arrow(x.forecaster, &s, 1, &config, &result), "forecast");
+    assert_true(all_finite(got, LEVELS * VARIATES * HORIZON));
+    // What is null has no value, so a masked value in the last patch, which counts, is 0 there and what it is here.
+    rp_series plain = series;
+    float *zeroed = malloc((size_t)VARIATES * T * sizeof *zeroed);
+    assert_non_null(zeroed);
+    for (uint32_t i = 0; i < VARIATES * T; i++) { zeroed[i] = series.mask[i] ? series.values[i] : 0; }
+    plain.values = zeroed;
+    float *same = run(device, x.forecaster, &plain, 1, HORIZON);
+    assert_memory_equal(got, same, sizeof got);
+    free(want), free(same), free(zeroed);
+    close_it(&x);
+    free_series(&series);
+}
+
+// Every shape of call is recorded when the forecaster is made: the first, a round, a shorter last round where there is one, the way out.
+static void recorded_once(void **state) {
+    rp_device *device = test_device_of(state);
+    static const struct { uint32_t horizon, block, recordings; } shapes[] = { { HORIZON, 0, 2 }, { 8, 8, 2 }, { 32, 16, 3 }, { 33, 16, 4 },
+                                                                              { HORIZON, 8, 3 }, { 24, 16, 3 } };
+    rp_series series = make_series(2, 30);
+    for (size_t i = 0; i < TEST_COUNT(shapes); i++) {
+        const uint64_t before = device->counters.recordings;
+        fixture x = open_with(device, 30, shapes[i].horizon, 1, shapes[i].block);
+        assert_int_equal(device->counters.recordings - before, shapes[i].recordings);
+        const uint64_t replays = device->counters.replays, rounds = shapes[i].block ? (shapes[i].horizon + shapes[i].block - 1) / shapes[i].block : 1;
+        free(run(device, x.forecaster, &series, 1, shapes[i].horizon));
+        assert_int_equal(device->counters.recordings - before, shapes[i].recordings);
+        assert_int_equal(device->counters.replays - replays, rounds + 1);
+        close_it(&x);
+    }
+    free_series(&series);
+}
+
 // Forecasts after the first allocate no buffer, record nothing and read once, at the end; the host's step block is the device's.
 static void steady(void **state) {
     rp_device *device = test_device_of(state);
@@ -250,12 +409,6 @@ static void steady(void **state) {
     free(first), free(direct);
     close_it(&x);
     free_series(&series);
-}
-
-static void expect(rp_device *device, rp_status got, rp_status want, const char *part) {
-    char text[1024];
-    rp_device_copy_error(device, text, sizeof text);
-    if (got != want || strstr(text, part) == NULL) { fail_msg("%s: %s", rp_status_name(got), text); }
 }
 
 static void refusals(void **state) {
@@ -332,6 +485,8 @@ int main(void) {
     static const test_named all[] = {
         { "any batch", any_batch }, { "any capacity", any_capacity }, { "padding is missing", padding_is_missing },
         { "levels agree", levels_agree }, { "known future", known_future }, { "guards", guards }, { "steady", steady },
+        { "recorded once", recorded_once }, { "series on the device", series_on_the_device }, { "as tensors", as_tensors },
+        { "as columns", as_columns },
         { "refusals", refusals }, { "bad configs", bad_configs }, { "in precision mixed", in_mixed },
     };
     return test_on_each_device("forecast_blocks", all, TEST_COUNT(all));
