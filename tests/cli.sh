@@ -140,6 +140,16 @@ expect 2 forecast --device "$device" --model "$model" --input "$air" --horizon 2
 err_has "--block is for Toto 2.0"
 expect 0 verify --device ref "$blocks"
 out_has "expect.block8"
+expect 0 compare --devices "ref,$device" --variates 2 --horizon 40 --block 16 "$blocks"
+out_has "quantiles 9"
+out_has "0 nodes out of tolerance"
+out_has "median 0"
+expect 0 trace --device "$device" --model "$blocks" --input "$air" --horizon 20 --block 8 --output "$here/blocks-trace.json"
+grep -q '"last round"\|round' "$here/blocks-trace.json" || die "the trace of a forecast in blocks has no rounds"
+expect 1 trace --device "$device" --model "$blocks" --input "$air" --horizon 20 --samples 3 --output "$here/blocks-trace.json"
+err_has "samples no paths"
+expect 0 dump --model "$blocks" --horizon 40 --block 16 --graph "last round"
+out_has "block_result"
 
 # ---- doctor ----
 # What is healthy depends on the machine, so only what must hold everywhere is looked at: a report, and its exit code.

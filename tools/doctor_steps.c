@@ -96,7 +96,7 @@ char *doctor_unpack(void) {
     return folder;
 }
 
-static const char *const small_models[] = { "toto", "kronos" };
+static const char *const small_models[] = { "toto", "toto2", "kronos" };
 enum { N_SMALL = sizeof small_models / sizeof *small_models };
 
 typedef struct ops_count { size_t nodes, failed; double worst; } ops_count;
