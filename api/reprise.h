@@ -285,7 +285,7 @@ typedef struct rp_forecast_config {
     uint32_t top_k;           // draw among so many, and forget top_p; 1: greedy; 0 = all
     uint32_t scaler_fallback_min_obs; // Toto 2.0, as the one below: patches with fewer values so far are scaled by the statistics
                               // of the first so many; 0 = by those so far
-    float quantile_real_cap_k;// quantiles stay within so many standard deviations of the context's extremes; 0 = no cap
+    float quantile_real_cap_k; // quantiles stay within so many standard deviations of the context's extremes; 0 = no cap
 } rp_forecast_config;
 #define RP_FORECAST_CONFIG_INIT RP_INIT(rp_forecast_config)
 
