@@ -376,7 +376,8 @@ struct rp_take_row_params {   // table [table_rows, D], tokens [rows, tokens_cap
 // so that no sum meets them. bad[0] becomes 1 where y_mask is 1 and the number is beyond RP_PAD_LARGEST; else it stays.
 // Indices are taken modulo 2^32, so that strides may be negative. known: y_mask is not written, and a NaN is bad. Of the last `whole`
 // numbers of a row y_mask is 1 whatever they are: those that it would be 0 for keep their value, or are 0 beyond RP_PAD_LARGEST.
-struct rp_pad_rows_params {   // x [x_count], mask [mask_words] bytes in words -> y [rows, y_stride], of which [rows, cap], y_mask likewise 0 or 1, bad [1] u32
+// x [x_count], mask [mask_words] bytes in words -> y [rows, y_stride], of which [rows, cap]; y_mask the same, 0 or 1; bad [1] u32
+struct rp_pad_rows_params {
     RP_UINT rows;             // V
     RP_UINT count;            // numbers of a row
     RP_UINT pad;              // zeros before them; pad + count <= cap

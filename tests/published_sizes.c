@@ -147,8 +147,9 @@ static void check_memory(rp_device *device, rp_model *model, const char *name) {
         // them 4 D), that is what there must be room for, and a tenth of it for the series and results.
         const double embedding = 1.1 * 7 * (all - 1) * (c->embed_hidden + 2.0 * c->width) * 4, fifth = 0.2 * (double)weights;
         const double more = (double)peak - (double)caches - (double)weights;
-        printf("  %-10s %-5s block %3u: weights %7.1f MB, caches %6.1f MB, peak %7.1f MB, %.1f %% beyond the two\n", name,
-               ((toto2_model *)model)->mixed ? "mixed" : "f32", block, (double)weights / 1e6, (double)caches / 1e6, (double)peak / 1e6, 100 * more / (double)weights);
+        printf("  %-10s %-5s block %3u: weights %7.1f MB, caches %6.1f MB, peak %7.1f MB, %.1f %% of the weights beyond the two\n", name,
+               ((toto2_model *)model)->mixed ? "mixed" : "f32", block, (double)weights / 1e6, (double)caches / 1e6, (double)peak / 1e6,
+               100 * more / (double)weights);
         if (!(more <= (fifth > embedding ? fifth : embedding))) { fail_msg("%s takes more than a fifth beyond its weights and caches", name); }
         rp_forecaster_destroy(forecaster);
     }
