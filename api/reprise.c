@@ -48,6 +48,7 @@ rp_status rp_model_load(rp_device *device, const char *path, const rp_model_conf
     if (out == NULL) { return RP_INVALID_ARGUMENT; }
     *out = NULL;
     if (device == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(device);
     if (device->backend == NULL) { return rp_fail(device, RP_UNAVAILABLE, "This device was never opened: its creation failed."); }
     if (path == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "rp_model_load: path is NULL."); }
     if (config != NULL && !rp_struct_in(&own, sizeof own, config)) { return bad_struct(device, "rp_model_config"); }
@@ -66,17 +67,28 @@ cleanup:
 }
 
 void rp_model_destroy(rp_model *model) {
-    if (model != NULL) { model->family->model_destroy(model); }
+    if (model == NULL) { return; }
+    RP_HOLD(model->device);
+    model->family->model_destroy(model);
 }
 
 rp_status rp_model_copy_info(const rp_model *model, rp_model_info *info) {
     if (model == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(model->device);
     return rp_struct_out(info, &model->info, sizeof *info) ? RP_OK : bad_struct(model->device, "rp_model_info");
 }
 
-rp_status rp_model_offload(rp_model *model) { return model != NULL ? rp_weights_offload(model) : RP_INVALID_ARGUMENT; }
+rp_status rp_model_offload(rp_model *model) {
+    if (model == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(model->device);
+    return rp_weights_offload(model);
+}
 
-rp_status rp_model_restore(rp_model *model) { return model != NULL ? rp_weights_restore(model) : RP_INVALID_ARGUMENT; }
+rp_status rp_model_restore(rp_model *model) {
+    if (model == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(model->device);
+    return rp_weights_restore(model);
+}
 
 // The caller's config with defaults filled in.
 static rp_status complete(rp_model *model, const rp_forecaster_config *config, rp_forecaster_config *own) {
@@ -96,6 +108,7 @@ rp_status rp_forecaster_query(rp_model *model, const rp_forecaster_config *confi
     rp_forecaster_config own;
     rp_forecaster_info mine;
     if (model == NULL || info == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(model->device);
     RP_RETURN(complete(model, config, &own));
     RP_RETURN(model->family->query(model, &own, &mine));
     return rp_struct_out(info, &mine, sizeof mine) ? RP_OK : bad_struct(model->device, "rp_forecaster_info");
@@ -106,6 +119,7 @@ rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *conf
     if (out == NULL) { return RP_INVALID_ARGUMENT; }
     *out = NULL;
     if (model == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(model->device);
     RP_RETURN(complete(model, config, &own));
     if (model->offloaded != NULL) {
         return rp_fail(model->device, RP_INVALID_ARGUMENT, "The model's weights are offloaded. Call rp_model_restore first.");
@@ -123,6 +137,7 @@ rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *conf
 
 void rp_forecaster_destroy(rp_forecaster *forecaster) {
     if (forecaster == NULL) { return; }
+    RP_HOLD(forecaster->model->device);
     if (forecaster->counted) { forecaster->model->forecasters--; }
     if (forecaster->loan != NULL) {
         rp_result_place place;
@@ -135,6 +150,7 @@ void rp_forecaster_destroy(rp_forecaster *forecaster) {
 
 rp_status rp_forecaster_copy_info(const rp_forecaster *forecaster, rp_forecaster_info *info) {
     if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(forecaster->model->device);
     return rp_struct_out(info, &forecaster->info, sizeof *info) ? RP_OK : bad_struct(forecaster->model->device, "rp_forecaster_info");
 }
 
@@ -189,6 +205,7 @@ static rp_status end(rp_forecaster *forecaster, rp_status status, uint32_t n_ser
 rp_status rp_forecast_there(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *there, uint32_t n_series,
                             const rp_forecast_config *config, rp_forecast_result *result) {
     rp_device *device = forecaster->model->device;
+    RP_HOLD(device);
     const rp_family *family = forecaster->model->family;
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     rp_forecast_result arrays = RP_FORECAST_RESULT_INIT;
@@ -214,6 +231,7 @@ rp_status rp_forecast_bars(rp_forecaster *forecaster, const rp_bars *bars, uint3
                            rp_forecast_result *result) {
     if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
     rp_device *device = forecaster->model->device;
+    RP_HOLD(device);
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     rp_forecast_result arrays = RP_FORECAST_RESULT_INIT;
     if (forecaster->model->family->forecast_bars == NULL) {

@@ -3,7 +3,10 @@
 // Ownership: `create` and `load` give it, `destroy` takes it (and accepts NULL), `get` lends, `copy` fills the caller's memory.
 // Errors:    every call that can fail returns rp_status; the sentence that belongs to the last failure is kept in the
 //            device and copied out by rp_device_copy_error. INVALID_ARGUMENT also stands for a NULL handle.
-// Threads:   nothing is shared between devices. Calls on one device, its models and forecasters must be serialised.
+// Threads:   every call may be made from any thread. Nothing is shared between devices. Calls on one device, its models and
+//            forecasters run one after the other, whole: two threads with a forecaster each get the numbers that they would get
+//            alone, and wait for each other. `destroy` is the last call on its object, and what it was made from outlives it.
+//            The sentence of the last failure is the device's, whichever thread's call it was.
 // Configs:   each starts with its size (the _INIT macro sets it) and only ever grows at the end; 0 means the default.
 //            Non-zero bytes that this library does not know are an error, never ignored.
 // Letters:   B series, V variates, T context in time steps, H horizon, S sample paths.
@@ -37,7 +40,7 @@ extern "C" {
     X(UNAVAILABLE, "a backend, driver or device is not present")                          \
     X(OUT_OF_MEMORY, "host or device memory ran out, or the budget given is too small")   \
     X(CANCELLED, "the progress callback asked to stop")                                   \
-    X(DEVICE_LOST, "the device failed; only destroy is of use now")                       \
+    X(DEVICE_LOST, "the device failed; destroy what is on it and it, then create it anew") \
     X(INTERNAL, "a promise inside the library was broken: please report it")
 
 // What every call that can fail returns. Its rows above are in the order of their numbers; new ones are added at the end.
@@ -125,7 +128,8 @@ RP_API void rp_device_list_destroy(rp_device_list *list);
 // How a device is opened.
 typedef struct rp_device_config {
     size_t struct_size;
-    uint32_t direct;          // 1: run recordings node by node without replaying them (slow; for finding faults)
+    uint32_t direct;          // 1: run recordings node by node without replaying them (slow; for finding faults: an error then
+                              // names the operation, where otherwise it names the recordings that were under way)
     uint32_t validate;        // 1: Vulkan validation layers with synchronization validation, where installed
 } rp_device_config;
 #define RP_DEVICE_CONFIG_INIT RP_INIT(rp_device_config)
@@ -140,7 +144,10 @@ typedef struct rp_device_config {
 // Threads:   safe
 RP_API RP_CHECKED rp_status rp_device_create(const char *spec, const rp_device_config *config, rp_device **out);
 
-// Destroys a device. Its models and forecasters must be gone.
+// Destroys a device. Its models and forecasters must be gone. That is also the way back from DEVICE_LOST: destroy forecasters,
+// models and device, in this order, and create them again, in the same process. On CUDA a fault spoils the context that all users
+// of the GPU in this process share: every rp_device on that GPU, and other CUDA libraries, must let go of it first; until then
+// rp_device_create answers DEVICE_LOST and says so.
 RP_API void rp_device_destroy(rp_device *device);
 
 // Fills *info, whose struct_size the caller has set; free memory is asked for anew. Errors: INVALID_ARGUMENT, UNAVAILABLE (it was
@@ -191,7 +198,7 @@ typedef struct rp_model_info {
 //   config   read during the call only; NULL = defaults
 //   out      owned by the caller; NULL on failure
 // Errors:    NOT_FOUND, BAD_FILE (the tensor or key is named), UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST
-// Threads:   serialise with other calls on this device
+// Threads:   safe; other calls on this device wait
 RP_API RP_CHECKED rp_status rp_model_load(rp_device *device, const char *path, const rp_model_config *config, rp_model **out);
 // Destroys a model; its forecasters must be gone. NULL is fine.
 RP_API void rp_model_destroy(rp_model *model);
@@ -265,7 +272,8 @@ typedef struct rp_series {
 } rp_series;
 #define RP_SERIES_INIT RP_INIT(rp_series)
 
-// Called between replays, on the calling thread. Return non-zero to stop: the forecast ends with RP_CANCELLED.
+// Called between replays, on the calling thread, while other threads' calls on the device wait. It may not use the forecaster that
+// calls it. Return non-zero to stop: the forecast ends with RP_CANCELLED within a replay, on a GPU within four.
 typedef int (*rp_progress_fn)(void *user, uint32_t done, uint32_t total);
 
 // What is asked for; one config serves every series of a call.

@@ -145,7 +145,8 @@ RP_API RP_CHECKED rp_status rp_forecast_bars_dlpack(rp_forecaster *forecaster, c
 // that rp_forecast_dlpack is given.
 // Errors:    INVALID_ARGUMENT (no forecast has ended well yet, or they are lent already), UNSUPPORTED (not a CUDA device, or a model that
 //            samples no paths), OUT_OF_MEMORY
-// Threads:   the deleter of such a tensor is a call on the device, and to be serialised; those of host tensors are free
+// Threads:   deleters may be called on any thread at any time, and wait for nobody: where another thread's call on the device is
+//            under way, the next call on it frees the memory
 RP_API RP_CHECKED rp_status rp_forecaster_lend_samples(rp_forecaster *forecaster, rp_dl_managed_tensor **out);
 
 #ifdef __cplusplus

@@ -18,6 +18,11 @@ rp_status rp_cuda_enter(rp_device *device) {
     return rp_cuda_check(device, cuda->driver.context_push(cuda->context), "making the device current");
 }
 
+bool rp_cuda_enter_to_destroy(rp_device *device) {
+    const rp_cuda *cuda = device->impl;
+    return cuda->driver.context_push(cuda->context) == RP_CU_SUCCESS;
+}
+
 void rp_cuda_leave(rp_device *device) {
     const rp_cuda *cuda = device->impl;
     rp_cu_context popped;
@@ -111,10 +116,21 @@ static rp_status open_inside(rp_device *device) {
     int major = 0;
     RP_RETURN(rp_cuda_check(device, cuda->driver.device_attribute(&major, RP_CU_ATTRIBUTE_MAJOR, cuda->id), "asking for the architecture"));
     device->clusters = major >= 9;
+    device->wgmma = RP_CUDA_SM90A && major == 9 && cuda->driver.tensor_map != NULL;
     cuda->overlaps = major >= 9 && cuda->driver.graph_add_edges != NULL;
     RP_RETURN(
         rp_cuda_check(device, cuda->driver.stream_create(&cuda->stream, RP_CU_STREAM_NON_BLOCKING), "making a stream"));
     return rp_cuda_staging_create(device);
+}
+
+// A fault spoils the GPU's primary context for good: every call in it fails until the last who holds it lets go, when the driver
+// makes a new one. A device that is opened on a spoilt one is told of that.
+static rp_status still_lost(rp_device *device) {
+    const rp_error driver = device->error;
+    return rp_fail(device, RP_DEVICE_LOST,
+                   "%s failed earlier in this process, and something here still holds the context that the fault spoilt: another "
+                   "rp_device on this GPU, or another user of CUDA. Destroy the former, have the latter release it (or end), and create "
+                   "the device again. (%.500s)", device->info.spec, driver.text);
 }
 
 static rp_status open_table(rp_device *device, int index) {
@@ -130,10 +146,12 @@ static rp_status open_table(rp_device *device, int index) {
     RP_RETURN(describe(&device->error, driver, version, index, &cuda->id, &device->info));
     device->ordinal = index;
     RP_RETURN(rp_cuda_check(device, driver->context_retain(&cuda->context, cuda->id), "making a context"));
-    RP_RETURN(rp_cuda_enter(device));
-    rp_status status = open_inside(device);
-    rp_cuda_leave(device);
-    return status;
+    rp_status status = rp_cuda_enter(device);
+    if (status == RP_OK) {
+        status = open_inside(device);
+        rp_cuda_leave(device);
+    }
+    return status == RP_DEVICE_LOST ? still_lost(device) : status;
 }
 
 static rp_cuda *allocate(rp_device *device) {
@@ -163,7 +181,7 @@ static void close_device(rp_device *device) {
     if (cuda == NULL) { return; }
     const rp_cuda_driver *driver = &cuda->driver;
     if (cuda->context != NULL) {
-        if (driver->context_push(cuda->context) == RP_CU_SUCCESS) {
+        if (rp_cuda_enter_to_destroy(device)) {
             if (cuda->stream != NULL) { (void)driver->stream_wait(cuda->stream); }
             rp_cuda_staging_destroy(device);
             if (cuda->caller != NULL) { (void)driver->event_destroy(cuda->caller); }

@@ -2,11 +2,12 @@
 #ifndef RP_CUDA_DEVICE_H
 #define RP_CUDA_DEVICE_H
 
+#include "args.h"
 #include "backend.h"
 #include "driver.h"
 
 #define RP_CUDA_STAGING_BYTES ((uint64_t)4 << 20)   // of each of two: long enough to hide one conversion behind one copy
-#define RP_CUDA_MAX_FUNCTIONS 64
+#define RP_CUDA_MAX_FUNCTIONS 96
 #define RP_CUDA_PLAIN_SHARED 49152u    // bytes of shared memory that a group gets without asking first
 
 typedef struct rp_cuda_staging {
@@ -35,6 +36,9 @@ rp_status rp_cuda_open_with(rp_device *device, int index, const rp_cuda_driver *
 // Makes the device's context current on this thread until rp_cuda_leave, which restores the one before.
 rp_status rp_cuda_enter(rp_device *device);
 void rp_cuda_leave(rp_device *device);
+// The same for what destroys: silent, so that the sentence of the failure that led to it stays. False where the context is beyond
+// use; its end frees what is in it.
+bool rp_cuda_enter_to_destroy(rp_device *device);
 // The status and sentence of a driver result: RP_OK for success.
 rp_status rp_cuda_check(rp_device *device, rp_cu_result result, const char *doing);
 
@@ -46,7 +50,16 @@ rp_status rp_cuda_read(rp_buffer *buffer, uint64_t offset, rp_dtype from, void *
 rp_status rp_cuda_staging_create(rp_device *device);
 void rp_cuda_staging_destroy(rp_device *device);
 
+// What a kernel is handed: the block of core/args.h, then its tensor maps (kernels/wgmma.cuh). Kernels without maps take the first
+// part alone.
+typedef struct rp_cuda_args {
+    rp_args args;
+    _Alignas(64) unsigned char map[RP_MAX_MAPS][RP_CU_MAP_BYTES];
+} rp_cuda_args;
+
 // record.c
+// Fills the arguments of a launch.
+rp_status rp_cuda_args_fill(rp_device *device, const rp_launch *launch, rp_cuda_args *out);
 // The function of a launch, loaded and kept when first asked for. The context must be current.
 rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_function *out);
 rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **out);

@@ -43,6 +43,11 @@ typedef struct rp_cu_edge {              // CUgraphEdgeData
 #define RP_CU_ATTRIBUTE_MAJOR 75         // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
 #define RP_CU_ATTRIBUTE_MINOR 76
 #define RP_CU_FUNCTION_DYNAMIC_SHARED 8  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+#define RP_CU_MAP_BYTES 128               // CUtensorMap, aligned to 64
+#define RP_CU_MAP_FLOAT16 6              // CU_TENSOR_MAP_DATA_TYPE_FLOAT16
+#define RP_CU_MAP_SWIZZLE_128B 3         // CU_TENSOR_MAP_SWIZZLE_128B
+#define RP_CU_MAP_PROMOTE_256B 3         // CU_TENSOR_MAP_L2_PROMOTION_L2_256B
+
 #define RP_CU_PORT_PROGRAMMATIC 1        // CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC
 #define RP_CU_EDGE_PROGRAMMATIC 1        // CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC
 #define RP_CU_STREAM_NON_BLOCKING 1u
@@ -104,7 +109,10 @@ typedef struct rp_cu_edge {              // CUgraphEdgeData
 // Functions that an older driver may lack: NULL then.
 #define RP_CU_OPTIONAL(X)                                                                                                \
     X(graph_add_edges, "cuGraphAddDependencies_v2",                                                                      \
-      (rp_cu_graph graph, const rp_cu_node *from, const rp_cu_node *to, const rp_cu_edge *edges, size_t n))
+      (rp_cu_graph graph, const rp_cu_node *from, const rp_cu_node *to, const rp_cu_edge *edges, size_t n)) \
+    X(tensor_map, "cuTensorMapEncodeTiled",                                                                              \
+      (void *map, int type, uint32_t rank, void *address, const uint64_t *lengths, const uint64_t *strides,              \
+       const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int promotion, int fill))
 
 typedef struct rp_cuda_driver {
 #define X(member, symbol, parameters) rp_cu_result(*member) parameters;

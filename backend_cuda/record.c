@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "args.h"
 #include "device.h"
 
 // The module of an op, loaded when first asked for.
@@ -62,12 +61,29 @@ rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_fun
     return allow_shared(device, launch, i);
 }
 
+rp_status rp_cuda_args_fill(rp_device *device, const rp_launch *launch, rp_cuda_args *out) {
+    const rp_cuda *cuda = device->impl;
+    static const uint32_t steps[] = { 1, 1 };
+    char doing[160];
+    *out = (rp_cuda_args){ .args = rp_args_of(launch) };
+    for (uint32_t i = 0; i < launch->n_maps; i++) {
+        const rp_launch_map *map = &launch->map[i];
+        const uint64_t lengths[] = { map->columns, map->rows }, strides[] = { 2 * (uint64_t)map->columns };
+        const uint32_t box[] = { 64, map->box_rows };
+        snprintf(doing, sizeof doing, "describing a matrix of '%s' (%s)", launch->label, launch->kernel);
+        RP_RETURN(rp_cuda_check(device, cuda->driver.tensor_map(out->map[i], RP_CU_MAP_FLOAT16, 2,
+                                                                (void *)(uintptr_t)out->args.address[map->binding], lengths, strides, box,
+                                                                steps, 0, RP_CU_MAP_SWIZZLE_128B, RP_CU_MAP_PROMOTE_256B, 0), doing));
+    }
+    return RP_OK;
+}
+
 // Adds one launch after those it depends on. `deps` is scratch for n_launches handles.
 static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp_cu_graph graph, rp_cu_node *nodes,
                           rp_cu_node *deps) {
     const rp_cuda *cuda = device->impl;
     const rp_launch *launch = &plan->launches[i];
-    rp_args args = rp_args_of(launch);      // the driver copies it
+    rp_cuda_args args;                      // the driver copies it
     void *params[] = { &args };
     char doing[160];
     rp_cu_kernel_node node = {
@@ -77,6 +93,7 @@ static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp
         .params = params,
     };
     const bool overlaps = cuda->overlaps && plan->n_deps[i] == 1;
+    RP_RETURN(rp_cuda_args_fill(device, launch, &args));
     RP_RETURN(rp_cuda_function(device, launch, &node.function));
     for (uint32_t j = 0; j < plan->n_deps[i]; j++) { deps[j] = nodes[plan->deps[i][j]]; }
     snprintf(doing, sizeof doing, "recording '%s' (%s)", launch->label, launch->kernel);
@@ -90,12 +107,14 @@ static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes
     const rp_cuda *cuda = device->impl;
     rp_status status = RP_OK;
     rp_cu_graph graph = NULL;
-    RP_TRY(rp_cuda_check(device, cuda->driver.graph_create(&graph, 0), "making a graph"));
+    char doing[160];
+    snprintf(doing, sizeof doing, "recording '%s'", plan->name);
+    RP_TRY(rp_cuda_check(device, cuda->driver.graph_create(&graph, 0), doing));
     for (uint32_t i = 0; i < plan->n_launches; i++) {
         RP_TRY(add_node(device, plan, i, graph, nodes, nodes + plan->n_launches));
     }
-    RP_TRY(rp_cuda_check(device, cuda->driver.graph_instantiate(out, graph, 0), "making a graph executable"));
-    RP_TRY(rp_cuda_check(device, cuda->driver.exec_upload(*out, cuda->stream), "placing a graph on the device"));
+    RP_TRY(rp_cuda_check(device, cuda->driver.graph_instantiate(out, graph, 0), doing));
+    RP_TRY(rp_cuda_check(device, cuda->driver.exec_upload(*out, cuda->stream), doing));
 cleanup:
     if (graph != NULL) { (void)cuda->driver.graph_destroy(graph); }
     return status;
@@ -142,10 +161,11 @@ void rp_cuda_recording_destroy(rp_recording *recording) {
     rp_device *device = recording->device;
     if (recording->exec != NULL) {
         const rp_cuda *cuda = device->impl;
-        bool inside = rp_cuda_enter(device) == RP_OK;
-        (void)cuda->driver.stream_wait(cuda->stream);   // it may be in flight
-        (void)cuda->driver.exec_destroy(recording->exec);
-        if (inside) { rp_cuda_leave(device); }
+        if (rp_cuda_enter_to_destroy(device)) {
+            (void)cuda->driver.stream_wait(cuda->stream);   // it may be in flight
+            (void)cuda->driver.exec_destroy(recording->exec);
+            rp_cuda_leave(device);
+        }
     }
     free(recording);
 }

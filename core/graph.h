@@ -15,6 +15,7 @@
 
 #define RP_MAX_DIMS 6
 #define RP_MAX_BINDINGS 8
+#define RP_MAX_MAPS 2
 #define RP_PARAM_BYTES 64
 
 typedef enum rp_dtype { RP_F64, RP_F32, RP_F16, RP_BF16, RP_I64, RP_I32, RP_U32, RP_U8, RP_DTYPE_COUNT } rp_dtype;
@@ -85,10 +86,13 @@ void rp_graph_add(rp_graph *graph, rp_op op, const char *label, const void *para
 
 // One dispatch, all that execution needs. Direct runs, the CUDA graph and the command buffer read this same description.
 typedef struct rp_binding { rp_buffer *buffer; uint64_t offset, bytes; } rp_binding;  // buffer NULL: address 0
+// A float16 matrix [rows, columns] of a binding that a kernel's copies take boxes of, box_rows x 64; CUDA only.
+typedef struct rp_launch_map { uint32_t binding, rows, columns, box_rows; } rp_launch_map;
 typedef struct rp_launch {
     rp_op op;
     uint32_t processors;                      // of the device, for the choice of a kernel; see rp_device
     bool fast, clusters;                      // the device has the kernels that only some have; see rp_device
+    uint32_t wgmma;                           // likewise
     const char *kernel;                       // "linear_f32": the CUDA function and the SPIR-V module
     const char *label;
     uint32_t grid[3], group;                  // workgroups; invocations of one workgroup
@@ -96,6 +100,8 @@ typedef struct rp_launch {
     uint32_t n_in, n_bindings;                // bindings: inputs first; what is not input is written. A tensor that is
     rp_binding binding[RP_MAX_BINDINGS];      // read and written stands twice
     uint32_t params[RP_PARAM_BYTES / 4];
+    uint32_t n_maps;
+    rp_launch_map map[RP_MAX_MAPS];           // handed over after addresses and parameters, in this order
 } rp_launch;
 
 typedef struct rp_cost { uint64_t bytes, flops; } rp_cost;

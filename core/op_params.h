@@ -11,6 +11,8 @@
 // Invocations of one workgroup.
 #define RP_GROUP_POINT 256
 #define RP_GROUP_ROW 64       // rmsnorm, attention, scaler: a group for each row
+#define RP_GROUP_SCALER 512   // scaler on fast devices: a warp for each patch
+#define RP_GROUP_SCALE_STEP 64   // scale_step on fast devices: a warp for each row
 #define RP_GROUP_LINEAR 128
 
 // linear: x and w tiles of RP_LINEAR_M rows and RP_LINEAR_N columns, 8 x 4 results an invocation. Sums over k: ascending
@@ -40,6 +42,12 @@
 #define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
 #define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64
 #define RP_LINEAR_NARROW_SHARED 73728   // 6 of (32 + 64) x 64
+// Compute capability 9.0 alone, from RP_LINEAR_WGMMA_M rows on: the same sums in tiles of RP_LINEAR_WGMMA_SHAPES shapes, in shared
+// memory of stages of (rows + columns) x 64 at multiples of 1024, and for each of eight warps 16 x 40 results and a tile's bias.
+#define RP_LINEAR_WGMMA_M 65
+#define RP_LINEAR_WGMMA_SHAPES 5
+#define RP_LINEAR_WGMMA_GROUP 288        // two warpgroups and the warp that feeds them
+#define RP_LINEAR_WGMMA_SHARED(rows, columns, stages) (1024 + 128 * (stages) * ((rows) + (columns)) + 32 * (640 + (columns)))
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 
 // attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix). Each tile on its own: its maximum, p =
@@ -55,6 +63,11 @@
 // The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
 #define RP_ATTN_SHARED 16
 #define RP_ATTN_SHARED_HEAD 64
+// On matrix units, for mixed nodes: so many queries a group, from so many on, heads in pieces of four. Sums in the units' own order.
+#define RP_ATTN_MIXED_ROWS 64
+#define RP_ATTN_MIXED_LEAST 16
+#define RP_ATTN_MIXED_HEAD 64
+#define RP_ATTN_MIXED_HEAD_WIDE 128
 
 #ifdef RP_GLSL
 #define RP_UINT uint
@@ -110,7 +123,8 @@ struct rp_broadcast_params {  // [B, V, width] -> [B, S, V, width]
 
 // A group for each (b, v); RP_GROUP_ROW invocations take patches i, i + 64, ..: (n, mean, M2) of each patch on its own (mean
 // first, then squares around it, ascending), one invocation merges them in ascending order (Chan, Golub, LeVeque 1979) into
-// the running state after each patch, then each patch is scaled. Outputs:
+// the running state after each patch, then each patch is scaled. On fast devices a warp takes a patch: sums of lanes by halving,
+// and patches, or steps of a patch, merge by twice as many at a time. Outputs:
 //   z [B, V, N P]; affine [B, V, P, 2] (loc, scale) of each step of the last live patch; patch_state [B, V, N, 4] f64, the
 //   running (n, mean, M2, 0) after each patch; state [B, V, 4] f64, after the last live patch; global [B, V, 2] f64: (mean,
 //   M2 / max(n, 1)) over the prompt. Patches at or past n_patches[b] leave z = 0.
@@ -123,8 +137,9 @@ struct rp_scaler_params {
     float factor;             // 10^scale_factor_exponent; infinity and 0 never reach here
 };
 
-// One invocation for each (b, s, v), RP_GROUP_ROW in a group; the appended patch [B, S, V, P] counts with weight 1 throughout.
-// state [B, S, V, 4] f64 is read and written in place; global [B, V, 2]; z [B, S, V, P]; affine [B, S, V, P, 2].
+// One invocation for each (b, s, v), RP_GROUP_ROW in a group (fast devices: a warp, as in scaler); the appended patch [B, S, V, P]
+// counts with weight 1 throughout. state [B, S, V, 4] f64 is read and written in place; global [B, V, 2]; z [B, S, V, P]; affine
+// [B, S, V, P, 2].
 struct rp_scale_step_params {
     RP_UINT batch, paths, variates;
     RP_UINT patch_size;
@@ -182,6 +197,7 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     float scale, scale_rest;  // of the scores, 1/sqrt(d); the rest is what float32 leaves of it, which float64 adds
     RP_UINT own;              // 1: n = R queries of each path, causal over its suffix; only with suffix_cap > 0
     RP_UINT y_f16;            // 1: y is float16
+    RP_UINT mixed;            // 1: queries, keys, values and weights may be rounded to float16 on their way to matrix units
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d].

@@ -151,6 +151,7 @@ rp_status rp_plan_create(rp_graph *graph, rp_plan **out) {
         launches[i].processors = graph->device->processors;
         launches[i].fast = graph->device->fast;
         launches[i].clusters = graph->device->clusters;
+        launches[i].wgmma = graph->device->wgmma;
         describe(&graph->nodes[i], &launches[i], &costs[i]);
         plan->cost.bytes += costs[i].bytes;
         plan->cost.flops += costs[i].flops;

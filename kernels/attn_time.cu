@@ -66,5 +66,6 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
     rp_attend(memory, t.keys, t.n, t.q, p.head_width, p.scale, rp_at<void>(args, 7), t.at, p.y_f16);   // y [B, S, V, n, h, d]
 }
 
+#include "attn_mixed.cuh"
 #include "attn_shared.cuh"
 #include "attn_spread.cuh"

@@ -8,6 +8,7 @@
 #define RP_LINEAR_MIXED_CUH
 
 #include "common.cuh"
+#include "matrix.cuh"
 #include "op_math.h"
 
 struct rp_mixed_view {
@@ -28,27 +29,6 @@ __device__ static rp_mixed_view rp_mixed_view_of(const rp_kernel_args<rp_linear_
 __device__ inline void rp_copy16(__half *to, const __half *from, bool live) {
     const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(live ? 16 : 0) : "memory");
-}
-
-// Four 8 x 8 blocks of float16; lane i of 8 j .. 8 j + 7 gives the address of row i % 8 of block j.
-__device__ inline void rp_load_blocks(uint32_t (&to)[4], const __half *row) {
-    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(row);
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(shared)
-                 : "memory");
-}
-
-// acc[16, 8] += a[16, 16] b[8, 16]^T. Lane l holds rows l / 4 (acc 0, 1) and l / 4 + 8 (acc 2, 3), columns l % 4 * 2 and + 1.
-__device__ inline void rp_mma(float (&acc)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(acc[0]), "+f"(acc[1]), "+f"(acc[2]), "+f"(acc[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-__device__ inline uint32_t rp_pair(float a, float b) {
-    const __half2 pair = rp_half2(a, b);
-    return *reinterpret_cast<const uint32_t *>(&pair);
 }
 
 // Eight float32 numbers as float16, in 16 bytes.
@@ -84,6 +64,15 @@ __device__ inline void rp_mixed_store(const rp_linear_params &p, const rp_mixed_
     }
 }
 
+// x / (1 + exp(-x)) by the fast units. Error in units of 2^-24: 2 of 1 / (1 + t), 4 of t = exp(-|x|) and 0.5 of its rounded
+// argument (|x| exp(-|x|)), 3 of sum and products.
+__device__ inline float rp_silu_mixed(float x) {
+    float t, inverse;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(t) : "f"(fabsf(x) * -1.44269504f));
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(1.0f + t));
+    return x * ((x < 0.0f ? t : 1.0f) * inverse);
+}
+
 // The gate of columns column.. (a) and column + RP_LINEAR_GATE.. (b), two neighbours each.
 __device__ inline void rp_mixed_store_gated(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t column,
                                             float2 a, float2 b) {
@@ -93,7 +82,7 @@ __device__ inline void rp_mixed_store_gated(const rp_linear_params &p, const rp_
         const float *bias = view.bias + column;
         a.x += bias[0], a.y += bias[1], b.x += bias[RP_LINEAR_GATE], b.y += bias[RP_LINEAR_GATE + 1];
     }
-    const float first = rp_silu(a.x) * b.x, second = rp_silu(a.y) * b.y;
+    const float first = rp_silu_mixed(a.x) * b.x, second = rp_silu_mixed(a.y) * b.y;
     if (p.y_f16) {
         *reinterpret_cast<__half2 *>(static_cast<__half *>(view.y) + at) = rp_half2(first, second);
     } else {

@@ -63,7 +63,7 @@ static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, 
     rp_tensor *rope_in[] = { qkv, f->rope, f->xpos, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
     rp_graph_add(b->g, RP_OP_ROPE_KV, label, &rope, sizeof rope, rope_in, rope_out);
     const struct rp_attn_time_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, f->tokens, b->decode ? R : 0, extra,
-                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), 0, b->m->mixed };
+                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), 0, b->m->mixed, b->m->mixed };
     rp_tensor *in[] = { rope_out[0], f->k_prompt[layer], f->v_prompt[layer], b->decode ? k : NULL, b->decode ? v : NULL,
                         f->in.n_patches, f->in.step };
     rp_tensor *out[] = { NULL };
@@ -83,7 +83,10 @@ static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x) {
     const rp_product mlp = { .x = x, .w = w->w12_w, .bias = w->w12_b, .norm = w->norm2, .eps = EPSILON, .m = rows, .n = 2 * M, .k = D,
                              .gated = true, .y_f16 = b->m->mixed };
     rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &mlp);
-    return linear(b, LABEL("mlp out"), h, w->w3_w, w->w3_b, x, rows, D, M);
+    // Of a step's last layer only the head is to read: the float16 that its product would make of it.
+    const rp_product out = { .x = h, .w = w->w3_w, .bias = w->w3_b, .residual = x, .m = rows, .n = D, .k = M,
+                             .y_f16 = b->m->mixed && b->decode && i + 1 == b->c->layers };
+    return rp_product_add(b->g, LABEL("mlp out"), NULL, &out);
 #undef LABEL
 }
 

@@ -37,10 +37,10 @@ err_has() { grep -qF -e "$1" "$here/err" || die "stderr lacks '$1'"; }
 expect 0 --version
 out_has "reprise "
 expect 0 --help
-for command in forecast backtest inspect devices doctor verify compare trace dump bench; do
+for command in forecast backtest inspect devices doctor verify compare trace dump bench soak; do
     out_has "  $command "
 done
-for command in forecast backtest inspect devices doctor verify compare trace dump bench; do
+for command in forecast backtest inspect devices doctor verify compare trace dump bench soak; do
     expect 0 $command --help
     out_has "usage: reprise $command"
     out_has "example:"
@@ -109,7 +109,7 @@ err_has "row 2 (line 3), column 'close': 'oops' is not a number"
 expect 1 forecast --device "$device" --model "$model" --input "$air" --horizon 4 --samples 4 --output "$here/no/such/folder.csv"
 err_has "cannot be written"
 expect 1 forecast --device "$device" --model "$model" --input "$air" --horizon 4 --samples 4 --plot "$here/no/such/folder.svg"
-err_has "cannot be drawn"
+err_has "cannot be written"
 
 # ---- devices, inspect ----
 expect 0 devices

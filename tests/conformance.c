@@ -181,6 +181,58 @@ static void same_values(const char *what, const test_result *a, const test_resul
     }
 }
 
+// float16 products of many rows: tiles of any shape give the bits of the kernels that devices without wgmma run, and those conform.
+static void linear_tiles_agree(void **state) {
+    const job *j = *state;
+    test_need(j->device);
+    test_device own = { .required = true };
+    test_score score = { 0 };
+    uint32_t n_cases = 0;
+    if (j->device->device->wgmma == 0) { skip(); }
+    test_ok(j->device->device, rp_device_create(j->device->device->info.spec, &j->device->device->config, &own.device), "a device");
+    for (uint32_t index = 0;; index++) {
+        test_case c;
+        if (!test_case_make(&c, RP_OP_LINEAR, index, 0)) {
+            test_case_free(&c);
+            break;
+        }
+        const struct rp_linear_params *p = (const void *)c.params;
+        const uint64_t count = (uint64_t)p->m * (p->gated ? p->n / 2 : p->n);
+        test_result plain = { 0 }, ref, magnitude;
+        for (uint32_t wgmma = 0; wgmma < 2 + RP_LINEAR_WGMMA_SHAPES && p->x_f16 && p->m >= RP_LINEAR_WGMMA_M; wgmma++) {
+            own.device->wgmma = wgmma;
+            test_rig rig;
+            test_result got = { 0 };
+            test_rig_open(&rig, own.device, &c, false);
+            test_rig_load(&rig, &c);
+            test_rig_direct(&rig);
+            test_rig_read(&rig, &c, &got);
+            test_rig_close(&rig);
+            if (wgmma == 0) {
+                reference_of(RP_OP_LINEAR, index, 0, &ref, &magnitude);
+                test_compare(&score, &c, "mma", &got, &ref, &magnitude);
+                test_result_free(&ref);
+                test_result_free(&magnitude);
+                plain = got;
+                n_cases++;
+                continue;
+            }
+            for (uint64_t e = 0; e < count; e++) {
+                if (memcmp(&got.value[0][e], &plain.value[0][e], sizeof(double)) != 0) {
+                    fail_msg("%s, tiles %u: element %llu is %.17g, and %.17g by mma", c.name, wgmma, (unsigned long long)e,
+                             got.value[0][e], plain.value[0][e]);
+                }
+            }
+            test_result_free(&got);
+        }
+        test_result_free(&plain);
+        test_case_free(&c);
+    }
+    rp_device_destroy(own.device);
+    assert_true(n_cases > 0);
+    if (score.failed > 0) { fail_msg("mma kernels: %llu failures", (unsigned long long)score.failed); }
+}
+
 // Products that normalise their rows, or gate their halves, give the bits of the two launches that they stand for. Not on the
 // reference: it does not round what goes from one node to the next.
 static void linear_fused_agrees(void **state) {
@@ -247,7 +299,7 @@ static void linear_fused_agrees(void **state) {
 }
 
 int main(void) {
-    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 3 + TEST_COUNT(pair_ops)) };
+    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 4 + TEST_COUNT(pair_ops)) };
     static job jobs[MAX_TESTS];
     static char names[MAX_TESTS][64];
     static struct CMUnitTest tests[MAX_TESTS];
@@ -264,6 +316,9 @@ int main(void) {
             if (op == RP_OP_LINEAR) {
                 snprintf(names[n], sizeof *names, "linear rows agree on %s", devices[d].spec);
                 tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = linear_rows_agree, .initial_state = j };
+                n++;
+                snprintf(names[n], sizeof *names, "linear tiles agree on %s", devices[d].spec);
+                tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = linear_tiles_agree, .initial_state = j };
                 n++;
                 snprintf(names[n], sizeof *names, "linear fused agrees on %s", devices[d].spec);
                 tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = linear_fused_agrees, .initial_state = j };

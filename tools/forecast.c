@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "command.h"
+#include "interrupt.h"
 #include "output.h"
 #include "plot.h"
 #include "progress.h"
@@ -73,6 +74,7 @@ static int read_request(int argc, char **argv, request *r) {
           PRECISION_CHOICES, false },
         { "memory", OPTION_BYTES, &r->memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G",
           NULL, false },
+        { "direct", OPTION_FLAG, &r->direct, NULL, "run operation by operation, without replaying recordings: slow; names the\noperation at which a device fails", NULL, false },
         { "output", OPTION_TEXT, &r->output, "FILE", "write .csv or .json instead of printing the table", NULL, false },
         { "plot", OPTION_TEXT, &r->plot, "FILE", "draw .svg or .png", NULL, false },
     };
@@ -165,10 +167,8 @@ static rp_status run_forecast(rp_forecaster *forecaster, const forecast_kind *ki
     config.n_quantiles = (uint32_t)o->n_levels;
     progress bar;
     progress_start(&bar);
-    if (progress_is_wanted()) {   // without it the host need not wait between replays
-        config.progress = progress_step;
-        config.progress_user = &bar;
-    }
+    config.progress = interrupt_step;   // with it the host waits between replays, which is what Ctrl-C needs
+    config.progress_user = progress_is_wanted() ? &bar : NULL;
     o->mean = take(o->n_all, o->horizon * sizeof *o->mean);
     o->quantiles = take(o->n_levels, o->n_all * o->horizon * sizeof *o->quantiles);
     rp_forecast_result result = RP_FORECAST_RESULT_INIT;
@@ -192,7 +192,7 @@ static bool answer(session *s, const forecast_kind *kind, const request *r, outc
     config.block = r->block;
     rp_status status = rp_forecaster_create(s->model, &config, &forecaster);
     if (status == RP_OK) { status = run_forecast(forecaster, kind, r, o); }
-    if (status != RP_OK) { session_complain(s->device, status); }
+    if (status != RP_OK && !interrupt_came()) { session_complain(s->device, status); }
     rp_forecaster_destroy(forecaster);
     o->model = r->model;
     snprintf(o->family, sizeof o->family, "%s", s->model_info.family);
@@ -221,6 +221,12 @@ static bool deliver(const request *r, const outcome *o, message *error) {
     return true;
 }
 
+// One forecast is whole or it is nothing: paths that end early would be other quantiles.
+static int stopped(void) {
+    complain("stopped by %s before the forecast was done; no file was written", interrupt_name());
+    return interrupt_exit(EXIT_FAILED);
+}
+
 int command_forecast(int argc, char **argv) {
     static const double usual_levels[] = { 0.1, 0.5, 0.9 };
     request r = { 0 };
@@ -232,12 +238,18 @@ int command_forecast(int argc, char **argv) {
     message error = { "" };
     int result = read_request(argc, argv, &r);
     if (result >= 0) { goto cleanup; }
+    interrupt_install();
     result = EXIT_FAILED;
     if (!read_file(&r, &t, &time, &time_column, &o, &error)) {
         complain("%s", error.text);
         goto cleanup;
     }
-    if (!session_open_pair(r.device, r.precision, r.model, r.tokenizer, &s)) { goto cleanup; }
+    if (interrupt_came()) {
+        result = stopped();
+        goto cleanup;
+    }
+    const session_how how = { r.device, r.precision, r.model, r.tokenizer, r.direct };
+    if (!session_open_how(&how, &s)) { goto cleanup; }
     const forecast_kind *kind = session_is_bars(&s) ? &forecast_of_bars : &forecast_of_series;
     if (!forecast_suits(&r, &s.model_info, &error) || kind->refuses(&r, r.model, &error)) {
         result = options_misused("forecast", "%s", error.text);
@@ -253,12 +265,15 @@ int command_forecast(int argc, char **argv) {
         if (tail > 0) { o.mean_column = "median"; }
         outcome_set_levels(&o, asked ? r.quantiles.numbers : usual_levels, asked ? r.quantiles.count : 3, tail);
     }
-    if (!answer(&s, kind, &r, &o)) { goto cleanup; }
+    if (interrupt_came() || !answer(&s, kind, &r, &o)) {
+        if (interrupt_came()) { result = stopped(); }
+        goto cleanup;
+    }
     if (!deliver(&r, &o, &error)) {
         complain("%s", error.text);
         goto cleanup;
     }
-    result = EXIT_DONE;
+    result = interrupt_exit(EXIT_DONE);   // a signal that came while files were written: they are, and the caller's loop ends
 cleanup:
     session_close(&s);
     outcome_free(&o);

@@ -15,7 +15,7 @@ typedef struct request {
     int64_t end;
     uint64_t seed, memory;
     number_list quantiles;
-    bool mean;
+    bool mean, direct;
     const char *future, *calendar;
     double temperature, top_p;   // 0: not given, as top_k
     uint32_t top_k;

@@ -2,13 +2,13 @@
 #include "output.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "draft.h"
 #include "reprise.h"
 #include "scores.h"
 
@@ -195,13 +195,6 @@ void output_scores(const outcome *o) {
 
 bool output_is_known(const char *path) { return ends_with(path, ".csv") || ends_with(path, ".json"); }
 
-static bool finish(FILE *file, const char *path, bool good, message *error) {
-    int reason = errno;
-    good = ferror(file) == 0 && good;
-    if (fclose(file) != 0) { good = false, reason = errno; }
-    return good || message_set(error, "%s cannot be written: %s", path, strerror(reason));
-}
-
 // Quotes where RFC 4180 asks for it.
 static void write_cell(FILE *file, const char *text) {
     if (!strpbrk(text, ",;\"\r\n\t")) {
@@ -223,8 +216,9 @@ static void write_float(FILE *file, float value) {
 }
 
 static bool write_csv(const outcome *o, const char *path, message *error) {
-    FILE *file = fopen(path, "wb");
-    if (!file) { return message_set(error, "%s cannot be written: %s", path, strerror(errno)); }
+    draft d;
+    if (!draft_open(&d, path, error)) { return false; }
+    FILE *file = d.file;
     bool known = outcome_n_known(o) > 0;
     write_cell(file, o->time->name);
     fprintf(file, ",variate,%s", mean_column(o));
@@ -245,7 +239,7 @@ static bool write_csv(const outcome *o, const char *path, message *error) {
             fputc('\n', file);
         }
     }
-    return finish(file, path, true, error);
+    return draft_finish(&d, true, error);
 }
 
 // cJSON prints a double with up to 17 digits; this hands it the double nearest to the float's shortest text.
@@ -350,9 +344,7 @@ static bool write_json(const outcome *o, const char *path, message *error) {
     char *text = json && fill_json(json, o) ? cJSON_Print(json) : NULL;
     cJSON_Delete(json);
     if (!text) { return message_set(error, "%s: memory ran out while writing JSON", path); }
-    FILE *file = fopen(path, "wb");
-    if (!file) { message_set(error, "%s cannot be written: %s", path, strerror(errno)); }
-    bool good = file && finish(file, path, fputs(text, file) >= 0 && fputc('\n', file) == '\n', error);
+    const bool good = draft_text(path, text, error);
     cJSON_free(text);
     return good;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "draft.h"
 #include "ticks.h"
 
 // All lengths are in points of the SVG and pixels of the PNG.
@@ -355,14 +356,13 @@ static size_t place_panels(const outcome *o, panel *panels, int *height) {
     return n;
 }
 
-bool plot_write(const outcome *o, const char *path, message *error) {
-    panel panels[MAX_PANELS];
-    int height = 0;
-    size_t n_panels = place_panels(o, panels, &height);
-    bool svg = ends_with(path, ".svg");
-    if (o->n_drawn == 0 && n_panels < o->n_variates) { note("%s shows the first %zu of %zu variates", path, n_panels, o->n_variates); }
+static cairo_status_t to_file(void *file, const unsigned char *bytes, unsigned n) {
+    return fwrite(bytes, 1, n, file) == n ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
+}
+
+static cairo_status_t draw_to(const outcome *o, panel *panels, size_t n_panels, int height, bool svg, FILE *file) {
     // PNG at twice the size, which screens and paper need today.
-    cairo_surface_t *surface = svg ? cairo_svg_surface_create(path, WIDTH, height)
+    cairo_surface_t *surface = svg ? cairo_svg_surface_create_for_stream(to_file, file, WIDTH, height)
                                    : cairo_image_surface_create(CAIRO_FORMAT_RGB24, 2 * WIDTH, 2 * height);
     cairo_t *cr = cairo_create(surface);
     if (!svg) { cairo_scale(cr, 2, 2); }
@@ -374,10 +374,21 @@ bool plot_write(const outcome *o, const char *path, message *error) {
     cairo_destroy(cr);
     if (svg) { cairo_surface_finish(surface); }
     if (status == CAIRO_STATUS_SUCCESS) { status = cairo_surface_status(surface); }
-    if (status == CAIRO_STATUS_SUCCESS && !svg) { status = cairo_surface_write_to_png(surface, path); }
+    if (status == CAIRO_STATUS_SUCCESS && !svg) { status = cairo_surface_write_to_png_stream(surface, to_file, file); }
     cairo_surface_destroy(surface);
-    if (status != CAIRO_STATUS_SUCCESS) {
-        return message_set(error, "%s cannot be drawn: %s", path, cairo_status_to_string(status));
-    }
-    return true;
+    return status;
+}
+
+bool plot_write(const outcome *o, const char *path, message *error) {
+    panel panels[MAX_PANELS];
+    int height = 0;
+    size_t n_panels = place_panels(o, panels, &height);
+    draft d;
+    if (o->n_drawn == 0 && n_panels < o->n_variates) { note("%s shows the first %zu of %zu variates", path, n_panels, o->n_variates); }
+    if (!draft_open(&d, path, error)) { return false; }
+    const cairo_status_t status = draw_to(o, panels, n_panels, height, ends_with(path, ".svg"), d.file);
+    // A write error is the file's, and the draft knows why.
+    const bool drawn = status == CAIRO_STATUS_SUCCESS || status == CAIRO_STATUS_WRITE_ERROR;
+    if (!drawn) { message_set(error, "%s cannot be drawn: %s", path, cairo_status_to_string(status)); }
+    return draft_finish(&d, drawn, error);
 }

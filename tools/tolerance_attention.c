@@ -13,6 +13,13 @@ static double allowed(double d, double score, double keys, double magnitude) {
     return (2 * weight + sums + 5) * U32ROUND * magnitude + keys * 1e4 * FLUSH;
 }
 
+// The same on matrix units, which may cut their sums instead of rounding: twice the roundings. off: the error of a score, which
+// comes on top of exp's 4; weights and values are rounded to float16, 2^-11 of each; least: where those are subnormal.
+static double allowed_mixed(double off, double least, double keys, double magnitude) {
+    const double weight = expm1(off) + 4 * U32ROUND, sums = 2 * (keys + 5 * ceil(keys / RP_ATTN_TILE) + 6) * U32ROUND;
+    return (2 * weight + 2 * U16ROUND + sums) * (1 + weight) * magnitude + least;
+}
+
 // The largest sum of |x| over a head among the heads of one token.
 static double widest_head(const float *token, uint32_t heads, uint32_t d) {
     double widest = 0;
@@ -31,13 +38,15 @@ static double largest(const float *x, uint64_t n) {
 }
 
 // extra[0]: the largest sum of |q k| that a live query and a live key may give. Dead slots hold anything and are left out.
+// Mixed: the largest error of a score, with q and k rounded to float16, 2^-11 of each or 2^-25 where it is subnormal; extra[1]: that
+// of the result where weights or values are subnormal as float16 (the largest weight is 1, so their sum is 1 at least).
 void tolerance_begin_attn_time(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_time);
-    const float *q = c->tensor[0].data, *prefix = c->tensor[1].data, *suffix = c->tensor[3].data;
+    const float *q = c->tensor[0].data, *prefix = c->tensor[1].data, *suffix = c->tensor[3].data, *v_prefix = c->tensor[2].data, *v_suffix = c->tensor[4].data;
     const uint32_t *n_patches = c->tensor[5].data, step = ((const uint32_t *)c->tensor[6].data)[4];
     const uint64_t D = (uint64_t)p->heads * p->head_width;
     const bool decode = p->suffix_cap > 0;
-    double sum = 0, key = 0;
+    double sum = 0, key = 0, value = 0;
     for (uint32_t row = 0; row < p->batch * p->paths * p->variates; row++) {
         const uint32_t b = row / (p->paths * p->variates), v = row % p->variates, n_tokens = n_patches[b] + p->extra;
         for (uint32_t token = 0; token < p->tokens; token++) {
@@ -46,17 +55,30 @@ void tolerance_begin_attn_time(tolerance_case *c) {
         }
         const uint64_t shared = n_tokens < p->prefix_cap ? n_tokens : p->prefix_cap, private = step < p->suffix_cap ? step : p->suffix_cap;
         if (row / p->variates % p->paths == 0) {
-            key = fmax(key, largest(prefix + ((uint64_t)b * p->variates + v) * p->prefix_cap * D, shared * D));
+            const uint64_t at = ((uint64_t)b * p->variates + v) * p->prefix_cap * D;
+            key = fmax(key, largest(prefix + at, shared * D));
+            value = fmax(value, largest(v_prefix + at, shared * D));
         }
-        if (decode) { key = fmax(key, largest(suffix + (uint64_t)row * p->suffix_cap * D, private * D)); }
+        if (decode) {
+            key = fmax(key, largest(suffix + (uint64_t)row * p->suffix_cap * D, private * D));
+            value = fmax(value, largest(v_suffix + (uint64_t)row * p->suffix_cap * D, private * D));
+        }
     }
     c->extra[0] = sum * key * (double)p->scale;
+    if (p->mixed) {
+        const double d = p->head_width, subnormal = (sum + d * key) * 0x1p-25 * (double)p->scale;
+        c->extra[0] = (2 * U16ROUND * (1 + U16ROUND) + 2 * (d + 8) * U32ROUND) * c->extra[0] + subnormal;
+        c->extra[1] = ((p->prefix_cap + p->suffix_cap) * value + 1) * 0x1p-25;
+    }
 }
 
 double tolerance_attn_time(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
     (void)output, (void)index;
     TOLERANCE_PARAMS(c, attn_time);
-    return allowed(p->head_width, c->extra[0], p->prefix_cap + p->suffix_cap, magnitude) + (p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
+    const uint32_t keys = p->prefix_cap + p->suffix_cap;
+    const double error = p->mixed ? allowed_mixed(c->extra[0], c->extra[1], keys, magnitude)
+                                  : allowed(p->head_width, c->extra[0], keys, magnitude);
+    return error + (p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
 }
 
 // The values alone.

@@ -9,7 +9,8 @@
 // Products of float16 numbers are exact in float32; matrix units may cut their sums instead of rounding them: one unit in the
 // last place a term. x rounded to float16: half a unit in its last place, 2^-11 of each term, or 2^-25 where it is
 // subnormal, times |w|, at most extra[0]. A gate silu(a) b with errors e A and e B, where A and B bound |a| and |b|: silu has a slope of
-// at most 1.1, so (1.1 + 1) e A B, and A <= 2 silu(A): 4.2 e times what `magnitude` is then.
+// at most 1.1, so (1.1 + 1) e A B, and A <= 2 silu(A): 4.2 e times what `magnitude` is then. The gate itself: 8 roundings in
+// float32, 12 where weights are float16 (rp_silu_mixed and a product).
 // A row normalised first: its relative error is half that of the sum of squares (the longest run of additions: k / 32 in a lane,
 // and those of lanes and warps), then as in rmsnorm; it adds to that of each term. Float32 gates: the same bound of the gate.
 static double norm_error(const struct rp_linear_params *p) { return p->norm ? ((ceil(p->k / 32.0) + 20) / 2 + 12) * U32ROUND : 0; }
@@ -18,7 +19,7 @@ static double mixed(const struct rp_linear_params *p, double largest, double ref
     const double x = (p->x_f16 ? 0 : U16ROUND) + norm_error(p), subnormal = p->x_f16 ? 0 : p->k * 0x1p-25 * largest;
     double error = ((p->k + 4.0) * 2 * U32ROUND + x) * magnitude + subnormal;
     if (p->silu) { error = 1.1 * error + 8 * U32ROUND * fabs(ref) + 105 * FLUSH; }
-    if (p->gated) { error = 4.2 * error + 2.1 * subnormal * (p->k + 1.0) + 8 * U32ROUND * magnitude; }
+    if (p->gated) { error = 4.2 * error + 2.1 * subnormal * (p->k + 1.0) + 12 * U32ROUND * magnitude; }
     return p->y_f16 ? error * (1 + U16ROUND) + U16ROUND * fabs(ref) + 0x1p-25 : error;
 }
 

@@ -3,7 +3,7 @@
 
 rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(attn_time);
-    EXPECT_F16(p->y_f16);
+    EXPECT_F16(p->y_f16 || p->mixed);
     const uint32_t rows = p->batch * p->paths * p->variates, D = p->heads * p->head_width;
     if (p->head_width > RP_ATTN_HEAD_MAX) {
         return rp_fail(graph->device, RP_UNSUPPORTED, "Heads are %u wide; kernels hold at most %u.", p->head_width, RP_ATTN_HEAD_MAX);
@@ -21,8 +21,23 @@ rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shap
     return RP_OK;
 }
 
+// On matrix units: many paths of a decode step, or many tokens. Where few warps would be at work, a group for each query is faster.
+static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out) {
+    const bool decode = p->suffix_cap > 0 && !p->own;
+    const uint32_t rows = decode ? p->paths : p->tokens, d = p->head_width;
+    const uint64_t sets = (uint64_t)p->batch * (decode ? 1 : p->paths) * p->variates * p->heads;   // of queries that share keys
+    if (!p->mixed || !out->fast || (decode && p->tokens != 1) || rows < RP_ATTN_MIXED_LEAST || d % 4 != 0 || d > RP_ATTN_MIXED_HEAD_WIDE ||
+        (decode && sets * ceil_div(rows, 16) < out->processors)) {
+        return false;
+    }
+    rp_launch_rows(out, d <= RP_ATTN_MIXED_HEAD ? "attn_time_mixed" : "attn_time_mixed_wide", sets * ceil_div(rows, RP_ATTN_MIXED_ROWS),
+                   2 * RP_ATTN_MIXED_ROWS);
+    return true;
+}
+
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
+    if (launch_mixed(p, out)) { return; }
     if (out->fast && p->suffix_cap > 0 && !p->own && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
         p->head_width <= RP_ATTN_SHARED_HEAD) {
         rp_launch_rows(out, "attn_time_f32_shared", p->batch * ceil_div(p->paths, RP_ATTN_SHARED) * p->variates * p->heads, 128);

@@ -18,6 +18,36 @@ rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *
     return RP_OK;
 }
 
+// Compute capability 9.0: the tiles that are done soonest, by cycles of a multiprocessor. A step of 64 in k is bound by the matrix
+// units, 2048 products a cycle, or by what comes out of the L2 cache, some 48 bytes. `store`: what a tile takes besides; of
+// kernels whose warpgroups take turns, the last tile alone.
+static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
+    static const struct { const char *kernel; uint32_t rows, columns, bytes, store; bool turns; } tiles[RP_LINEAR_WGMMA_SHAPES] = {
+        { "linear_wgmma_turns_128x128", 128, 128, RP_LINEAR_WGMMA_SHARED(128, 128, 6), 5000, true },
+        { "linear_wgmma_128x256", 128, 256, RP_LINEAR_WGMMA_SHARED(128, 256, 4), 5000, false },
+        { "linear_wgmma_128x96", 128, 96, RP_LINEAR_WGMMA_SHARED(128, 96, 7), 2000, false },
+        { "linear_wgmma_turns_64x128", 64, 128, RP_LINEAR_WGMMA_SHARED(64, 128, 8), 2500, true },
+        { "linear_wgmma_turns_64x64", 64, 64, RP_LINEAR_WGMMA_SHARED(64, 64, 12), 1500, true },
+    };
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < RP_LINEAR_WGMMA_SHAPES; i++) {
+        const uint64_t rows = tiles[i].rows, columns = tiles[i].columns, n = ceil_div(p->m, rows) * ceil_div(p->n, columns);
+        const uint64_t rounds = ceil_div(n, out->processors), units = rows * columns / 32, cache = (rows + columns) * 128 / 48;
+        const uint64_t step = units > cache || n < out->processors / 2 ? units : cache;
+        const uint64_t cycles = rounds * ceil_div(p->k, 64) * step + (tiles[i].turns ? 1 : rounds) * tiles[i].store;
+        if (out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) { continue; }
+        least = cycles;
+        out->kernel = tiles[i].kernel;
+        out->shared_bytes = tiles[i].bytes;
+        out->grid[0] = (uint32_t)(n < out->processors ? n : out->processors);
+        out->map[0] = (rp_launch_map){ 0, p->m, p->k, tiles[i].rows };
+        out->map[1] = (rp_launch_map){ 1, p->n, p->k, tiles[i].columns };
+    }
+    out->group = RP_LINEAR_WGMMA_GROUP;
+    out->grid[1] = out->grid[2] = 1;
+    out->n_maps = 2;
+}
+
 // The largest tiles that keep most multiprocessors busy. All but the skinny kernel give the same bits.
 static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
     static const struct { const char *kernel[2]; uint32_t rows, columns, group, bytes; } tiles[] = {
@@ -32,6 +62,10 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
         out->group = 32 * (deep ? RP_LINEAR_MIXED_WARPS_DEEP : RP_LINEAR_MIXED_WARPS);
         out->grid[0] = (uint32_t)ceil_div(p->n, 16);
         out->grid[1] = out->grid[2] = 1;
+        return;
+    }
+    if (out->wgmma && p->x_f16 && p->m >= RP_LINEAR_WGMMA_M) {
+        launch_wgmma(p, out);
         return;
     }
     uint32_t i = 0;

@@ -4,28 +4,40 @@
 #include "attention.h"
 
 static const struct { const char *name; struct rp_attn_time_params p; bool steep; } cases[] = {
-    //                         B  S  V  n   h  d   N   R  extra    own y_f16
-    { "one key", { 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0 }, false },
-    { "prompt", { 2, 1, 3, 9, 2, 8, 9, 0, 0, 0, 0, 0, 0 }, false },
-    { "prompt, label", { 3, 1, 2, 7, 3, 6, 7, 0, 1, 0, 0, 0, 0 }, false },
-    { "prompt, 64 keys", { 1, 1, 1, 64, 1, 16, 64, 0, 0, 0, 0, 0, 0 }, false },
-    { "prompt, 65 keys, head 64", { 2, 1, 1, 65, 2, 64, 65, 0, 0, 0, 0, 0, 0 }, false },
-    { "prompt, 200 keys, steep", { 1, 1, 1, 200, 1, 12, 200, 0, 0, 0, 0, 0, 0 }, true },
-    { "decode", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0, 0, 0 }, false },
-    { "decode, label, head 64", { 3, 2, 2, 1, 3, 64, 20, 6, 1, 0, 0, 0, 0 }, false },
-    { "decode, prefix of 64", { 1, 3, 1, 1, 2, 16, 64, 6, 0, 0, 0, 0, 0 }, true },
-    { "decode, prefix and suffix of many tiles", { 2, 2, 1, 1, 1, 10, 130, 80, 0, 0, 0, 0, 0 }, true },
-    { "decode, head 128", { 1, 2, 1, 1, 2, 128, 61, 6, 0, 0, 0, 0, 0 }, false },
-    { "decode, 4 heads of 208", { 2, 3, 1, 1, 4, 208, 70, 9, 0, 0, 0, 0, 0 }, false },
-    { "own, one key", { 1, 1, 1, 1, 1, 2, 1, 1, 0, 0, 0, 1, 0 }, false },
-    { "own", { 3, 4, 1, 7, 2, 8, 9, 7, 0, 0, 0, 1, 0 }, false },
-    { "own, many tiles", { 2, 2, 1, 70, 1, 10, 130, 70, 0, 0, 0, 1, 0 }, true },
-    { "own, head 64, label, variates", { 2, 3, 2, 5, 2, 64, 60, 5, 1, 0, 0, 1, 0 }, false },
-    { "decode, many paths", { 2, 37, 3, 1, 2, 12, 70, 9, 0, 0, 0, 0, 0 }, false },
-    { "decode, many paths, head 64, label", { 2, 16, 1, 1, 3, 64, 64, 6, 1, 0, 0, 0, 0 }, true },
-    { "decode, many paths, many tiles", { 1, 33, 2, 1, 1, 64, 150, 80, 0, 0, 0, 0, 0 }, true },
-    { "decode, many paths, to float16", { 2, 20, 2, 1, 2, 8, 9, 6, 0, 0, 0, 0, 1 }, false },
-    { "decode to float16", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0, 0, 1 }, false },
+    //                         B  S  V  n   h  d   N   R  extra    own y_f16 mixed
+    { "one key", { 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0 }, false },
+    { "prompt", { 2, 1, 3, 9, 2, 8, 9, 0, 0, 0, 0, 0, 0, 0 }, false },
+    { "prompt, label", { 3, 1, 2, 7, 3, 6, 7, 0, 1, 0, 0, 0, 0, 0 }, false },
+    { "prompt, 64 keys", { 1, 1, 1, 64, 1, 16, 64, 0, 0, 0, 0, 0, 0, 0 }, false },
+    { "prompt, 65 keys, head 64", { 2, 1, 1, 65, 2, 64, 65, 0, 0, 0, 0, 0, 0, 0 }, false },
+    { "prompt, 200 keys, steep", { 1, 1, 1, 200, 1, 12, 200, 0, 0, 0, 0, 0, 0, 0 }, true },
+    { "decode", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0, 0, 0, 0 }, false },
+    { "decode, label, head 64", { 3, 2, 2, 1, 3, 64, 20, 6, 1, 0, 0, 0, 0, 0 }, false },
+    { "decode, prefix of 64", { 1, 3, 1, 1, 2, 16, 64, 6, 0, 0, 0, 0, 0, 0 }, true },
+    { "decode, prefix and suffix of many tiles", { 2, 2, 1, 1, 1, 10, 130, 80, 0, 0, 0, 0, 0, 0 }, true },
+    { "decode, head 128", { 1, 2, 1, 1, 2, 128, 61, 6, 0, 0, 0, 0, 0, 0 }, false },
+    { "decode, 4 heads of 208", { 2, 3, 1, 1, 4, 208, 70, 9, 0, 0, 0, 0, 0, 0 }, false },
+    { "own, one key", { 1, 1, 1, 1, 1, 2, 1, 1, 0, 0, 0, 1, 0, 0 }, false },
+    { "own", { 3, 4, 1, 7, 2, 8, 9, 7, 0, 0, 0, 1, 0, 0 }, false },
+    { "own, many tiles", { 2, 2, 1, 70, 1, 10, 130, 70, 0, 0, 0, 1, 0, 0 }, true },
+    { "own, head 64, label, variates", { 2, 3, 2, 5, 2, 64, 60, 5, 1, 0, 0, 1, 0, 0 }, false },
+    { "decode, many paths", { 2, 37, 3, 1, 2, 12, 70, 9, 0, 0, 0, 0, 0, 0 }, false },
+    { "decode, many paths, head 64, label", { 2, 16, 1, 1, 3, 64, 64, 6, 1, 0, 0, 0, 0, 0 }, true },
+    { "decode, many paths, many tiles", { 1, 33, 2, 1, 1, 64, 150, 80, 0, 0, 0, 0, 0, 0 }, true },
+    { "decode, many paths, to float16", { 2, 20, 2, 1, 2, 8, 9, 6, 0, 0, 0, 0, 1, 0 }, false },
+    { "mixed, prompt, one token over", { 2, 1, 2, 65, 3, 20, 65, 0, 0, 0, 0, 0, 0, 1 }, false },
+    { "mixed, prompt, label, head 64, to float16", { 3, 1, 3, 70, 2, 64, 70, 0, 1, 0, 0, 0, 1, 1 }, true },
+    { "mixed, prompt, many tiles, head 104", { 2, 1, 1, 200, 2, 104, 200, 0, 0, 0, 0, 0, 0, 1 }, true },
+    { "mixed, prompt, 16 tokens, head 128", { 2, 1, 1, 16, 2, 128, 16, 0, 0, 0, 0, 0, 0, 1 }, false },
+    { "mixed, own, head 4", { 3, 4, 1, 17, 2, 4, 9, 17, 0, 0, 0, 1, 0, 1 }, false },
+    { "mixed, own, many tiles", { 2, 2, 2, 130, 2, 64, 130, 130, 1, 0, 0, 1, 0, 1 }, true },
+    { "mixed, own, head 68, to float16", { 3, 2, 1, 70, 2, 68, 64, 70, 0, 0, 0, 1, 1, 1 }, false },
+    { "mixed, decode", { 2, 37, 3, 1, 8, 12, 70, 9, 0, 0, 0, 0, 0, 1 }, false },
+    { "mixed, decode, label, head 64, to float16", { 2, 65, 2, 1, 8, 64, 64, 6, 1, 0, 0, 0, 1, 1 }, true },
+    { "mixed, decode, many tiles, head 104", { 1, 129, 2, 1, 8, 104, 150, 20, 0, 0, 0, 0, 0, 1 }, true },
+    { "mixed, decode, few paths", { 2, 17, 1, 1, 2, 16, 40, 6, 0, 0, 0, 0, 0, 1 }, false },
+    { "mixed, decode, head of odd width", { 2, 33, 3, 1, 12, 10, 40, 6, 0, 0, 0, 0, 0, 1 }, false },
+    { "decode to float16", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0, 0, 1, 0 }, false },
 };
 
 bool test_case_attn_time(test_case *c, uint32_t index) {
@@ -38,7 +50,7 @@ bool test_case_attn_time(test_case *c, uint32_t index) {
     test_uniform(c, 0, rows * p->tokens * D, -range, range);
     test_uniform(c, 1, prefix, -range, range);
     test_uniform(c, 2, prefix, -1, 1);
-    if (!p->y_f16) { test_spice(c, 2); }   // outliers beyond float16 are cut
+    if (!p->y_f16 && !p->mixed) { test_spice(c, 2); }   // outliers beyond float16 are cut
     if (p->suffix_cap > 0) {
         test_uniform(c, 3, suffix, -range, range);
         test_uniform(c, 4, suffix, -1, 1);
@@ -51,6 +63,6 @@ bool test_case_attn_time(test_case *c, uint32_t index) {
     const uint32_t step = p->suffix_cap == 0 ? 0 : c->variation == 0 ? 1 : 1 + (c->variation * 29 + 5) % p->suffix_cap;
     test_step(c, 6, (struct rp_step){ .batch = p->batch, .paths = p->paths, .step = step });
     (p->y_f16 ? test_output_f16 : test_output)(c, 7, rows * p->tokens * D);
-    c->needs_mixed = p->y_f16 != 0;
+    c->needs_mixed = p->y_f16 != 0 || p->mixed != 0;
     return true;
 }

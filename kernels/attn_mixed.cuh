@@ -1,0 +1,261 @@
+// attn_time on the matrix units by mma.sync (sm_80 and later), for precision mixed: queries, keys, values and weights rounded to
+// float16 on their way, sums and softmax in float32. A group takes RP_ATTN_MIXED_ROWS queries of one series, variate and head, 16
+// a warp: paths of a decode step, which share the prompt's keys, or tokens of one path. Keys come in tiles; a decode step's own
+// keys, which no other path shares, are multiplied by the plain units, one key of each row after the other. In powers of two:
+// exp(x) = 2^(x log2 e). For heads in whole pieces of four. The units deal a lane columns 2 p, 2 p + 1, 2 p + 8 and 2 p + 9 of
+// sixteen, p = lane % 4; which column of a head stands where is free while all agree, so these are its columns 4 p .. 4 p + 3.
+//   attn_time_mixed        heads of at most 64
+//   attn_time_mixed_wide   heads of at most 128
+// Included by attn_time.cu.
+#ifndef RP_ATTN_MIXED_CUH
+#define RP_ATTN_MIXED_CUH
+
+#include "common.cuh"
+#include "matrix.cuh"
+
+#define MIXED_ROWS RP_ATTN_MIXED_ROWS
+#define MIXED_GROUP (2 * MIXED_ROWS)     // a warp for 16 rows
+#define MIXED_TILE RP_ATTN_TILE
+static_assert(MIXED_TILE == 64, "four sixteens of keys");
+
+__device__ inline float rp_exp2_fast(float x) {       // 2 ulp
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+// Rows `low` and `low` + 8 of a warp: this lane holds columns 16 i + 4 (lane % 4) .. + 3 of each.
+template <int BLOCKS> struct rp_attn_rows {
+    uint32_t q[BLOCKS][4];                // pairs of float16; [i][h] and [i][2 + h]: row h, the first two and the last two
+    float value[2 * BLOCKS][4];           // [2 i][2 h], [2 i][2 h + 1], [2 i + 1][2 h], [2 i + 1][2 h + 1]
+    float top[2], sum[2];                 // of scores in powers of two; this lane's part of the sum
+
+    __device__ float4 q_of(int i, int h) const {
+        const float2 a = __half22float2(*reinterpret_cast<const __half2 *>(&q[i][h]));
+        const float2 b = __half22float2(*reinterpret_cast<const __half2 *>(&q[i][2 + h]));
+        return make_float4(a.x, a.y, b.x, b.y);
+    }
+
+    // Makes room for scores up to `most` in row h; returns what they are counted from.
+    __device__ float rise(int h, float most) {
+        const float above = fmaxf(top[h], most), from = above == -RP_INFINITY ? 0.0f : above, fade = rp_exp2_fast(top[h] - from);
+        top[h] = above;
+        sum[h] *= fade;
+#pragma unroll
+        for (int j = 0; j < 2 * BLOCKS; j++) { value[j][2 * h] *= fade, value[j][2 * h + 1] *= fade; }
+        return from;
+    }
+};
+
+// Brings n keys, or values, [d] each, to shared memory as float16; zeros past n and past d.
+template <int BLOCKS>
+__device__ inline void rp_attn_stage(__half *to, const float *from, uint32_t n, uint32_t d, uint32_t width) {
+    constexpr int pieces = BLOCKS * 4, pitch = BLOCKS * 16 + 8;       // of four numbers, in a row; an odd number of 16 bytes
+#pragma unroll 4
+    for (uint32_t i = threadIdx.x; i < MIXED_TILE * pieces; i += MIXED_GROUP) {
+        const uint32_t row = i / pieces, column = i % pieces * 4;
+        float4 x = make_float4(0, 0, 0, 0);
+        if (row < n && column < d) { x = *reinterpret_cast<const float4 *>(from + (uint64_t)row * width + column); }
+        __half *at = to + row * pitch + column / 16 * 16 + column % 16 / 2;
+        *reinterpret_cast<uint32_t *>(at) = rp_pair(x.x, x.y), *reinterpret_cast<uint32_t *>(at + 8) = rp_pair(x.z, x.w);
+    }
+}
+
+// One tile of keys from number `first` on, of which row h sees those below limit[h].
+template <int BLOCKS>
+__device__ inline void rp_attn_tile(rp_attn_rows<BLOCKS> &rows, const __half *k, const __half *v, uint32_t d, float scale, uint32_t first,
+                                    const uint32_t (&limit)[2]) {
+    constexpr int pitch = BLOCKS * 16 + 8;
+    const uint32_t lane = threadIdx.x % 32;
+    float score[MIXED_TILE / 8][4] = { { 0 } };
+#pragma unroll
+    for (int i = 0; i < BLOCKS; i++) {
+        if (i * 16 >= d) { break; }
+#pragma unroll
+        for (int j = 0; j < MIXED_TILE / 16; j++) {        // blocks: keys 0-7 at columns 0-7 and 8-15, then keys 8-15
+            uint32_t b[4];
+            rp_load_blocks(b, k + (j * 16 + lane / 16 * 8 + lane % 8) * pitch + i * 16 + lane / 8 % 2 * 8);
+            rp_mma(score[2 * j], rows.q[i], b[0], b[1]);
+            rp_mma(score[2 * j + 1], rows.q[i], b[2], b[3]);
+        }
+    }
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        float most = -RP_INFINITY;
+#pragma unroll
+        for (int j = 0; j < MIXED_TILE / 8; j++) {
+#pragma unroll
+            for (int e = 0; e < 2; e++) {
+                float &s = score[j][2 * h + e];
+                s = first + j * 8 + lane % 4 * 2 + e < limit[h] ? s * scale : -RP_INFINITY;
+                most = fmaxf(most, s);
+            }
+        }
+        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
+        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
+        const float from = rows.rise(h, most);
+#pragma unroll
+        for (int j = 0; j < MIXED_TILE / 8; j++) {
+#pragma unroll
+            for (int e = 0; e < 2; e++) {
+                float &s = score[j][2 * h + e];
+                s = rp_exp2_fast(s - from);
+                rows.sum[h] += s;
+            }
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < MIXED_TILE / 16; i++) {
+        const uint32_t weight[4] = { rp_pair(score[2 * i][0], score[2 * i][1]), rp_pair(score[2 * i][2], score[2 * i][3]),
+                                     rp_pair(score[2 * i + 1][0], score[2 * i + 1][1]), rp_pair(score[2 * i + 1][2], score[2 * i + 1][3]) };
+#pragma unroll
+        for (int j = 0; j < BLOCKS; j++) {                 // blocks: columns 0-7 of keys 0-7 and 8-15, then columns 8-15
+            if (j * 16 >= d) { break; }
+            uint32_t b[4];
+            rp_load_turned(b, v + (i * 16 + lane % 16) * pitch + j * 16 + lane / 16 * 8);
+            rp_mma(rows.value[2 * j], weight, b[0], b[1]);
+            rp_mma(rows.value[2 * j + 1], weight, b[2], b[3]);
+        }
+    }
+}
+
+// The lane's four columns of block i of one row; zeros past d.
+__device__ inline float4 rp_attn_four(const float *row, int i, uint32_t part, uint32_t d) {
+    const uint32_t column = i * 16 + part * 4;
+    return column < d ? *reinterpret_cast<const float4 *>(row + column) : make_float4(0, 0, 0, 0);
+}
+
+// One key, and its value, of each row's own.
+template <int BLOCKS>
+__device__ inline void rp_attn_own(rp_attn_rows<BLOCKS> &rows, const float *const (&k)[2], const float *const (&v)[2], uint32_t d, float scale) {
+    const uint32_t part = threadIdx.x % 4;
+    constexpr int together = BLOCKS <= 4 ? 2 : 1;          // rows whose numbers are on their way at a time
+#pragma unroll
+    for (int h0 = 0; h0 < 2; h0 += together) {
+        float4 key[together][BLOCKS], value[together][BLOCKS];
+#pragma unroll
+        for (int h = 0; h < together; h++) {
+#pragma unroll
+            for (int i = 0; i < BLOCKS; i++) { key[h][i] = rp_attn_four(k[h0 + h], i, part, d); }
+#pragma unroll
+            for (int i = 0; i < BLOCKS; i++) { value[h][i] = rp_attn_four(v[h0 + h], i, part, d); }
+        }
+#pragma unroll
+        for (int h = 0; h < together; h++) {
+            const int row = h0 + h;
+            float score = 0;
+#pragma unroll
+            for (int i = 0; i < BLOCKS; i++) {
+                const float4 q = rows.q_of(i, row), x = key[h][i];
+                score = __fmaf_rn(q.w, x.w, __fmaf_rn(q.z, x.z, __fmaf_rn(q.y, x.y, __fmaf_rn(q.x, x.x, score))));
+            }
+            score += __shfl_xor_sync(0xffffffffu, score, 1);
+            score += __shfl_xor_sync(0xffffffffu, score, 2);
+            score *= scale;
+            const float weight = rp_exp2_fast(score - rows.rise(row, score));
+            if (part == 0) { rows.sum[row] += weight; }
+#pragma unroll
+            for (int i = 0; i < BLOCKS; i++) {
+                float *low = &rows.value[2 * i][2 * row], *high = &rows.value[2 * i + 1][2 * row];
+                low[0] = __fmaf_rn(weight, value[h][i].x, low[0]), low[1] = __fmaf_rn(weight, value[h][i].y, low[1]);
+                high[0] = __fmaf_rn(weight, value[h][i].z, high[0]), high[1] = __fmaf_rn(weight, value[h][i].w, high[1]);
+            }
+        }
+    }
+}
+
+template <int BLOCKS> __device__ inline void rp_attn_mixed(const rp_kernel_args<rp_attn_time_params> &args, __half *k_tile, __half *v_tile) {
+    const rp_attn_time_params p = args.p;
+    const bool decode = p.suffix_cap > 0 && !p.own;          // queries are paths, else tokens of one path
+    const uint32_t d = p.head_width, width = p.heads * d, n_rows = decode ? p.paths : p.tokens, blocks = (n_rows + MIXED_ROWS - 1) / MIXED_ROWS;
+    uint64_t group = rp_group();
+    if (group >= (uint64_t)p.batch * (decode ? 1 : p.paths) * p.variates * p.heads * blocks) { return; }
+    const uint32_t row0 = rp_take(group, blocks) * MIXED_ROWS, head = rp_take(group, p.heads), v = rp_take(group, p.variates);
+    const uint32_t s = decode ? 0 : rp_take(group, p.paths), b = (uint32_t)group;
+    const uint64_t sequence = ((uint64_t)b * p.paths + s) * p.variates + v;                      // of row 0
+    const uint64_t next = decode ? p.variates : 1;                                               // from one row to the next, in rows of D
+    const uint64_t prefix = ((uint64_t)b * p.variates + v) * p.prefix_cap * width + head * d;
+    const uint64_t suffix = sequence * p.suffix_cap * width + head * d;
+    const float *q = rp_at<const float>(args, 0) + sequence * p.tokens * width + head * d;       // [d] of [B, S, V, n, h, d]
+    const float *k_prefix = rp_at<const float>(args, 1) + prefix, *v_prefix = rp_at<const float>(args, 2) + prefix;   // [B, V, N, h, d]
+    const float *k_suffix = rp_at<const float>(args, 3) + suffix, *v_suffix = rp_at<const float>(args, 4) + suffix;   // [B, S, V, R, h, d]
+    const uint32_t n_tokens = min(rp_at<const uint32_t>(args, 5)[b] + p.extra, p.prefix_cap);
+    const uint32_t n_suffix = p.suffix_cap > 0 ? min(rp_at<const rp_step>(args, 6)->step, p.suffix_cap) : 0;
+    const uint32_t alive = decode ? n_rows : min(n_rows, p.own ? n_suffix : n_tokens);           // rows past it write 0
+    const uint32_t lane = threadIdx.x % 32, part = lane % 4, low = row0 + threadIdx.x / 32 * 16 + lane / 4;
+    const float scale = p.scale * 1.44269504f;                                                   // log2 e
+
+    rp_attn_rows<BLOCKS> rows;
+    uint32_t limit[2];                     // of tokens in order: what each row sees
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const uint32_t row = low + 8 * h;
+        const float *from = q + min(row, n_rows - 1) * next * width;
+        limit[h] = row < alive ? row + 1 : 0;
+        rows.top[h] = -RP_INFINITY, rows.sum[h] = 0;
+#pragma unroll
+        for (int i = 0; i < BLOCKS; i++) {
+            const float4 x = rp_attn_four(from, i, part, d);
+            rows.q[i][h] = rp_pair(x.x, x.y), rows.q[i][2 + h] = rp_pair(x.z, x.w);
+            rows.value[2 * i][2 * h] = rows.value[2 * i][2 * h + 1] = rows.value[2 * i + 1][2 * h] = rows.value[2 * i + 1][2 * h + 1] = 0;
+        }
+    }
+    // Keys in one or two runs: the prefix, shared or (prompt) the queries' own; then (own) the suffix.
+    const uint32_t last = min(row0 + MIXED_ROWS, alive);
+#pragma unroll 1
+    for (uint32_t run = 0; run < (p.own ? 2u : 1u); run++) {
+        const bool ordered = run == 1 || p.suffix_cap == 0;
+        const uint32_t n = ordered ? last : n_tokens;
+        const uint32_t below[2] = { ordered ? limit[0] : n_tokens, ordered ? limit[1] : n_tokens };
+        const float *k = run == 0 ? k_prefix : k_suffix, *values = run == 0 ? v_prefix : v_suffix;
+#pragma unroll 1
+        for (uint32_t first = 0; first < n && row0 < alive; first += MIXED_TILE) {
+            __syncthreads();               // tiles: read by all before they are written again
+            rp_attn_stage<BLOCKS>(k_tile, k + (uint64_t)first * width, min(MIXED_TILE, n - first), d, width);
+            rp_attn_stage<BLOCKS>(v_tile, values + (uint64_t)first * width, min(MIXED_TILE, n - first), d, width);
+            __syncthreads();               // tiles: written by all, read by all
+            rp_attn_tile<BLOCKS>(rows, k_tile, v_tile, d, scale, first, below);
+        }
+    }
+    if (decode) {
+        const uint64_t to_low = min(low, n_rows - 1) * next * p.suffix_cap * width;
+        const uint64_t to_high = min(low + 8, n_rows - 1) * next * p.suffix_cap * width;
+#pragma unroll 1
+        for (uint32_t i = 0; i < n_suffix; i++) {
+            const float *const k[2] = { k_suffix + to_low + i * width, k_suffix + to_high + i * width };
+            const float *const values[2] = { v_suffix + to_low + i * width, v_suffix + to_high + i * width };
+            rp_attn_own<BLOCKS>(rows, k, values, d, scale);
+        }
+    }
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const uint32_t row = low + 8 * h;
+        float sum = rows.sum[h];
+        sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+        sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+        const float inverse = row < alive && sum > 0.0f ? 1.0f / sum : 0.0f;
+        const uint64_t at = (sequence * p.tokens + (uint64_t)row * next) * width + head * d + part * 4;   // of y [B, S, V, n, h, d]
+#pragma unroll
+        for (int i = 0; i < BLOCKS; i++) {
+            if (row >= n_rows || i * 16 + part * 4 >= d) { continue; }
+            const float *x = &rows.value[2 * i][2 * h], *z = &rows.value[2 * i + 1][2 * h];
+            const float4 y = make_float4(x[0] * inverse, x[1] * inverse, z[0] * inverse, z[1] * inverse);
+            if (p.y_f16) {
+                *reinterpret_cast<uint2 *>(rp_at<__half>(args, 7) + at + i * 16) = make_uint2(rp_pair(y.x, y.y), rp_pair(y.z, y.w));
+            } else {
+                *reinterpret_cast<float4 *>(rp_at<float>(args, 7) + at + i * 16) = y;
+            }
+        }
+    }
+}
+
+#define RP_ATTN_MIXED(name, blocks)                                                                                              \
+    extern "C" __global__ void __launch_bounds__(MIXED_GROUP, blocks > 4 ? 2 : 3) name(const rp_kernel_args<rp_attn_time_params> args) {            \
+        rp_begin();                                                                                                            \
+        __shared__ __align__(16) __half k_tile[MIXED_TILE * (blocks * 16 + 8)], v_tile[MIXED_TILE * (blocks * 16 + 8)];         \
+        rp_attn_mixed<blocks>(args, k_tile, v_tile);                                                                            \
+    }
+RP_ATTN_MIXED(attn_time_mixed, 4)
+RP_ATTN_MIXED(attn_time_mixed_wide, 8)
+
+#endif
