@@ -178,7 +178,7 @@ typedef struct rp_model_config {
 // What a model is.
 typedef struct rp_model_info {
     size_t struct_size;
-    char family[16];          // "toto", "kronos"
+    char family[16];          // "toto", "toto2", "kronos"
     rp_precision precision;   // F32 or MIXED, never AUTO
     uint64_t parameters;      // numbers in the files
     uint64_t file_bytes;      // on disk
@@ -187,6 +187,7 @@ typedef struct rp_model_info {
     uint32_t width, layers, heads, mlp_width, components; // of the transformer; components of the output distribution
     uint32_t has_labels;      // 1: a fine-tuned file with variate labels
     uint32_t window;          // Kronos: bars that it sees at once, context and forecast together; 0: no such limit
+    uint32_t quantiles;       // Toto 2.0: levels that a forecast gives, 9 from 0.1 to 0.9, and no paths; 0: it samples paths
 } rp_model_info;
 #define RP_MODEL_INFO_INIT RP_INIT(rp_model_info)
 
@@ -223,13 +224,15 @@ typedef struct rp_forecaster_config {
     uint32_t max_horizon;     // H: required
     uint32_t variates;        // V of every series, exogenous ones included; 0 = 1. Kronos: 0 or 6
     uint32_t max_batch;       // B: series forecast together; 0 = 1
-    uint32_t max_paths;       // S of one forecast; 0 = 1
+    uint32_t max_paths;       // S of one forecast; 0 = 1. Toto 2.0 samples none, so any will do
     uint64_t memory_bytes;    // device bytes that the forecaster may take; paths are split into chunks to fit, which
                               // changes no number; 0 = no limit
     uint32_t window;          // Kronos: bars seen at once, context and forecast together (the original's max_context);
                               // 0 = the model's own. max_horizon may not exceed it
     uint32_t device_inputs;   // 1: series may come as CUDA tensors (reprise_dlpack.h), for one launch more in each forecast;
-                              // CUDA and Toto only
+                              // CUDA, Toto and Toto 2.0 only
+    uint32_t block;           // Toto 2.0: time steps predicted in one pass before their medians are appended, a multiple of the
+                              // model's patch; 0 = a single pass over the whole horizon
 } rp_forecaster_config;
 #define RP_FORECASTER_CONFIG_INIT RP_INIT(rp_forecaster_config)
 
@@ -278,16 +281,19 @@ typedef struct rp_forecast_config {
     size_t struct_size;
     uint32_t horizon;         // H: 1 to max_horizon
     uint32_t paths;           // S: 1 to max_paths sample paths; 0 = mean mode: one path without chance. Toto appends its
-                              // distribution's mean at each step, Kronos draws greedily
+                              // distribution's mean at each step, Kronos draws greedily. Toto 2.0: 0, it gives quantiles
     uint32_t exogenous;       // the last so many variates have known futures
     uint64_t seed;            // of the random stream: the same seed gives the same paths
-    const float *quantile_levels; // [n_quantiles], each in [0, 1]; borrowed
+    const float *quantile_levels; // [n_quantiles], each in [0, 1], Toto 2.0: in [0.1, 0.9]; borrowed
     uint32_t n_quantiles;     // 0 = none
     rp_progress_fn progress;  // NULL = none; with it the host waits between replays to report them
     void *progress_user;      // handed to it
     float temperature;        // Kronos, as the two below: logits are divided by it; 0 = 1
     float top_p;              // draw among the likeliest tokens that together exceed it; 0 = 1, all
     uint32_t top_k;           // draw among so many, and forget top_p; 1: greedy; 0 = all
+    uint32_t scaler_fallback_min_obs; // Toto 2.0, as the one below: patches with fewer values so far are scaled by the statistics
+                              // of the first so many; 0 = by those so far
+    float quantile_real_cap_k; // quantiles stay within so many standard deviations of the context's extremes; 0 = no cap
 } rp_forecast_config;
 #define RP_FORECAST_CONFIG_INIT RP_INIT(rp_forecast_config)
 
@@ -296,8 +302,9 @@ typedef struct rp_forecast_config {
 typedef struct rp_forecast_result {
     size_t struct_size;
     float *samples;           // [B, V, H, S]; in mean mode not available
-    float *mean;              // [B, V, H]: mean over the paths, or in mean mode the forecast
-    float *quantiles;         // [n_quantiles, B, V, H] over the paths, linear between order statistics; not in mean mode
+    float *mean;              // [B, V, H]: mean over the paths, or in mean mode the forecast; Toto 2.0: the median
+    float *quantiles;         // [n_quantiles, B, V, H] over the paths, linear between order statistics; not in mean mode.
+                              // Toto 2.0: its own nine, linear in level between them
 } rp_forecast_result;
 #define RP_FORECAST_RESULT_INIT RP_INIT(rp_forecast_result)
 

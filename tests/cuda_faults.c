@@ -60,7 +60,7 @@ static rp_status live(rp_device *device, kind k, rp_model **model, rp_forecaster
     rp_model_config matrices = RP_MODEL_CONFIG_INIT;   // what the device has no kernels for in mixed, auto does in f32
     matrices.precision = fake.fail_with == 209 ? RP_PRECISION_F32 : RP_PRECISION_AUTO;
     RP_RETURN(rp_device_copy_info(device, &info));
-    RP_RETURN(rp_model_load(device, RP_TEST_DIR "/golden/toto-tiny", &matrices, model));
+    RP_RETURN(rp_model_load(device, RP_GOLDEN_DIR "/toto-tiny", &matrices, model));
     RP_RETURN(rp_forecaster_create(*model, &sizes, forecaster));
     return k == TENSOR ? forecast_tensor(*forecaster, &config, l) : forecast_host(*forecaster, &config, l);
 }

@@ -35,7 +35,7 @@ static world create(const char *spec, bool direct) {
     sizes.max_context = 32, sizes.max_horizon = HORIZON, sizes.max_paths = PATHS;
     const rp_status status = rp_device_create(spec, &config, &w.device);
     test_ok(w.device, status, "create the device");
-    test_ok(w.device, rp_model_load(w.device, RP_TEST_DIR "/golden/toto-tiny", NULL, &w.model), "load");
+    test_ok(w.device, rp_model_load(w.device, RP_GOLDEN_DIR "/toto-tiny", NULL, &w.model), "load");
     test_ok(w.device, rp_forecaster_create(w.model, &sizes, &w.forecaster), "create the forecaster");
     return w;
 }

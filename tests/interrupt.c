@@ -44,7 +44,7 @@ static void a_signal_stops_a_forecast(void **state) {
     series.values = values, series.context = 32;
     result.mean = mean;
     assert_int_equal(rp_device_create("ref", NULL, &device), RP_OK);
-    assert_int_equal(rp_model_load(device, RP_TEST_DIR "/golden/toto-tiny", NULL, &model), RP_OK);
+    assert_int_equal(rp_model_load(device, RP_GOLDEN_DIR "/toto-tiny", NULL, &model), RP_OK);
     assert_int_equal(rp_forecaster_create(model, &sizes, &forecaster), RP_OK);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         seen s = { .signal = ways[i].signal };

@@ -4,7 +4,7 @@
 set -u
 reprise=$1
 source=$2
-tiny=$source/tests/golden/toto-tiny
+tiny=$(dirname "$reprise")/golden/toto-tiny
 air=$source/data/air_passengers.csv
 here=$(mktemp -d) || exit 1
 trap 'rm -rf "$here"' EXIT INT TERM
@@ -136,4 +136,9 @@ grep -q "all is well" "$here/said" || die "soak does not say that all is well"
 grep -q '"forecasts":	60' "$out/soak.json" || die "soak's report has another number of forecasts"
 grep -q '"good":	true' "$out/soak.json" || die "soak's report differs from what it said"
 alone soak.json
+"$reprise" soak --device ref --model "$(dirname "$reprise")/golden/toto2-tiny" --block 16 --forecasts 60 >"$here/said" 2>"$here/err" || {
+    cat "$here/said" >&2
+    die "soak found something with a model of quantiles"
+}
+grep -q "60 in .*, 0 of them different from the first" "$here/said" || die "soak compares no quantiles"
 echo "outputs: all is well"

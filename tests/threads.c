@@ -67,7 +67,7 @@ static rp_status work(job *j, rp_device **own_device, rp_model **own_model, rp_f
         device = *own_device;
     }
     if (model == NULL) {
-        RP_RETURN(rp_model_load(device, j->bars ? RP_TEST_DIR "/golden/kronos-tiny" : RP_TEST_DIR "/golden/toto-tiny", NULL, own_model));
+        RP_RETURN(rp_model_load(device, j->bars ? RP_GOLDEN_DIR "/kronos-tiny" : RP_GOLDEN_DIR "/toto-tiny", NULL, own_model));
         model = *own_model;
     }
     for (uint32_t round = 0; round < j->rounds; round++) {
@@ -126,7 +126,7 @@ static void alone_and_together(const job *jobs, uint32_t n) {
 static void one_device_one_model(void **state) {
     rp_device *device = test_device_of(state);
     rp_model *model;
-    test_ok(device, rp_model_load(device, RP_TEST_DIR "/golden/toto-tiny", NULL, &model), "load");
+    test_ok(device, rp_model_load(device, RP_GOLDEN_DIR "/toto-tiny", NULL, &model), "load");
     alone_and_together((const job[]){ { .device = device, .model = model, .id = 1 }, { .device = device, .model = model, .id = 2 },
                                       { .device = device, .model = model, .id = 3, .wrong = true } }, 3);
     rp_model_destroy(model);

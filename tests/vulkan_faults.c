@@ -28,7 +28,7 @@ static rp_status live(rp_device *device, rp_model **model, rp_forecaster **forec
     config.horizon = HORIZON, config.paths = PATHS;
     series.values = values, series.context = 32;
     result.mean = l->mean;
-    RP_RETURN(rp_model_load(device, RP_TEST_DIR "/golden/toto-tiny", NULL, model));
+    RP_RETURN(rp_model_load(device, RP_GOLDEN_DIR "/toto-tiny", NULL, model));
     RP_RETURN(rp_forecaster_create(*model, &sizes, forecaster));
     return rp_forecast(*forecaster, &series, 1, &config, &result);
 }

@@ -18,6 +18,8 @@ void session_complain(rp_device *device, rp_status status) {
     complain("%s (%s)", text[0] ? text : rp_status_text(status), rp_status_name(status));
 }
 
+double session_tail(const session *s) { return s->model_info.quantiles ? 1 / (s->model_info.quantiles + 1.0) : 0; }
+
 bool session_is_bars(const session *s) { return strcmp(s->model_info.family, "kronos") == 0; }
 
 bool session_open(const char *device, const char *precision, const char *folder, session *out) {

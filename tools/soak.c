@@ -16,12 +16,13 @@
 #include "session.h"
 
 #define WARM_SECONDS 60.0        // at most: by then drivers and libraries have filled their own caches
+#define DEFAULT_PATHS 16u
 #define SAMPLE_SECONDS 0.05      // memory is looked at no more often: looking costs, too
 
 typedef struct request {
     const char *model, *tokenizer, *device, *precision, *json;
     double minutes;
-    uint32_t forecasts, context, horizon, variates, samples;
+    uint32_t forecasts, context, horizon, variates, samples, block;
 } request;
 
 // ---- what is forecast ----
@@ -33,7 +34,8 @@ typedef struct work {
     bool is_bars;
     rp_forecast_config config;
     rp_forecast_result result;
-    float *values, *first;       // [V, T] of input; the first result
+    float *values, *first, *out; // [V, T] of input; the first result, the latest: paths, or the quantiles that the model gives
+    float *levels;               // of these
     int64_t *times;
     size_t n;                    // numbers of a result
 } work;
@@ -57,20 +59,25 @@ static rp_status work_create(const request *r, const session *s, work *w) {
     *w = (work){ .is_bars = session_is_bars(s), .config = RP_FORECAST_CONFIG_INIT, .result = RP_FORECAST_RESULT_INIT };
     w->values = take((size_t)r->variates * r->context, sizeof *w->values);
     w->times = take(r->context, sizeof *w->times);
-    w->n = (size_t)(w->is_bars ? 6 : r->variates) * r->horizon * r->samples;
-    w->result.samples = take(w->n, sizeof *w->first);
+    const uint32_t quantiles = s->model_info.quantiles, samples = quantiles ? 0 : r->samples ? r->samples : DEFAULT_PATHS;
+    w->n = (size_t)(w->is_bars ? 6 : r->variates) * r->horizon * (quantiles ? quantiles : samples);
+    w->out = take(w->n, sizeof *w->out);
     w->first = take(w->n, sizeof *w->first);
+    w->levels = take(quantiles, sizeof *w->levels);
+    for (uint32_t i = 0; i < quantiles; i++) { w->levels[i] = (float)((i + 1) * session_tail(s)); }
+    *(quantiles ? &w->result.quantiles : &w->result.samples) = w->out;
     fill(r, w);
-    w->config.horizon = r->horizon, w->config.paths = r->samples, w->config.seed = 1;
+    w->config.horizon = r->horizon, w->config.paths = samples, w->config.seed = 1;
+    w->config.quantile_levels = w->levels, w->config.n_quantiles = quantiles;
     w->config.progress = interrupt_step;
-    sizes.max_context = r->context, sizes.max_horizon = r->horizon, sizes.max_paths = r->samples;
+    sizes.max_context = r->context, sizes.max_horizon = r->horizon, sizes.max_paths = samples, sizes.block = r->block;
     sizes.variates = w->is_bars ? 0 : r->variates;
     return rp_forecaster_create(s->model, &sizes, &w->forecaster);
 }
 
 static void work_destroy(work *w) {
     rp_forecaster_destroy(w->forecaster);
-    free(w->values), free(w->times), free(w->first), free(w->result.samples);
+    free(w->values), free(w->times), free(w->first), free(w->out), free(w->levels);
 }
 
 static rp_status forecast(work *w) {
@@ -136,8 +143,8 @@ static rp_status run(const request *r, rp_device *device, work *job, watch *w) {
             return RP_OK;
         }
         RP_RETURN(status);
-        if (w->forecasts++ == 0) { memcpy(job->first, job->result.samples, job->n * sizeof *job->first); }
-        w->different += memcmp(job->first, job->result.samples, job->n * sizeof *job->first) != 0;
+        if (w->forecasts++ == 0) { memcpy(job->first, job->out, job->n * sizeof *job->first); }
+        w->different += memcmp(job->first, job->out, job->n * sizeof *job->first) != 0;
         const double now = seconds_now(), spent = now - start;
         const double done = r->forecasts ? (double)w->forecasts / r->forecasts : spent / limit;
         if (warm_at <= 0) {
@@ -206,7 +213,8 @@ static int read_request(int argc, char **argv, request *r) {
         { "context", OPTION_COUNT, &r->context, "N", "time steps; default 256", NULL, false },
         { "horizon", OPTION_COUNT, &r->horizon, "H", "default 32", NULL, false },
         { "variates", OPTION_COUNT, &r->variates, "V", "Toto; default 2", NULL, false },
-        { "samples", OPTION_COUNT, &r->samples, "S", "sample paths; default 16", NULL, false },
+        { "samples", OPTION_COUNT, &r->samples, "S", "sample paths; default 16; of Toto 2.0 there are none", NULL, false },
+        { "block", OPTION_COUNT, &r->block, "N", "Toto 2.0: rows predicted in one pass; default: the whole horizon", NULL, false },
         { "json", OPTION_TEXT, &r->json, "FILE", "the report as JSON too", NULL, false },
     };
     const option_set set = { "soak", "--model DIR [options]",
@@ -222,7 +230,7 @@ static int read_request(int argc, char **argv, request *r) {
 }
 
 int command_soak(int argc, char **argv) {
-    request r = { .context = 256, .horizon = 32, .variates = 2, .samples = 16 };
+    request r = { .context = 256, .horizon = 32, .variates = 2 };
     session s;
     work job;
     watch w = { 0 };
