@@ -45,6 +45,7 @@ static const struct { const char *name; struct rp_attn_time_params p; bool steep
     { "own, head 104", { 3, 2, 2, 70, 1, 104, 70, 70, 1, 0, 0, 1, 0, 0 }, true },
     { "own, head 132", { 3, 2, 1, 40, 2, 132, 100, 40, 0, 0, 0, 1, 0, 0 }, false },
     { "decode, 10 paths, head 52", { 2, 10, 1, 1, 4, 52, 330, 120, 0, 0, 0, 0, 0, 0 }, true },
+    { "decode, 10 paths, 4 heads of 208", { 1, 10, 1, 1, 4, 208, 200, 70, 0, 0, 0, 0, 0, 0 }, false },
     { "decode, one path, many tiles", { 2, 1, 2, 1, 2, 64, 2500, 120, 1, 0, 0, 0, 0, 0 }, true },
     { "decode, 19 paths, head 256", { 2, 19, 1, 1, 1, 256, 130, 70, 0, 0, 0, 0, 0, 0 }, true },
     { "decode to float16", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0, 0, 1, 0 }, false },
