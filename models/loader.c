@@ -100,6 +100,18 @@ static rp_status place(rp_loader *l, rp_buffer *weights, uint64_t *weights_bytes
     return RP_OK;
 }
 
+// After the slots are set.
+static rp_status check_range(const rp_loader *l, const rp_loader_part *part) {
+    if ((*part->slot)->dtype != RP_F16) { return RP_OK; }
+    const rp_weight *const both[] = { part->weight, part->twin_weight };
+    for (uint32_t i = 0; i < 2 && both[i] != NULL; i++) {
+        if (!rp_weight_fits_f16(both[i])) {
+            return rp_fail(l->device, RP_UNSUPPORTED, "Tensor '%s' leaves float16's range; use precision f32.", both[i]->name);
+        }
+    }
+    return RP_OK;
+}
+
 // Some columns, or scaled numbers, by way of float64.
 static rp_status upload_changed(rp_loader *l, const rp_loader_part *part) {
     const rp_tensor *to = *part->slot;
@@ -155,6 +167,7 @@ rp_status rp_loader_run(rp_loader *l, rp_buffer **weights) {
     RP_RETURN(l->status);
     for (uint32_t i = 0; i < l->n_parts; i++) { RP_RETURN(check_part(l, &l->parts[i])); }
     RP_RETURN(place(l, NULL, &l->bytes, &scratch_bytes));
+    for (uint32_t i = 0; i < l->n_parts; i++) { RP_RETURN(check_range(l, &l->parts[i])); }
     RP_RETURN(backend->buffer_create(l->device, l->bytes, RP_MEMORY_DEVICE, weights));
     if (scratch_bytes > 0) { RP_RETURN(backend->buffer_create(l->device, scratch_bytes, RP_MEMORY_DEVICE, &l->scratch)); }
     RP_RETURN(place(l, *weights, &l->bytes, &scratch_bytes));

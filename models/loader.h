@@ -47,7 +47,7 @@ rp_loader_part *rp_loader_part_add(rp_loader *l, rp_tensor **slot, uint64_t at, 
 void rp_loader_whole(rp_loader *l, rp_tensor **slot, bool scratch, rp_weights *file, uint32_t rows, uint32_t columns, const char *name);
 
 // Finds and checks every part, makes the buffers, sets the slots and uploads. *weights is the caller's to destroy, also after a
-// failure.
+// failure. A tensor that leaves the range of a float16 target is UNSUPPORTED.
 rp_status rp_loader_run(rp_loader *l, rp_buffer **weights);
 // A tensor of the file that no part uses, NULL: none. `spare` says which may be there without being used.
 const char *rp_loader_unused(const rp_loader *l, rp_weights *file, bool (*spare)(const char *name));
