@@ -14,7 +14,7 @@ rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_
 }
 
 rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, uint32_t rows, bool f16, rp_tensor *y) {
-    const struct rp_rmsnorm_params p = { rows, b->m->config.model.width, EPSILON, f16 };
+    const struct rp_rmsnorm_params p = { .rows = rows, .width = b->m->config.model.width, .eps = EPSILON, .y_f16 = f16 };
     rp_tensor *in[] = { x, b->m->norm }, *out[] = { y };
     rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
     return out[0];

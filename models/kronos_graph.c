@@ -82,7 +82,7 @@ static kronos_keys cross_keys(kronos_builder *b, rp_tensor *c, uint32_t rows, kr
 // The last live row of each of `per_series` runs of n rows, normalised.
 static rp_tensor *last_row(kronos_builder *b, rp_tensor *x, rp_tensor *lengths, uint32_t per_series, uint32_t n, rp_tensor *y) {
     const uint32_t B = b->f->base.config.max_batch;
-    const struct rp_gather_last_params p = { B, per_series, n, b->m->config.model.width, 0 };
+    const struct rp_gather_last_params p = { B, per_series, n, b->m->config.model.width, 0, .count = 1 };
     rp_tensor *in[] = { x, lengths }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_GATHER_LAST, "last bar", &p, sizeof p, in, out);
     return kronos_norm(b, "last norm", out[0], B * per_series, false, y);

@@ -5,8 +5,8 @@
 #include "platform.h"
 #include "safetensors.h"
 
-#define TOTO RP_TEST_DIR "/golden/toto-tiny"
-#define KRONOS RP_TEST_DIR "/golden/kronos-tiny"
+#define TOTO RP_GOLDEN_DIR "/toto-tiny"
+#define KRONOS RP_GOLDEN_DIR "/kronos-tiny"
 
 static char folder[] = "/tmp/reprise-mixed-XXXXXX";
 

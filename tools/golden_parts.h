@@ -1,4 +1,4 @@
-// What the goldens of every family share; golden.c has it, golden_toto.c and golden_kronos.c compare.
+// What the goldens of every family share; golden.c has it, golden_toto.c, golden_toto2.c and golden_kronos.c compare.
 #ifndef TOOLS_GOLDEN_PARTS_H
 #define TOOLS_GOLDEN_PARTS_H
 
@@ -83,6 +83,7 @@ void golden_draws_report_logits(golden *g, const golden_draws *d);
 void golden_draws_free(golden_draws *d);
 
 bool golden_run_toto(golden *g, const char *path, bool is_folder, const golden_options *options, message *error);
+bool golden_run_toto2(golden *g, const char *path, bool is_folder, const golden_options *options, message *error);
 bool golden_run_real(golden *g, const char *path, const golden_options *options, message *error);
 bool golden_run_kronos(golden *g, const char *path, bool is_folder, const golden_options *options, message *error);
 
