@@ -196,7 +196,6 @@ rp_status rp_loader_run(rp_loader *l, rp_buffer **weights) {
     RP_RETURN(l->status);
     for (uint32_t i = 0; i < l->n_parts; i++) { RP_RETURN(check_part(l, &l->parts[i])); }
     RP_RETURN(place(l, NULL, &l->bytes, &scratch_bytes));
-    for (uint32_t i = 0; i < l->n_parts; i++) { RP_RETURN(check_range(l, &l->parts[i])); }
     RP_RETURN(backend->buffer_create(l->device, l->bytes, RP_MEMORY_DEVICE, weights));
     if (scratch_bytes > 0) { RP_RETURN(backend->buffer_create(l->device, scratch_bytes, RP_MEMORY_DEVICE, &l->scratch)); }
     RP_RETURN(place(l, *weights, &l->bytes, &scratch_bytes));
