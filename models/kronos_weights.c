@@ -3,8 +3,8 @@
 //
 // Precision mixed keeps as float16 what products read, and as float32 these: tables, of which rows are taken; the tokenizer's encoder,
 // one pass for each series, because it ends in signs: operands rounded to 2^-11 move each value by some 5e-4 of the values'
-// deviation, so of the 8000 bits of 400 bars two or three would turn, and with each a token; and the few products of six
-// columns or of a token's bits.
+// deviation, so of the 8000 bits of 400 bars two or three would turn, and with each a token (docs/performance-notes.md); and the
+// few products of six columns or of a token's bits.
 #include <math.h>
 #include <string.h>
 
