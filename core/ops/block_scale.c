@@ -19,7 +19,8 @@ rp_status rp_shape_block_scale(const rp_graph *graph, const rp_node *node, rp_sh
 
 void rp_launch_block_scale(const rp_node *node, rp_launch *out) {
     PARAMS(block_scale);
-    rp_launch_rows(out, "block_scale_f32", (uint64_t)p->batch * p->variates, RP_GROUP_ROW);
+    rp_launch_rows(out, out->fast ? "block_scale_f32_warps" : "block_scale_f32", (uint64_t)p->batch * p->variates,
+                   out->fast ? RP_GROUP_SCALER : RP_GROUP_ROW);
 }
 
 void rp_cost_block_scale(const rp_node *node, rp_cost *out) {
