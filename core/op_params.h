@@ -55,14 +55,30 @@
 // Then tiles join the running maximum, sum and values in ascending order: with m the larger maximum, running = running
 // exp(running maximum - m) + tile exp(tile maximum - m), the last product fused. So tiles can be computed anywhere.
 #define RP_ATTN_TILE 64
-// The kernel for few queries: the tiles of one query and head are dealt to this many groups, which join them together.
-#define RP_ATTN_SPREAD 8
-#define RP_ATTN_SPREAD_BYTES 2320              // of shared memory beside the keys of a tile
-#define RP_ATTN_SPREAD_PITCH(d) (((d) + 7) / 8 * 8 + 4)   // floats from one key to the next: eight lie in different banks
+#define RP_ATTN_PITCH(d) (((d) / 4 | 1) * 4)   // floats from one key to the next in shared memory: eight lie in different banks
 #define RP_ATTN_HEAD_MAX 256  // widest head
 // The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
 #define RP_ATTN_SHARED 16
 #define RP_ATTN_SHARED_HEAD 64
+// The tiled kernels, for prompts and own windows: blocks of RP_ATTN_TILED_SETS x 8, 4 or 2 queries of one path and head, heads in
+// pieces of four. Same sums. Shared memory: keys, values (where heads are wide, in the place of the keys), queries, weights.
+#define RP_ATTN_TILED_LEAST 9            // tokens, from which on they run
+#define RP_ATTN_TILED_SETS 8
+#define RP_ATTN_TILED_WEIGHTS 80         // floats from one query's weights to the next's: two that a warp writes lie in different banks
+#define RP_ATTN_TILED_APART(d) ((d) <= 128)
+#define RP_ATTN_TILED_BYTES(rows, d) (4 * (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (RP_ATTN_TILED_APART(d) ? (d) : 0)) + \
+                                           RP_ATTN_TILED_SETS * (rows) * (RP_ATTN_PITCH(d) + RP_ATTN_TILED_WEIGHTS)))
+// The kernel for few queries: a cluster of RP_ATTN_SPREAD groups for at most RP_ATTN_SHARED paths of one series, variate and head.
+// Tiles that are all prompt are made for the paths together, others for each path alone, each by a team of four warps; path i's
+// are joined by group i % RP_ATTN_SPREAD. Same sums. Shared memory: a barrier, queries, tiles to join, and for each team keys, values and weights.
+#define RP_ATTN_SPREAD 8
+#define RP_ATTN_SPREAD_TEAM 128
+#define RP_ATTN_SPREAD_JOINED(paths, tiles, d) (((paths) + RP_ATTN_SPREAD - 1) / RP_ATTN_SPREAD * (tiles) * ((d) + 4))
+#define RP_ATTN_SPREAD_OWN(paths, d) (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (d)) + (paths) * (RP_ATTN_TILE + 4))
+#define RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams) \
+    (16 + 4 * ((paths) * (d) + RP_ATTN_SPREAD_JOINED(paths, tiles, d) + (teams) * RP_ATTN_SPREAD_OWN(paths, d)))
+#define RP_ATTN_SPREAD_MOST 101376       // the 99 KiB that a group can have on every device with clusters
+#define RP_ATTN_SPREAD_MOST_90 232448    // and on those of compute capability 9.0
 // On matrix units, for mixed nodes: so many queries a group, from so many on, heads in pieces of four. Sums in the units' own order.
 #define RP_ATTN_MIXED_ROWS 64
 #define RP_ATTN_MIXED_LEAST 16

@@ -10,16 +10,26 @@
 #define PITCH (SLICE + 4)               // of a key in shared memory: 16-byte reads of 8 keys touch all 32 banks once
 #define OUTPUTS 2                       // results an invocation keeps: heads up to 128 wide take one pass
 
-// A tile joins what came before: both are brought to the larger maximum.
+// rp_exp for x <= 0, the same bits, without branches, so that several run side by side, and without conversions, which are slow:
+// adding 1.5 2^23 and rounding down leaves the whole number in the low bits. 2^(n + 64) is normal for every n here.
+__device__ inline float rp_exp_below(float x) {
+    const float big = 12582912.0f + 64.0f, from = x < -104.0f ? -104.0f : x;     // exp(-104) = 0
+    const float shifted = __fadd_rd(__fmaf_rn(from, RP_LOG2_E, 0.5f), big), n = shifted - big;
+    const float p = 1.0f + rp_expm1_small(rp_reduce_ln2(from, n));
+    return __fmul_rn(__uint_as_float(__float_as_uint(p) + (__float_as_uint(shifted) << 23)), 0x1p-64f);
+}
+
+// A tile joins what came before: both are brought to the larger maximum, and the one that has it keeps its numbers (exp(0) = 1).
 struct rp_join {
     float top, running, tile;               // the maximum; factors of what came before, 0 where nothing did, and of the tile
 };
 __device__ inline rp_join rp_join_of(float top, float tile_top) {
-    const float most = fmaxf(top, tile_top);
-    return { most, rp_exp(top - most), rp_exp(tile_top - most) };
+    const float most = fmaxf(top, tile_top), fade = rp_exp_below(fminf(top, tile_top) - most);
+    return { most, top < most ? fade : 1.0f, tile_top < most ? fade : 1.0f };
 }
 __device__ inline float rp_joined(const rp_join &join, float running, float tile) { return __fmaf_rn(tile, join.tile, running * join.running); }
 
+// sum + a b, products in ascending order.
 __device__ inline float rp_dot4(const float4 &a, const float4 &b, float sum) {
     sum = __fmaf_rn(a.x, b.x, sum);
     sum = __fmaf_rn(a.y, b.y, sum);
@@ -33,6 +43,14 @@ __device__ inline void rp_add4(float4 &sum, float p, const float4 &v) {
     sum.z = __fmaf_rn(p, v.z, sum.z);
     sum.w = __fmaf_rn(p, v.w, sum.w);
 }
+
+// 16 bytes on their way to shared memory; zeros where not live.
+__device__ inline void rp_copy16(float *to, const float *from, bool live) {
+    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(live ? 16 : 0) : "memory");
+}
+__device__ inline void rp_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int N> __device__ inline void rp_copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
 
 struct rp_attention_memory {
     float k[RP_ATTN_TILE * PITCH];
@@ -113,7 +131,7 @@ __device__ inline void rp_attend(rp_attention_memory &m, const Keys &keys, uint3
             __syncthreads();   // top: written by each warp, read by both. And k: read, so it may be written again
             const float tile_top = fmaxf(m.top[0], m.top[1]);
             if (tile_top == -RP_INFINITY) { continue; }  // no key here; the next barrier comes before top is written again
-            m.p[local] = present ? rp_exp(score - tile_top) : 0.0f;
+            m.p[local] = present ? rp_exp_below(score - tile_top) : 0.0f;
             __syncthreads();   // p: written by each for its key, read by all
 
             const rp_join join = rp_join_of(top, tile_top);

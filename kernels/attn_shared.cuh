@@ -103,7 +103,7 @@ extern "C" __global__ void __launch_bounds__(SHARED_GROUP) attn_time_f32_shared(
             float most = fmaxf(low, high);
 #pragma unroll
             for (int distance = 16; distance > 0; distance /= 2) { most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, distance)); }
-            const float a = lane < n_keys ? rp_exp(low - most) : 0.0f, c = lane + 32 < n_keys ? rp_exp(high - most) : 0.0f;
+            const float a = lane < n_keys ? rp_exp_below(low - most) : 0.0f, c = lane + 32 < n_keys ? rp_exp_below(high - most) : 0.0f;
             const rp_join join = rp_join_of(top[i], most);
             top[i] = join.top;
             sum[i] = rp_joined(join, sum[i], rp_halve32(a + c));

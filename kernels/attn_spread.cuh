@@ -1,90 +1,321 @@
-// Decode steps of few paths: the tiles of one query and head are dealt to the RP_ATTN_SPREAD groups of a cluster, which read each
-// other's results and join them, each for some elements. Same sums as rp_attend, so the same bits. For sm_90 and later.
-// Included by attn_time.cu.
+// Decode steps of few paths: a cluster of RP_ATTN_SPREAD groups takes up to RP_ATTN_SHARED paths of one (series, variate, head).
+// Teams of four warps make tiles: those of the prompt for all paths at once, others for each path alone. A tile's values, maximum
+// and sum go to the shared memory of the group that joins its path, and count on a barrier there. Same sums as rp_attend, so the same bits. For sm_90 and later,
+// heads in whole pieces of four. Included by attn_time.cu.
 #ifndef RP_ATTN_SPREAD_CUH
 #define RP_ATTN_SPREAD_CUH
 
-#include <cooperative_groups.h>
-
 #include "attention.cuh"
 
-#define SPREAD_GROUP 128
-static_assert(RP_ATTN_HEAD_MAX == 2 * SPREAD_GROUP, "an invocation holds one or two elements of a head");
+#define SPREAD_TEAM RP_ATTN_SPREAD_TEAM
+#define SPREAD_MOST_TEAMS 2                // more would take all of a multiprocessor, and fewer clusters fit on a GPU at once
+#define SPREAD_CHUNK 5                     // queries of which sums are under way together
+static_assert(SPREAD_TEAM == 2 * RP_ATTN_TILE, "two warps for a tile's keys, two for its values");
 
-// Shared memory: this, then the keys of the tile, SPREAD_PITCH(d) floats from one to the next.
-struct rp_spread_memory {
-    float q[RP_ATTN_HEAD_MAX], value[RP_ATTN_HEAD_MAX];   // value: of this group's tile
-    float p[RP_ATTN_TILE];
-    float top[2];
-    float tile_top, tile_sum;
+// What the groups of a cluster work on.
+struct rp_spread_work {
+    const float *k_prefix, *v_prefix;      // [N, h, d] of this series, variate and head
+    const float *k_own, *v_own;            // where key 0 of path 0 would lie if its own keys began there; `path` floats to the next path's
+    uint64_t path;
+    uint32_t n_prefix, n, width, d;        // keys of the prompt, and in all; width: h d, from one key to the next
+    uint32_t n_queries;
 };
-static_assert(sizeof(rp_spread_memory) == RP_ATTN_SPREAD_BYTES, "as the launch rule says");
+
+// A tile, and the path that it is made for where it is not the prompt's alone.
+struct rp_spread_tile {
+    uint32_t tile, q;
+};
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-// This group's tile: its maximum, sum and values to shared memory. Keys and values are asked for together; values come to
-// registers, elements threadIdx.x and threadIdx.x + SPREAD_GROUP of each.
-template <int ELEMENTS>
-__device__ inline void rp_spread_tile(rp_spread_memory &m, float *k, const rp_time_keys &keys, uint32_t first, uint32_t n, uint32_t d, float scale) {
-    const uint32_t local = threadIdx.x, lane = local % 32, n_keys = min(RP_ATTN_TILE, n - first), pitch = RP_ATTN_SPREAD_PITCH(d);
-    if (keys.wide) {
-        for (uint32_t i = local; i < n_keys * (d / 4); i += SPREAD_GROUP) {
-            const uint32_t key = i / (d / 4), j = i % (d / 4) * 4;
-            const uint32_t to = (uint32_t)__cvta_generic_to_shared(&k[key * pitch + j]);
-            asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(keys.key(first + key) + j) : "memory");
+__device__ inline uint32_t rp_spread_shared(const void *at) { return (uint32_t)__cvta_generic_to_shared(at); }
+// The barrier on which a group waits for tiles: made by one invocation, which later says how many bytes come.
+__device__ inline void rp_spread_begin(uint64_t *ready) {
+    if (threadIdx.x == 0) {
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;\n\tfence.mbarrier_init.release.cluster;" ::"r"(rp_spread_shared(ready)) : "memory");
+    }
+    asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+}
+__device__ inline void rp_spread_wait_begun() { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
+__device__ inline void rp_spread_expect(uint64_t *ready, uint32_t bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(rp_spread_shared(ready)), "r"(bytes) : "memory");
+}
+__device__ inline void rp_spread_wait_ready(uint64_t *ready) {
+    asm volatile("{\n\t.reg .pred done;\n"
+                 "again_%=:\n\tmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], 0;\n\t@!done bra again_%=;\n\t}"
+                 ::"r"(rp_spread_shared(ready)) : "memory");
+}
+// Write numbers where group `rank` keeps what lies at `to` here, and count them on that group's barrier: each write is one count
+// there, one after the other, so they are few and wide.
+__device__ inline void rp_spread_send2(const float *to, uint32_t rank, uint64_t *ready, float a, float b) {
+    asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
+                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [there], {%3, %4}, [barrier];\n\t}"
+                 ::"r"(rp_spread_shared(to)), "r"(rp_spread_shared(ready)), "r"(rank), "r"(__float_as_uint(a)), "r"(__float_as_uint(b)) : "memory");
+}
+__device__ inline void rp_spread_send4(const float *to, uint32_t rank, uint64_t *ready, const float (&x)[4]) {
+    asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
+                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [there], {%3, %4, %5, %6}, [barrier];\n\t}"
+                 ::"r"(rp_spread_shared(to)), "r"(rp_spread_shared(ready)), "r"(rank), "r"(__float_as_uint(x[0])), "r"(__float_as_uint(x[1])),
+                   "r"(__float_as_uint(x[2])), "r"(__float_as_uint(x[3]))
+                 : "memory");
+}
+// A barrier of `count` invocations; 0 is that of __syncthreads.
+__device__ inline void rp_named_barrier(uint32_t name, uint32_t count) { asm volatile("bar.sync %0, %1;" ::"r"(name), "r"(count) : "memory"); }
+
+// Asks for a tile. The first two warps of a team bring its keys, 32 each, the other two its values, elements 0 to 31 of each 64 and
+// the rest: each what it alone will read. Past the last key: that one again, and not used.
+__device__ inline void rp_spread_ask(const rp_spread_work &w, const rp_spread_tile &t, float *k, float *v) {
+    const uint32_t local = threadIdx.x % SPREAD_TEAM, lane = local % 32, warp = local / 32, first = t.tile * RP_ATTN_TILE, last = w.n - 1;
+    const bool values = warp >= 2;
+    const uint32_t row0 = values ? lane / 8 : warp * 32 + lane / 16, rows = values ? 4 : 2, pitch = values ? w.d : RP_ATTN_PITCH(w.d);
+    const float *prefix = values ? w.v_prefix : w.k_prefix, *own = (values ? w.v_own : w.k_own) + t.q * w.path;
+    float *to = values ? v : k;
+    for (uint32_t column = values ? (warp - 2) * 32 + lane % 8 * 4 : lane % 16 * 4; column < w.d; column += 64) {
+#pragma unroll
+        for (uint32_t i = 0; i < 16; i++) {
+            const uint32_t row = row0 + rows * i, c = min(first + row, last);
+            rp_copy16(&to[row * pitch + column], (c < w.n_prefix ? prefix : own) + (uint64_t)c * w.width + column, true);
         }
-    } else {
-        for (uint32_t i = local; i < n_keys * d; i += SPREAD_GROUP) { k[i / d * pitch + i % d] = keys.key(first + i / d)[i % d]; }
     }
-    constexpr uint32_t HELD = RP_ATTN_TILE / ELEMENTS;      // values an invocation holds of each element; more would crowd groups out
-    float v[ELEMENTS][HELD];
+    rp_copy_commit();
+}
+
+// STEPS times four elements of a key and CHUNK queries, ascending, added to scores: all are read before they are used.
+template <int CHUNK, int STEPS>
+__device__ inline void rp_spread_products(float (&score)[CHUNK], const float *const (&from)[CHUNK], const float *key, uint32_t j) {
 #pragma unroll
-    for (int e = 0; e < ELEMENTS; e++) {
-        const uint32_t j = local + e * SPREAD_GROUP;
+    for (int i = 0; i < STEPS * 4; i += 4) {
+        const float4 b = *reinterpret_cast<const float4 *>(key + j + i);
 #pragma unroll
-        for (uint32_t i = 0; i < HELD; i++) { v[e][i] = j < d && i < n_keys ? keys.value(first + i)[j] : 0.0f; }
+        for (int c = 0; c < CHUNK; c++) { score[c] = rp_dot4(*reinterpret_cast<const float4 *>(from[c] + j + i), b, score[c]); }
     }
-    asm volatile("cp.async.commit_group;\n\tcp.async.wait_group 0;" ::: "memory");
-    __syncthreads();           // k: written by all, read by those of its key
-    float score = -RP_INFINITY;
-    if (local < n_keys) {
-        const float *key = &k[local * pitch];
-        float dot = 0;
-        if (keys.wide) {
-#pragma unroll 8
-            for (uint32_t j = 0; j < d; j += 4) {
-                const float4 a = *reinterpret_cast<const float4 *>(&m.q[j]), b = *reinterpret_cast<const float4 *>(key + j);
-                dot = __fmaf_rn(a.x, b.x, dot);
-                dot = __fmaf_rn(a.y, b.y, dot);
-                dot = __fmaf_rn(a.z, b.z, dot);
-                dot = __fmaf_rn(a.w, b.w, dot);
+}
+
+// Scores of one key of the tile, this invocation's, and queries q .. q + CHUNK - 1, of which `end` is the first that is not there;
+// and each warp's maxima.
+template <int CHUNK>
+__device__ inline void rp_spread_scores(const rp_spread_work &w, const float *queries, const float *keys, uint32_t q, uint32_t end, uint32_t number,
+                                        bool present, float scale, float *weight, float *top) {
+    constexpr uint32_t STEPS = CHUNK > 1 ? 4 : 8;
+    const float *from[CHUNK], *key = keys + number * RP_ATTN_PITCH(w.d);
+    float score[CHUNK], most[CHUNK];
+    uint32_t j = 0;
+#pragma unroll
+    for (int i = 0; i < CHUNK; i++) { from[i] = queries + min(q + i, end - 1) * w.d, score[i] = 0; }
+#pragma unroll 1
+    for (; j + 4 * STEPS <= w.d; j += 4 * STEPS) { rp_spread_products<CHUNK, STEPS>(score, from, key, j); }
+#pragma unroll 1
+    for (; j < w.d; j += 4) { rp_spread_products<CHUNK, 1>(score, from, key, j); }
+#pragma unroll
+    for (int i = 0; i < CHUNK; i++) { most[i] = score[i] = present ? __fmul_rn(score[i], scale) : -RP_INFINITY; }
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) {
+#pragma unroll
+        for (int i = 0; i < CHUNK; i++) { most[i] = fmaxf(most[i], __shfl_xor_sync(0xffffffffu, most[i], distance)); }
+    }
+#pragma unroll
+    for (int i = 0; i < CHUNK; i++) {
+        if (q + i < end) {
+            weight[(q + i) * RP_ATTN_TILE + number] = score[i];
+            if (number % 32 == 0) { top[(q + i) * 4 + number / 32] = most[i]; }
+        }
+    }
+}
+
+// From scores to weights.
+template <int CHUNK>
+__device__ inline void rp_spread_weights(uint32_t q, uint32_t end, uint32_t number, float *weight, const float *top) {
+    float p[CHUNK];
+#pragma unroll
+    for (int i = 0; i < CHUNK; i++) {
+        const uint32_t query = min(q + i, end - 1);
+        const float tile_top = fmaxf(top[query * 4], top[query * 4 + 1]);
+        p[i] = rp_exp_below(weight[query * RP_ATTN_TILE + number] - (tile_top == -RP_INFINITY ? 0.0f : tile_top));
+    }
+#pragma unroll
+    for (int i = 0; i < CHUNK; i++) {
+        if (q + i < end) { weight[(q + i) * RP_ATTN_TILE + number] = p[i]; }
+    }
+}
+
+// Sums over the tile's keys, ascending, for queries q .. q + CHUNK - 1, of weights times one element of the values.
+template <int CHUNK>
+__device__ inline void rp_spread_values(const rp_spread_work &w, const float *weight, const float *v, uint32_t q, uint32_t end, float (&total)[CHUNK]) {
+    const float *from[CHUNK];
+#pragma unroll
+    for (int i = 0; i < CHUNK; i++) { from[i] = weight + min(q + i, end - 1) * RP_ATTN_TILE, total[i] = 0; }
+#pragma unroll (CHUNK > 1 ? 4 : 8)
+    for (uint32_t c = 0; c < RP_ATTN_TILE; c += 4) {       // past the last key: weight 0
+        const float4 value = make_float4(v[c * w.d], v[(c + 1) * w.d], v[(c + 2) * w.d], v[(c + 3) * w.d]);
+#pragma unroll
+        for (int i = 0; i < CHUNK; i++) { total[i] = rp_dot4(*reinterpret_cast<const float4 *>(from[i] + c), value, total[i]); }
+    }
+}
+
+// Tile `tile` of query q, as group q % RP_ATTN_SPREAD keeps it for joining: values [d], maximum, sum.
+__device__ inline float *rp_spread_joined(float *joined, uint32_t q, uint32_t tile, uint32_t n_tiles, uint32_t d) {
+    return joined + (q / RP_ATTN_SPREAD * n_tiles + tile) * (d + 4);
+}
+
+// What a team works on in shared memory, and where tiles go.
+struct rp_spread_memory {
+    float *queries, *k, *v, *weight, *top;     // top: [query][4], of the tile's two halves
+    float *joined;
+    uint64_t *ready;
+    uint32_t room;                             // tiles a query may have
+};
+
+__device__ inline void rp_spread_send_sum(const rp_spread_work &w, const rp_spread_memory &m, uint32_t path, uint32_t tile, uint32_t q) {
+    const uint32_t lane = threadIdx.x % 32;
+    const float sum = rp_halve32(m.weight[q * RP_ATTN_TILE + lane] + m.weight[q * RP_ATTN_TILE + lane + 32]);
+    const float *to = rp_spread_joined(m.joined, path, tile, m.room, w.d) + w.d;
+    if (lane == 0) { rp_spread_send2(to, path % RP_ATTN_SPREAD, m.ready, fmaxf(m.top[q * 4], m.top[q * 4 + 1]), sum); }
+}
+
+// Sends elements j - lane .. j - lane + 31 of a tile's values, one a lane; the first eight lanes gather four each.
+__device__ inline void rp_spread_send_values(const rp_spread_work &w, const rp_spread_memory &m, uint32_t path, uint32_t tile, uint32_t j, float total) {
+    const uint32_t lane = threadIdx.x % 32, from = j - lane + lane % 8 * 4;
+    float four[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) { four[i] = __shfl_sync(0xffffffffu, total, lane % 8 * 4 + i); }
+    if (lane < 8 && from < w.d) { rp_spread_send4(rp_spread_joined(m.joined, path, tile, m.room, w.d) + from, path % RP_ATTN_SPREAD, m.ready, four); }
+}
+
+// A tile of the prompt for all paths: two warps for half of them each. `barrier`: a named one for those two warps.
+__device__ inline void rp_spread_together(const rp_spread_work &w, const rp_spread_memory &m, uint32_t tile, float scale, uint32_t barrier) {
+    const uint32_t half = threadIdx.x % SPREAD_TEAM / RP_ATTN_TILE, number = threadIdx.x % RP_ATTN_TILE, middle = (w.n_queries + 1) / 2;
+    const uint32_t begin = half * middle, end = half == 0 ? middle : w.n_queries;
+    for (uint32_t q = begin; q < end; q += SPREAD_CHUNK) {
+        rp_spread_scores<SPREAD_CHUNK>(w, m.queries, m.k, q, end, number, true, scale, m.weight, m.top);
+    }
+    rp_named_barrier(barrier, RP_ATTN_TILE);   // maxima: written by both warps, read by both
+    for (uint32_t q = begin; q < end; q += SPREAD_CHUNK) { rp_spread_weights<SPREAD_CHUNK>(q, end, number, m.weight, m.top); }
+    rp_named_barrier(barrier, RP_ATTN_TILE);   // weights: likewise
+    for (uint32_t j = number; j < w.d + number; j += RP_ATTN_TILE) {
+        for (uint32_t q = begin; q < end; q += SPREAD_CHUNK) {
+            float total[SPREAD_CHUNK];
+            rp_spread_values<SPREAD_CHUNK>(w, m.weight, m.v + min(j, w.d - 1), q, end, total);
+#pragma unroll
+            for (int i = 0; i < SPREAD_CHUNK; i++) {
+                if (q + i < end) { rp_spread_send_values(w, m, q + i, tile, j, total[i]); }
             }
-        } else {
-            for (uint32_t j = 0; j < d; j++) { dot = __fmaf_rn(m.q[j], key[j], dot); }
         }
-        score = dot * scale;
     }
-    float most = score;
+    for (uint32_t q = begin + number / 32; q < end; q += 2) { rp_spread_send_sum(w, m, q, tile, q); }
+}
+
+// Joins the tiles of one query, by a warp; lane i makes the factors of tiles i, i + 32, .. and has elements i, i + 32 of each 64.
+__device__ inline void rp_spread_join(const float *tiles, uint32_t n_tiles, uint32_t d, void *y, uint64_t at, bool f16) {
+    const uint32_t lane = threadIdx.x % 32;
+    for (uint32_t j = lane; j < d + lane; j += 64) {
+        const uint32_t low = min(j, d - 1), high = min(j + 32, d - 1);
+        float top = -RP_INFINITY, sum = 0, value[2] = { 0 };
+        for (uint32_t base = 0; base < n_tiles; base += 32) {
+            const float *own = tiles + min(base + lane, n_tiles - 1) * (d + 4);
+            const float tile_top = base + lane < n_tiles ? own[d] : -RP_INFINITY, tile_sum = own[d + 1];
+            float most = fmaxf(top, tile_top);                    // of all tiles up to this lane's
 #pragma unroll
-    for (int distance = 16; distance > 0; distance /= 2) { most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, distance)); }
-    if (lane == 0 && local < RP_ATTN_TILE) { m.top[local / 32] = most; }
-    __syncthreads();           // top: written by two warps, read by all
-    const float tile_top = fmaxf(m.top[0], m.top[1]);
-    if (local < RP_ATTN_TILE) { m.p[local] = local < n_keys ? rp_exp(score - tile_top) : 0.0f; }
-    __syncthreads();           // p: written by each for its key, read by all
-    if (local < 32) {
-        const float sum = rp_halve32(m.p[lane] + m.p[lane + 32]);
-        if (lane == 0) { m.tile_top = tile_top, m.tile_sum = sum; }
+            for (int distance = 1; distance < 32; distance *= 2) {
+                const float other = __shfl_up_sync(0xffffffffu, most, distance);
+                if (lane >= distance) { most = fmaxf(most, other); }
+            }
+            float before = __shfl_up_sync(0xffffffffu, most, 1);
+            if (lane == 0) { before = top; }
+            const rp_join join = rp_join_of(before, tile_top);
+            top = __shfl_sync(0xffffffffu, most, 31);
+            const uint32_t n_here = min(32, n_tiles - base);
+#pragma unroll 4
+            for (uint32_t i = 0; i < n_here; i++) {
+                const rp_join each = { 0, __shfl_sync(0xffffffffu, join.running, i), __shfl_sync(0xffffffffu, join.tile, i) };
+                const float *from = tiles + (base + i) * (d + 4);
+                sum = rp_joined(each, sum, __shfl_sync(0xffffffffu, tile_sum, i));
+                value[0] = rp_joined(each, value[0], from[low]);
+                value[1] = rp_joined(each, value[1], from[high]);
+            }
+        }
+        if (j < d) { rp_put(y, at + j, sum > 0.0f ? value[0] / sum : 0.0f, f16); }
+        if (j + 32 < d) { rp_put(y, at + j + 32, sum > 0.0f ? value[1] / sum : 0.0f, f16); }
     }
-#pragma unroll
-    for (int e = 0; e < ELEMENTS; e++) {
-        const uint32_t j = local + e * SPREAD_GROUP;
-        float total = 0;
-        if (j >= d) { break; }
-#pragma unroll
-        for (uint32_t i = 0; i < HELD; i++) { total = __fmaf_rn(m.p[i], v[e][i], total); }   // past n_keys: 0 times 0
-#pragma unroll 16
-        for (uint32_t i = HELD; i < n_keys; i++) { total = __fmaf_rn(m.p[i], keys.value(first + i)[j], total); }
-        m.value[j] = total;
+}
+
+__device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> &args, float *memory) {
+    const rp_attn_time_params p = args.p;
+    const uint32_t rank = blockIdx.x % RP_ATTN_SPREAD, d = p.head_width, width = p.heads * d;
+    const uint32_t blocks = gridDim.x / (RP_ATTN_SPREAD * p.batch * p.variates * p.heads), most = (p.paths + blocks - 1) / blocks;   // paths of a cluster
+    uint64_t group = rp_group() / RP_ATTN_SPREAD;
+    const uint32_t s0 = rp_take(group, blocks) * most, head = rp_take(group, p.heads), variate = rp_take(group, p.variates), b = (uint32_t)group;
+    const uint64_t prefix = ((uint64_t)b * p.variates + variate) * p.prefix_cap * width + head * d;
+    const uint64_t row0 = ((uint64_t)b * p.paths + s0) * p.variates + variate;   // of query 0; the next path's is `variates` further
+    const uint64_t next = (uint64_t)p.variates * width;                          // from one path to the next
+    const float *q = rp_at<const float>(args, 0) + row0 * width + head * d;      // [B, S, V, 1, h, d]
+    const uint32_t n_prefix = min(rp_at<const uint32_t>(args, 5)[b] + p.extra, p.prefix_cap);
+    const uint32_t n = n_prefix + min(rp_at<const rp_step>(args, 6)->step, p.suffix_cap);
+    const int64_t own = (int64_t)(row0 * p.suffix_cap * width + head * d) - (int64_t)((uint64_t)n_prefix * width);
+    const rp_spread_work w = { rp_at<const float>(args, 1) + prefix, rp_at<const float>(args, 2) + prefix,   // [B, V, N, h, d]
+                               rp_at<const float>(args, 3) + own, rp_at<const float>(args, 4) + own,         // [B, S, V, R, h, d]
+                               next * p.suffix_cap, n_prefix, n, width, d, min(most, p.paths - min(s0, p.paths)) };
+    const uint32_t n_tiles = (n + RP_ATTN_TILE - 1) / RP_ATTN_TILE, room = (p.prefix_cap + p.suffix_cap + RP_ATTN_TILE - 1) / RP_ATTN_TILE;
+    const uint32_t n_shared = w.n_queries > 1 ? n_prefix / RP_ATTN_TILE : 0;
+    const uint32_t n_works = w.n_queries == 0 ? 0 : n_shared + w.n_queries * (n_tiles - n_shared);
+
+    const uint32_t team = threadIdx.x / SPREAD_TEAM, teams = blockDim.x / SPREAD_TEAM, local = threadIdx.x % SPREAD_TEAM;
+    rp_spread_memory m;
+    m.ready = reinterpret_cast<uint64_t *>(memory), m.queries = memory + 4, m.joined = m.queries + most * d, m.room = room;
+    m.k = m.joined + RP_ATTN_SPREAD_JOINED(most, room, d) + team * RP_ATTN_SPREAD_OWN(most, d), m.v = m.k + RP_ATTN_TILE * RP_ATTN_PITCH(d);
+    m.weight = m.v + RP_ATTN_TILE * d, m.top = m.weight + most * RP_ATTN_TILE;
+    const auto nth = [&](uint32_t i) {         // the shared tiles first: they take longest
+        const uint32_t alone = i - n_shared;
+        return i < n_shared ? rp_spread_tile{ i, 0 } : rp_spread_tile{ n_shared + alone / w.n_queries, alone % w.n_queries };
+    };
+    const uint32_t whole_team = 1 + 3 * team;  // named barriers: of the team, and of each half
+    uint32_t number = rank + RP_ATTN_SPREAD * team;
+    if (number < n_works) { rp_spread_ask(w, nth(number), m.k, m.v); }
+    for (uint32_t i = threadIdx.x / 16; i < w.n_queries; i += blockDim.x / 16) {
+        for (uint32_t j = threadIdx.x % 16 * 4; j < d; j += 64) {
+            *reinterpret_cast<float4 *>(&m.queries[i * d + j]) = *reinterpret_cast<const float4 *>(q + i * next + j);
+        }
+    }
+    if (threadIdx.x == 0 && rank < w.n_queries) {
+        rp_spread_expect(m.ready, ((w.n_queries - rank - 1) / RP_ATTN_SPREAD + 1) * n_tiles * (d + 2) * 4);
+    }
+    __syncthreads();                           // queries: written by all, read by all
+    rp_spread_wait_begun();                    // all groups have begun and made their barriers
+    while (number < n_works) {
+        const rp_spread_tile t = nth(number);
+        const uint32_t after = number + RP_ATTN_SPREAD * teams;
+        rp_copy_wait<0>();
+        if (number < n_shared) {
+            rp_named_barrier(whole_team, SPREAD_TEAM);         // keys, values: written by all of the team, read by all
+            rp_spread_together(w, m, t.tile, p.scale, whole_team + 1 + local / RP_ATTN_TILE);
+            rp_named_barrier(whole_team, SPREAD_TEAM);         // and read before they are written again
+            if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
+        } else {
+            __syncwarp();                      // keys, or values: written by the warp, read by it
+            if (local < RP_ATTN_TILE) {
+                rp_spread_scores<1>(w, m.queries + t.q * d, m.k, 0, 1, local, t.tile * RP_ATTN_TILE + local < n, p.scale, m.weight, m.top);
+                __syncwarp();                  // keys: read by the warp before it writes them again
+                if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
+                rp_named_barrier(whole_team + 1, RP_ATTN_TILE);    // maxima: written by both warps of keys, read by both
+                rp_spread_weights<1>(0, 1, local, m.weight, m.top);
+            }
+            rp_named_barrier(whole_team, SPREAD_TEAM);         // weights: written by the warps of keys, read by all
+            if (local < 32) { rp_spread_send_sum(w, m, t.q, t.tile, 0); }
+            if (local >= RP_ATTN_TILE) {
+                for (uint32_t j = local - RP_ATTN_TILE; j < d + local - RP_ATTN_TILE; j += RP_ATTN_TILE) {
+                    float total[1];
+                    rp_spread_values<1>(w, m.weight, m.v + min(j, d - 1), 0, 1, total);
+                    rp_spread_send_values(w, m, t.q, t.tile, j, total[0]);
+                }
+                __syncwarp();                  // values: read by the warp before it writes them again
+                if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
+            }
+            if (after < n_works) { rp_named_barrier(whole_team, SPREAD_TEAM); }    // weights, maxima: read by all before they are written again
+        }
+        number = after;
+    }
+    for (uint32_t i = threadIdx.x / 32; rank + RP_ATTN_SPREAD * i < w.n_queries; i += blockDim.x / 32) {
+        const uint64_t at = (row0 + (uint64_t)(rank + RP_ATTN_SPREAD * i) * p.variates) * width + head * d;      // of y [B, S, V, 1, h, d]
+        rp_spread_wait_ready(m.ready);      // all tiles of this group's queries
+        rp_spread_join(rp_spread_joined(m.joined, RP_ATTN_SPREAD * i, 0, room, d), n_tiles, d, rp_at<void>(args, 7), at, p.y_f16);
     }
 }
 #endif
@@ -93,52 +324,12 @@ extern "C" __global__ void
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 __cluster_dims__(RP_ATTN_SPREAD, 1, 1)
 #endif
-__launch_bounds__(SPREAD_GROUP) attn_time_f32_spread(const rp_kernel_args<rp_attn_time_params> args) {
+__launch_bounds__(SPREAD_TEAM * SPREAD_MOST_TEAMS, 2) attn_time_f32_spread(const rp_kernel_args<rp_attn_time_params> args) {
     extern __shared__ __align__(16) float memory[];
-    rp_begin();
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    rp_spread_memory &m = *reinterpret_cast<rp_spread_memory *>(memory);
-    float *k = memory + sizeof m / sizeof *memory;
-    const auto cluster = cooperative_groups::this_cluster();
-    const uint32_t rank = cluster.block_rank();
-    const rp_attn_time_params p = args.p;
-    const rp_time_query t = rp_time_query_of(args, rp_group() / RP_ATTN_SPREAD);
-    const uint32_t d = p.head_width, n_tiles = (t.n + RP_ATTN_TILE - 1) / RP_ATTN_TILE;
-    for (uint32_t j = threadIdx.x; j < d; j += SPREAD_GROUP) { m.q[j] = t.q[j]; }   // read behind the tile's first barrier
-    // Elements rank + RP_ATTN_SPREAD i are this group's to join.
-    const uint32_t element = rank + RP_ATTN_SPREAD * threadIdx.x;
-    float top = -RP_INFINITY, sum = 0, value = 0;
-    for (uint32_t tile = 0; tile < n_tiles; tile += RP_ATTN_SPREAD) {
-        if (tile > 0) { cluster.sync(); }      // the tiles before: joined by all, may be written over
-        if (tile + rank < n_tiles) {
-            const uint32_t first = (tile + rank) * RP_ATTN_TILE;
-            if (d <= SPREAD_GROUP) {
-                rp_spread_tile<1>(m, k, t.keys, first, t.n, d, p.scale);
-            } else {
-                rp_spread_tile<2>(m, k, t.keys, first, t.n, d, p.scale);
-            }
-        }
-        cluster.sync();                        // tiles: written by each group, read by all
-        const uint32_t n_ready = min(RP_ATTN_SPREAD, n_tiles - tile);
-        if (element >= d) { continue; }
-        float tops[RP_ATTN_SPREAD], sums[RP_ATTN_SPREAD], values[RP_ATTN_SPREAD];   // all under way together
-#pragma unroll
-        for (uint32_t i = 0; i < RP_ATTN_SPREAD; i++) {
-            if (i >= n_ready) { break; }
-            const rp_spread_memory *other = cluster.map_shared_rank(&m, i);
-            tops[i] = other->tile_top, sums[i] = other->tile_sum, values[i] = other->value[element];
-        }
-#pragma unroll
-        for (uint32_t i = 0; i < RP_ATTN_SPREAD; i++) {
-            if (i >= n_ready) { break; }
-            const rp_join join = rp_join_of(top, tops[i]);
-            top = join.top;
-            sum = rp_joined(join, sum, sums[i]);
-            value = rp_joined(join, value, values[i]);
-        }
-    }
-    if (element < d) { rp_put(rp_at<void>(args, 7), t.at + element, sum > 0.0f ? value / sum : 0.0f, p.y_f16); }
-    cluster.sync();            // a group's memory is read by others until here
+    rp_spread_begin(reinterpret_cast<uint64_t *>(memory));
+    rp_begin();
+    rp_attn_spread(args, memory);
 #endif
 }
 

@@ -298,8 +298,69 @@ static void linear_fused_agrees(void **state) {
     }
 }
 
+// Attention in float32 has the same bits whichever kernel runs. A device of its own, made to have what only some have, or many
+// processors or few, takes every kernel for every case that the kernel is for.
+static void attention_agrees(void **state) {
+    const job *j = *state;
+    test_need(j->device);
+    rp_device *device = j->device->device;
+    if (!device->fast) { skip(); }                                        // one kernel
+    static const uint32_t processors[] = { 1, 16, 4096 };                 // large blocks of queries, smaller ones, and the smallest
+    static const char *const kernels[] = { "attn_time_f32", "attn_time_f32_shared", "attn_time_f32_spread", "attn_time_f32_tiled_8",
+                                           "attn_time_f32_tiled_4", "attn_time_f32_tiled_2", "attn_time_f32_tiled_wide", "attn_time_f32_tiled_widest" };
+    uint32_t n_ran[TEST_COUNT(kernels)] = { 0 };
+    test_device own = { .required = true };
+    test_ok(device, rp_device_create(device->info.spec, &device->config, &own.device), "a device");
+    for (uint32_t index = 0;; index++) {
+        test_case c;
+        if (!test_case_make(&c, RP_OP_ATTN_TIME, index, 0)) {
+            test_case_free(&c);
+            break;
+        }
+        const struct rp_attn_time_params *p = (const void *)c.params;
+        const uint32_t n_variations = p->mixed || p->y_f16 ? 0 : 4;
+        test_case_free(&c);
+        for (uint32_t variation = 0; variation < n_variations; variation++) {
+            assert_true(test_case_make(&c, RP_OP_ATTN_TIME, index, variation));
+            test_result plain = { 0 };
+            for (uint32_t way = 0; way < 1 + 2 * TEST_COUNT(processors); way++) {
+                own.device->fast = way > 0;
+                own.device->clusters = device->clusters && way >= 1 + TEST_COUNT(processors);
+                own.device->processors = way == 0 ? 1 : processors[(way - 1) % TEST_COUNT(processors)];
+                test_rig rig;
+                test_result got = { 0 };
+                test_rig_open(&rig, own.device, &c, false);
+                const char *kernel = rig.plan->launches[0].kernel;
+                for (uint32_t i = 0; i < TEST_COUNT(kernels); i++) { n_ran[i] += strcmp(kernel, kernels[i]) == 0; }
+                test_rig_load(&rig, &c);
+                test_rig_direct(&rig);
+                test_rig_read(&rig, &c, &got);
+                if (way == 0) {
+                    plain = got;
+                } else {
+                    for (uint64_t e = 0; e < plain.count[0]; e++) {
+                        if (memcmp(&got.value[0][e], &plain.value[0][e], sizeof(double)) != 0) {
+                            fail_msg("%s, variation %u: element %llu is %.17g by %s, and %.17g by attn_time_f32", c.name, variation,
+                                     (unsigned long long)e, got.value[0][e], kernel, plain.value[0][e]);
+                        }
+                    }
+                    test_result_free(&got);
+                }
+                test_rig_close(&rig);
+            }
+            test_result_free(&plain);
+            test_case_free(&c);
+        }
+    }
+    for (uint32_t i = 0; i < TEST_COUNT(kernels); i++) {
+        printf("  %s: %u runs\n", kernels[i], n_ran[i]);
+        if (n_ran[i] == 0 && (device->clusters || strstr(kernels[i], "spread") == NULL)) { fail_msg("no case took %s", kernels[i]); }
+    }
+    rp_device_destroy(own.device);
+}
+
 int main(void) {
-    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 4 + TEST_COUNT(pair_ops)) };
+    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 5 + TEST_COUNT(pair_ops)) };
     static job jobs[MAX_TESTS];
     static char names[MAX_TESTS][64];
     static struct CMUnitTest tests[MAX_TESTS];
@@ -322,6 +383,11 @@ int main(void) {
                 n++;
                 snprintf(names[n], sizeof *names, "linear fused agrees on %s", devices[d].spec);
                 tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = linear_fused_agrees, .initial_state = j };
+                n++;
+            }
+            if (op == RP_OP_ATTN_TIME) {
+                snprintf(names[n], sizeof *names, "attention kernels agree on %s", devices[d].spec);
+                tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = attention_agrees, .initial_state = j };
                 n++;
             }
         }

@@ -35,18 +35,51 @@ static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out) {
     return true;
 }
 
+// Prompts and own windows: the largest blocks of queries of which there are enough for all processors.
+static bool launch_tiled(const struct rp_attn_time_params *p, rp_launch *out) {
+    const uint32_t d = p->head_width, tokens = p->tokens;
+    const uint64_t sets = (uint64_t)p->batch * p->paths * p->variates * p->heads;
+    const char *kernel = "attn_time_f32_tiled_8";
+    uint32_t rows = 8;
+    if (!out->fast || (p->suffix_cap > 0 && !p->own) || tokens < RP_ATTN_TILED_LEAST || d % 4 != 0) { return false; }
+    if (d > 128) {
+        kernel = "attn_time_f32_tiled_widest", rows = 2;
+    } else if (d > 64) {
+        kernel = "attn_time_f32_tiled_wide", rows = 4;
+    } else if (sets * ceil_div(tokens, 32) < out->processors) {
+        kernel = "attn_time_f32_tiled_2", rows = 2;
+    } else if (sets * ceil_div(tokens, 64) < 2 * out->processors) {
+        kernel = "attn_time_f32_tiled_4", rows = 4;
+    }
+    rp_launch_rows(out, kernel, sets * ceil_div(tokens, RP_ATTN_TILED_SETS * rows), 128);
+    out->shared_bytes = RP_ATTN_TILED_BYTES(rows, d);
+    return true;
+}
+
+// Decode steps: where the clusters' teams are not many more than processors can hold. Few heads: fewer paths a cluster, so that three
+// quarters of the processors have a group; on all of them, clusters would wait for places side by side.
+static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
+    if (!out->clusters || p->suffix_cap == 0 || p->own || p->tokens != 1 || p->head_width % 4 != 0) { return false; }
+    const uint64_t d = p->head_width, sets = (uint64_t)p->batch * p->variates * p->heads, places = out->processors * 3 / 4 / (RP_ATTN_SPREAD * sets);
+    const uint64_t least = ceil_div(p->paths, RP_ATTN_SHARED), wanted = places < least ? least : places > p->paths ? p->paths : places;
+    const uint64_t paths = ceil_div(p->paths, wanted), clusters = sets * ceil_div(p->paths, paths);
+    const uint64_t tiles = ceil_div((uint64_t)p->prefix_cap + p->suffix_cap, RP_ATTN_TILE), shared = paths > 1 ? p->prefix_cap / RP_ATTN_TILE : 0;
+    const uint64_t works = shared + paths * (tiles - shared), room = out->wgmma ? RP_ATTN_SPREAD_MOST_90 : RP_ATTN_SPREAD_MOST;
+    uint32_t teams = works > RP_ATTN_SPREAD ? 2 : 1;
+    if (RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams) > RP_ATTN_SPREAD_MOST) { teams = 1; }
+    const uint64_t bytes = RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams);
+    if (bytes > room || clusters * RP_ATTN_SPREAD * teams > 16ull * out->processors) { return false; }
+    rp_launch_rows(out, "attn_time_f32_spread", clusters * RP_ATTN_SPREAD, RP_ATTN_SPREAD_TEAM * teams);
+    out->shared_bytes = (uint32_t)bytes;
+    return true;
+}
+
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
-    if (launch_mixed(p, out)) { return; }
+    if (launch_mixed(p, out) || launch_tiled(p, out) || launch_spread(p, out)) { return; }
     if (out->fast && p->suffix_cap > 0 && !p->own && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
         p->head_width <= RP_ATTN_SHARED_HEAD) {
         rp_launch_rows(out, "attn_time_f32_shared", p->batch * ceil_div(p->paths, RP_ATTN_SHARED) * p->variates * p->heads, 128);
-        return;
-    }
-    const uint64_t queries = (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads;
-    if (out->clusters && p->suffix_cap > 0 && !p->own && queries <= 2ull * out->processors) {
-        rp_launch_rows(out, "attn_time_f32_spread", queries * RP_ATTN_SPREAD, 128);
-        out->shared_bytes = RP_ATTN_SPREAD_BYTES + RP_ATTN_TILE * RP_ATTN_SPREAD_PITCH(p->head_width) * 4;
         return;
     }
     rp_launch_rows(out, "attn_time_f32", (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);

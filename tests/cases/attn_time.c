@@ -37,6 +37,17 @@ static const struct { const char *name; struct rp_attn_time_params p; bool steep
     { "mixed, decode, many tiles, head 104", { 1, 129, 2, 1, 8, 104, 150, 20, 0, 0, 0, 0, 0, 1 }, true },
     { "mixed, decode, few paths", { 2, 17, 1, 1, 2, 16, 40, 6, 0, 0, 0, 0, 0, 1 }, false },
     { "mixed, decode, head of odd width", { 2, 33, 3, 1, 12, 10, 40, 6, 0, 0, 0, 0, 0, 1 }, false },
+    { "prompt, head 52, steep", { 2, 1, 3, 150, 3, 52, 150, 0, 0, 0, 0, 0, 0, 0 }, true },
+    { "prompt, head 128", { 2, 1, 1, 140, 2, 128, 140, 0, 1, 0, 0, 0, 0, 0 }, true },
+    { "prompt, head 68", { 2, 1, 2, 40, 2, 68, 40, 0, 0, 0, 0, 0, 0, 0 }, false },
+    { "prompt, head 256", { 2, 1, 1, 80, 1, 256, 80, 0, 0, 0, 0, 0, 0, 0 }, true },
+    { "own, head 52, many tiles", { 3, 2, 1, 100, 3, 52, 150, 100, 0, 0, 0, 1, 0, 0 }, true },
+    { "own, head 104", { 3, 2, 2, 70, 1, 104, 70, 70, 1, 0, 0, 1, 0, 0 }, true },
+    { "own, head 132", { 3, 2, 1, 40, 2, 132, 100, 40, 0, 0, 0, 1, 0, 0 }, false },
+    { "decode, 10 paths, head 52", { 2, 10, 1, 1, 4, 52, 330, 120, 0, 0, 0, 0, 0, 0 }, true },
+    { "decode, 10 paths, 4 heads of 208", { 1, 10, 1, 1, 4, 208, 200, 70, 0, 0, 0, 0, 0, 0 }, false },
+    { "decode, one path, many tiles", { 2, 1, 2, 1, 2, 64, 2500, 120, 1, 0, 0, 0, 0, 0 }, true },
+    { "decode, 19 paths, head 256", { 2, 19, 1, 1, 1, 256, 130, 70, 0, 0, 0, 0, 0, 0 }, true },
     { "decode to float16", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0, 0, 1, 0 }, false },
 };
 
