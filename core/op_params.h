@@ -29,13 +29,19 @@
 #define RP_LINEAR_DEEP_M 8
 
 // linear with float16 weights, on matrix units: products of float16 numbers, sums in float32. Tiles: ascending over k in
-// sixteens, each sixteen in the unit's own order, from 0. Skinny: warp i of W = RP_LINEAR_MIXED_WARPS takes thirty-twos
-// i, i + W, .. ascending; the warps' sums are added in order. Then bias, then residual or gate. So a number
-// depends on which of the two kinds ran, which the number of rows decides, and on nothing else.
+// sixteens, each sixteen in the unit's own order, from 0. Skinny: so in chunks of RP_LINEAR_SKINNY_CHUNK, whose sums are added in
+// ascending order. Then bias, then residual or gate. So a number depends on which of the two kinds ran, which the number of rows
+// decides, and on nothing else.
 #define RP_LINEAR_MIXED_STEP 8          // k is a multiple: whole 16-byte pieces of float16
-#define RP_LINEAR_MIXED_WARPS 8
-#define RP_LINEAR_MIXED_DEEP 2048      // from this k on, W is RP_LINEAR_MIXED_WARPS_DEEP
-#define RP_LINEAR_MIXED_WARPS_DEEP 16
+// Skinny kernels on matrix units: at most so many warps a group, `lanes_k` chunks wide and `lanes_n` blocks of eight columns deep; a
+// chunk of a block is a unit, and each warp has so many of its units on their way at once. Shared memory in bytes: these, of all
+// warps, and chunk sums, of so many bytes at most or what one block (gated: two) of a few chunks takes.
+#define RP_LINEAR_SKINNY_CHUNK 64
+#define RP_LINEAR_SKINNY_WARPS 16
+#define RP_LINEAR_SKINNY_SLOTS 4
+#define RP_LINEAR_SKINNY_SUMS 32768
+#define RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n) \
+    (((chunks) + (lanes_k) - 1) / (lanes_k) * (((blocks) + (lanes_n) - 1) / (lanes_n)))   // of a warp
 // Shared memory of the tile kernels, in bytes: within the 99 KiB that a group can have on every device with these units.
 #define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
 #define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64

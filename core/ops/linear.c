@@ -48,6 +48,24 @@ static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
     out->n_maps = 2;
 }
 
+// At most RP_LINEAR_SKINNY_M rows on matrix units: a group a multiprocessor, or as many as it takes for chunk sums to fit.
+static void launch_skinny(const struct rp_linear_params *p, uint32_t weight_bytes, const char *kernel, rp_launch *out) {
+    const uint64_t chunks = ceil_div(p->k, RP_LINEAR_SKINNY_CHUNK), in_turn = p->gated ? 2 : 1, turns = ceil_div(p->n, 8 * in_turn);
+    const uint64_t turn_bytes = in_turn * (p->m > 8 ? 16 : 8) * 32, fit = RP_LINEAR_SKINNY_SUMS / (chunks * turn_bytes);
+    const uint64_t even = ceil_div(turns, out->processors), each = even < fit ? even : fit > 0 ? fit : 1;
+    const uint64_t groups = ceil_div(turns, each), blocks = ceil_div(turns, groups) * in_turn;
+    const uint64_t lanes_k = ceil_div(chunks, ceil_div(chunks, RP_LINEAR_SKINNY_WARPS)), most = RP_LINEAR_SKINNY_WARPS / lanes_k;
+    const uint64_t lanes_n = blocks < most ? blocks : most, units = RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n);
+    const uint64_t slots = units < RP_LINEAR_SKINNY_SLOTS ? units : RP_LINEAR_SKINNY_SLOTS;
+    const uint64_t room = fit > 0 ? chunks : RP_LINEAR_SKINNY_SUMS / turn_bytes, sums = room * blocks / in_turn * turn_bytes;
+    const uint64_t norms = RP_LINEAR_SKINNY_M * RP_GROUP_ROW * 4;      // in the place of sums
+    out->kernel = kernel;
+    out->group = (uint32_t)(32 * lanes_k * lanes_n);
+    out->shared_bytes = (uint32_t)(lanes_k * lanes_n * slots * 8 * RP_LINEAR_SKINNY_CHUNK * weight_bytes + (sums > norms ? sums : norms));
+    out->grid[0] = (uint32_t)groups;
+    out->grid[1] = out->grid[2] = 1;
+}
+
 // The largest tiles that keep most multiprocessors busy. All but the skinny kernel give the same bits.
 static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
     static const struct { const char *kernel[2]; uint32_t rows, columns, group, bytes; } tiles[] = {
@@ -56,12 +74,9 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
         { { "linear_mixed_narrow", "linear_mixed_narrow_x32" }, 32, 64, 128, RP_LINEAR_NARROW_SHARED },
     };
     if (p->m <= RP_LINEAR_SKINNY_M) {
-        const bool deep = p->k >= RP_LINEAR_MIXED_DEEP;
-        out->kernel = deep ? (p->x_f16 ? "linear_mixed_skinny_deep" : "linear_mixed_skinny_deep_x32")
-                           : (p->x_f16 ? "linear_mixed_skinny" : "linear_mixed_skinny_x32");
-        out->group = 32 * (deep ? RP_LINEAR_MIXED_WARPS_DEEP : RP_LINEAR_MIXED_WARPS);
-        out->grid[0] = (uint32_t)ceil_div(p->n, 16);
-        out->grid[1] = out->grid[2] = 1;
+        static const char *const kernels[2][2] = { { "linear_mixed_skinny_x32", "linear_mixed_skinny" },
+                                                   { "linear_mixed_skinny_wide_x32", "linear_mixed_skinny_wide" } };
+        launch_skinny(p, 2, kernels[p->m > 8][p->x_f16 ? 1 : 0], out);
         return;
     }
     if (out->wgmma && p->x_f16 && p->m >= RP_LINEAR_WGMMA_M) {
