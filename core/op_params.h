@@ -37,7 +37,7 @@
 // chunk of a block is a unit, and each warp has so many of its units on their way at once. Shared memory in bytes: these, of all
 // warps, and chunk sums, of so many bytes at most or what one block (gated: two) of a few chunks takes.
 #define RP_LINEAR_SKINNY_CHUNK 64
-#define RP_LINEAR_SKINNY_WARPS 16
+#define RP_LINEAR_SKINNY_WARPS 13
 #define RP_LINEAR_SKINNY_SLOTS 4
 #define RP_LINEAR_SKINNY_SUMS 32768
 #define RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n) \

@@ -57,11 +57,14 @@ __device__ inline float4 rp_normalised4(const float4 &x, const float4 &scale, co
 
 // Kind: how numbers come to the units.
 //   rows, weight, view     8 or 16; the type of weights; addresses
-//   quad(lane, i)          where in a chunk the i-th four numbers of a lane begin
-//   raw, operand           x of a chunk as it is read, and as the units take it; likewise weights: other
-//   load, turn             x from memory to raw (row lane / 4, and + 8); raw to operand, normalised by scale if the product norms
-//   weights, product       a unit from shared memory to other; sums += operand other, all of a chunk
+//   operand, other         x of a chunk as the units take it; likewise weights
+//   load                   x from memory to operand (row lane / 4, and + 8), normalised by the chunk's scale if the product norms
+//   weights, multiply      one unit or two from shared memory to other (the second absent: nullptr); sums += operand other, all of a chunk
+//   keep                   sums of one unit, or of two that lie `second` further, to shared memory, [rows][8]
+//   at_once, groups        1 or 2; groups whose registers a multiprocessor should have room for, so that those of the next launch ask for
+//                          their weights while these are at work
 //   store                  a result of two columns, or of two of a and two of b
+// With 8 rows, x is the operand of eight and weights of two blocks are that of sixteen; else the other way round.
 template <class Kind> struct rp_skinny {
     using view_type = typename Kind::view_type;
     static constexpr uint32_t row_bytes = SKINNY_CHUNK * sizeof(typename Kind::weight), pieces = row_bytes / 16;   // of a unit's row
@@ -82,8 +85,10 @@ template <class Kind> struct rp_skinny {
         }
     }
 
-    __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory, rp_inverse_root *inverse) {
+    __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory, float *scales,
+                                      rp_inverse_root *inverse) {
         constexpr uint32_t ROWS = Kind::rows;
+        constexpr int AT_ONCE = Kind::at_once;
         const rp_linear_params p = args.p;
         const view_type view = Kind::view_of(args);
         const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -114,60 +119,40 @@ template <class Kind> struct rp_skinny {
             }
             rp_copy_commit();              // of nothing, at the end: the count below goes on
         };
-        typename Kind::raw raw;
-        float4 scale[4];
-        const auto load_scale = [&](uint32_t chunk) {
-#pragma unroll
-            for (uint32_t i = 0; i < 4; i++) {
-                const uint32_t at = chunk * SKINNY_CHUNK + Kind::quad(lane, i);
-                scale[i] = p.norm && at < p.k ? *reinterpret_cast<const float4 *>(view.scale + at) : make_float4(0, 0, 0, 0);
-            }
-        };
-#pragma unroll
+        if (p.norm) {                      // the scale of the first chunk, of a lane's pieces
+            if (lane < 16 && lane_k * SKINNY_CHUNK + lane * 4 < p.k) { rp_copy16(scales + warp * SKINNY_CHUNK + lane * 4, view.scale + lane_k * SKINNY_CHUNK + lane * 4, 16); }
+        }
+        rp_copy_commit();
+#pragma unroll 1
         for (int i = 0; i < SLOTS; i++) { fetch(); }
-        load_scale(lane_k);
         rp_wait();
-        Kind::load(raw, p, view, lane_k * SKINNY_CHUNK, lane);
         if constexpr (Kind::norms) {
-            if (p.norm) { rp_skinny_norms(sums, inverse, p, view.x32); }
+            if (p.norm) {
+                rp_skinny_norms(sums, inverse, p, rp_at<const float>(args, 0));
+                rp_copy_wait<SLOTS>();
+                __syncwarp();              // scales: copied by half the lanes, read by all
+            }
         }
         for (uint32_t begin = 0; begin < chunks; begin += span) {
-            const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0;
+            const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0, slots = end - begin + later;
             for (uint32_t chunk = begin + lane_k; chunk < end && lane_n < n_blocks; chunk += lanes_k) {
                 typename Kind::operand x;
-                if (chunk != lane_k) { Kind::load(raw, p, view, chunk * SKINNY_CHUNK, lane), load_scale(chunk); }
-                Kind::turn(x, raw, scale, inverse, p, lane);
-                float *to = sums + (chunk - begin + later) * slot_floats + lane * 2;
-                for (uint32_t block = lane_n; block < n_blocks; block += 2 * lanes_n) {
-                    const bool two = block + lanes_n < n_blocks;
-                    const char *from[2] = { own + slot * unit_bytes, own };
-                    slot = slot + 1 < ring ? slot + 1 : 0;
-                    if (two) {
-                        from[1] = own + slot * unit_bytes;
-                        slot = slot + 1 < ring ? slot + 1 : 0;
-                    }
-                    rp_copy_wait<SLOTS - 2>();
+                Kind::load(x, p, view, chunk * SKINNY_CHUNK, chunk == lane_k ? scales + warp * SKINNY_CHUNK : view.scale + chunk * SKINNY_CHUNK, inverse, lane);
+                for (uint32_t block = lane_n; block < n_blocks; block += AT_ONCE * lanes_n) {
+                    typename Kind::other w;
+                    float acc[4] = { 0 };
+                    const bool two = AT_ONCE > 1 && block + lanes_n < n_blocks;
+                    rp_copy_wait<SLOTS - AT_ONCE>();
                     __syncwarp();          // units: copied by all lanes, read by all
-                    float acc[2][4] = { { 0 } };
-                    typename Kind::other w[2];
-                    Kind::weights(w[0], from[0], lane);
-                    if (two) {
-                        Kind::weights(w[1], from[1], lane);
-                        __syncwarp();      // units: read by all lanes, their places may be written
-                        fetch(), fetch();
-                        Kind::product2(acc, x, w);
-                    } else {
-                        __syncwarp();
-                        fetch();
-                        Kind::product(acc[0], x, w[0]);
-                    }
-#pragma unroll
-                    for (uint32_t j = 0; j < 2; j++) {
-                        if (j == 1 && !two) { break; }
-                        float *at = to + (block + j * lanes_n) * ROWS * 8;
-                        *reinterpret_cast<float2 *>(at) = make_float2(acc[j][0], acc[j][1]);
-                        if (ROWS > 8) { *reinterpret_cast<float2 *>(at + 64) = make_float2(acc[j][2], acc[j][3]); }
-                    }
+                    const char *first = own + slot * unit_bytes;
+                    slot = slot + 1 < ring ? slot + 1 : 0;
+                    Kind::weights(w, first, two ? own + slot * unit_bytes : nullptr, lane);
+                    if (two) { slot = slot + 1 < ring ? slot + 1 : 0; }
+                    __syncwarp();          // units: read by all lanes, their places may be written
+                    fetch();
+                    if (two) { fetch(); }
+                    Kind::multiply(acc, x, w);
+                    Kind::keep(sums + ((chunk - begin + later) * most + block) * ROWS * 8, two ? lanes_n * ROWS * 8 : 0, acc, lane);
                 }
             }
             __syncthreads();   // sums: written by all warps, read by all
@@ -181,10 +166,14 @@ template <class Kind> struct rp_skinny {
                     if (j >= in_turn) { break; }
                     float *from = sums + ((turn * in_turn + j) * ROWS + row) * 8 + column;
                     total[j] = *reinterpret_cast<const float2 *>(from);
-#pragma unroll 12
-                    for (uint32_t c = 1; c < end - begin + later; c++) {
-                        const float2 chunk = *reinterpret_cast<const float2 *>(from + c * slot_floats);
-                        total[j].x += chunk.x, total[j].y += chunk.y;
+                    for (uint32_t c = 1; c < slots; c += 8) {
+                        float2 chunk[8];
+#pragma unroll
+                        for (uint32_t e = 0; e < 8; e++) { chunk[e] = *reinterpret_cast<const float2 *>(from + min(c + e, slots - 1) * slot_floats); }
+#pragma unroll
+                        for (uint32_t e = 0; e < 8; e++) {
+                            if (c + e < slots) { total[j].x += chunk[e].x, total[j].y += chunk[e].y; }
+                        }
                     }
                     if (end < chunks) { *reinterpret_cast<float2 *>(from) = total[j]; }
                 }
@@ -195,12 +184,25 @@ template <class Kind> struct rp_skinny {
     }
 };
 
+// Sums as rp_mma leaves them: of sixteen rows of x and eight columns ..
+__device__ inline void rp_skinny_keep_rows(float *to, const float (&acc)[4], uint32_t lane) {
+    *reinterpret_cast<float2 *>(to + lane * 2) = make_float2(acc[0], acc[1]);
+    *reinterpret_cast<float2 *>(to + 64 + lane * 2) = make_float2(acc[2], acc[3]);
+}
+// .. and of eight columns of one or two blocks and eight rows of x.
+__device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const float (&acc)[4], uint32_t lane) {
+    float *at = to + lane % 4 * 16 + lane / 4;
+    at[0] = acc[0], at[8] = acc[1];
+    if (second > 0) { at[second] = acc[2], at[second + 8] = acc[3]; }
+}
+
 #define RP_SKINNY(name, ...)                                                                                                          \
-    extern "C" __global__ void __launch_bounds__(32 * RP_LINEAR_SKINNY_WARPS) name(const rp_kernel_args<rp_linear_params> args) {      \
+    extern "C" __global__ void __launch_bounds__(32 * RP_LINEAR_SKINNY_WARPS, __VA_ARGS__::groups) name(const rp_kernel_args<rp_linear_params> args) {      \
         extern __shared__ __align__(128) char skinny_memory[];                                                                        \
+        __shared__ __align__(16) float scales[RP_LINEAR_SKINNY_WARPS * SKINNY_CHUNK];                                                 \
         __shared__ rp_inverse_root inverse[RP_LINEAR_SKINNY_M];                                                                       \
         rp_release();                                                                                                                 \
-        rp_skinny<__VA_ARGS__>::run(args, skinny_memory, inverse);                                                                    \
+        rp_skinny<__VA_ARGS__>::run(args, skinny_memory, scales, inverse);                                                                    \
     }
 
 #endif

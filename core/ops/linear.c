@@ -101,6 +101,10 @@ void rp_launch_linear(const rp_node *node, rp_launch *out) {
         return;
     }
     out->group = RP_GROUP_LINEAR;
+    if (p->m <= RP_LINEAR_SKINNY_M && out->wgmma && p->k % 64 == 0) {
+        launch_skinny(p, 4, p->m > 8 ? "linear_triple_skinny_wide" : "linear_triple_skinny", out);
+        return;
+    }
     if (p->m <= RP_LINEAR_SKINNY_M && out->fast) {
         const bool deep = p->m <= RP_LINEAR_DEEP_M && p->k > 32 * RP_LINEAR_CHUNK;
         out->kernel = deep ? "linear_f32_split_deep" : "linear_f32_split";
