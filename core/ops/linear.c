@@ -79,10 +79,44 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
     out->grid[2] = (uint32_t)ceil_div(rows, 65535);
 }
 
+// Whether a product in float32 runs on matrix units, of numbers in three parts: by k and the device alone, so that no number
+// hangs on m.
+static bool linear_triple(const struct rp_linear_params *p, const rp_launch *launch) {
+    return launch->wgmma && !p->w_f16 && p->k % RP_LINEAR_TRIPLE_CHUNK == 0;
+}
+
+// The tiles that are done soonest, by cycles of a multiprocessor: `chunk` for one of k, `store` for what a tile takes besides.
+static void launch_triple(const struct rp_linear_params *p, rp_launch *out) {
+    static const struct { const char *kernel; uint32_t rows, columns, group, bytes, chunk, store; } tiles[RP_LINEAR_TRIPLE_SHAPES] = {
+        { "linear_triple_128x128", 128, 128, 512, RP_LINEAR_TRIPLE_SHARED(128, 128, 2), 3300, 3000 },
+        { "linear_triple_128x96", 128, 96, 512, RP_LINEAR_TRIPLE_SHARED(128, 96, 2), 2500, 3000 },
+        { "linear_triple_128x64", 128, 64, 512, RP_LINEAR_TRIPLE_SHARED(128, 64, 3), 1800, 2500 },
+        { "linear_triple_64x128", 64, 128, 512, RP_LINEAR_TRIPLE_SHARED(64, 128, 3), 1800, 2500 },
+        { "linear_triple_64x96", 64, 96, 384, RP_LINEAR_TRIPLE_SHARED(64, 96, 3), 1500, 2500 },
+        { "linear_triple_64x64", 64, 64, 384, RP_LINEAR_TRIPLE_SHARED(64, 64, 4), 1150, 2500 },
+    };
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < RP_LINEAR_TRIPLE_SHAPES; i++) {
+        const uint64_t n = ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns), rounds = ceil_div(n, out->processors);
+        const uint64_t cycles = rounds * (p->k / RP_LINEAR_TRIPLE_CHUNK * tiles[i].chunk + tiles[i].store);
+        if (out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) { continue; }
+        least = cycles;
+        out->kernel = tiles[i].kernel;
+        out->group = tiles[i].group;
+        out->shared_bytes = tiles[i].bytes;
+        out->grid[0] = (uint32_t)(n < out->processors ? n : out->processors);
+    }
+    out->grid[1] = out->grid[2] = 1;
+}
+
 void rp_launch_linear(const rp_node *node, rp_launch *out) {
     PARAMS(linear);
     if (p->w_f16) {
         launch_mixed(p, out);
+        return;
+    }
+    if (linear_triple(p, out) && p->m > RP_LINEAR_SKINNY_M) {
+        launch_triple(p, out);
         return;
     }
     out->group = RP_GROUP_LINEAR;
