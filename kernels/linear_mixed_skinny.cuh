@@ -10,45 +10,41 @@
 
 // The unit multiplies in sixteens, but any order of k inside a thirty-two will do while x and w agree: lane l takes eight
 // neighbours of each row, in one 16-byte load, and calls them columns 2 (l % 4), + 1, + 8, + 9 of two sixteens.
-template <int ROWS, bool X32> struct rp_skinny_mixed {
+template <int ROWS, class X> struct rp_skinny_mixed {
     using weight = __half;
+    using x = X;
     using view_type = rp_mixed_view;
-    static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves, groups = 2;
-    static constexpr bool norms = X32;
+    static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
+    static constexpr bool norms = sizeof(X) == 4;
 
     struct operand {
         uint4 eight[2][halves];
     };
-    struct other {
-        uint4 eight[2][at_once];
-    };
-
     __device__ static rp_mixed_view view_of(const rp_kernel_args<rp_linear_params> &args) { return rp_mixed_view_of(args); }
 
-    __device__ static inline void load(operand &to, const rp_linear_params &p, const rp_mixed_view &view, uint32_t chunk, const float *scale,
+    __device__ static inline void load(operand &to, const rp_linear_params &p, const rp_skinny_rows &rows, uint32_t rest, const float *scale,
                                        const rp_inverse_root *inverse, uint32_t lane) {
         const uint32_t piece = lane % 4 * 8;
-        float4 four[2][halves][X32 ? 2 : 1];
+        float4 four[2][halves][2];
 #pragma unroll
         for (uint32_t j = 0; j < 2; j++) {
 #pragma unroll
             for (uint32_t h = 0; h < halves; h++) {
-                const uint32_t row = lane / 4 + h * 8, at = chunk + j * 32 + piece;
-                const uint64_t from = (uint64_t)row * p.k + at;
-                const bool live = row < p.m && at < p.k;
-                if constexpr (X32) {
-                    const float4 *x = reinterpret_cast<const float4 *>(view.x32 + from);
+                const uint32_t row = lane / 4 + h * 8;
+                const bool live = row < p.m && j * 32 + piece < rest;
+                if constexpr (norms) {
                     const float4 zero = make_float4(0, 0, 0, 0);
-                    four[j][h][0] = live ? x[0] : zero, four[j][h][1] = live ? x[1] : zero;
+                    four[j][h][0] = live ? *reinterpret_cast<const float4 *>(rows(row, j * 8 + piece / 4)) : zero;
+                    four[j][h][1] = live ? *reinterpret_cast<const float4 *>(rows(row, j * 8 + piece / 4 + 1)) : zero;
                 } else {
-                    to.eight[j][h] = live ? *reinterpret_cast<const uint4 *>(view.x16 + from) : make_uint4(0, 0, 0, 0);
+                    to.eight[j][h] = live ? *reinterpret_cast<const uint4 *>(rows(row, j * 4 + lane % 4)) : make_uint4(0, 0, 0, 0);
                 }
             }
         }
-        if constexpr (X32) {
+        if constexpr (norms) {
 #pragma unroll
             for (uint32_t j = 0; j < 2; j++) {
-                const bool normed = p.norm && chunk + j * 32 + piece < p.k;
+                const bool normed = p.norm && j * 32 + piece < rest;
                 float4 factor[2];
                 if (normed) {
                     const float4 *factors = reinterpret_cast<const float4 *>(scale + j * 32 + piece);
@@ -67,34 +63,16 @@ template <int ROWS, bool X32> struct rp_skinny_mixed {
         }
     }
 
-    __device__ static inline void weights(other &to, const char *unit, const char *second, uint32_t lane) {
-        const uint32_t place = rp_skinny<rp_skinny_mixed>::place(lane / 4, lane % 4);
+    __device__ static inline void multiply(float (&acc)[4], const operand &x, const char *unit, const char *second, uint32_t lane) {
+        const uint32_t place = rp_skinny_place<128>(lane / 4, lane % 4);
 #pragma unroll
         for (uint32_t j = 0; j < 2; j++) {
-            to.eight[j][0] = *reinterpret_cast<const uint4 *>(unit + (place ^ j * 64));
-            if (at_once > 1) {
-                to.eight[j][at_once - 1] = second != nullptr ? *reinterpret_cast<const uint4 *>(second + (place ^ j * 64)) : make_uint4(0, 0, 0, 0);
-            }
-        }
-    }
-
-    __device__ static inline void multiply(float (&acc)[4], const operand &x, const other &w) {
-#pragma unroll
-        for (uint32_t j = 0; j < 2; j++) {
-            const auto &sixteen = [&]() -> const uint4(&)[2] { if constexpr (halves > 1) { return x.eight[j]; } else { return w.eight[j]; } }();
-            const uint4 eight = halves > 1 ? w.eight[j][0] : x.eight[j][0];
-            const uint32_t one[4] = { sixteen[0].x, sixteen[1].x, sixteen[0].y, sixteen[1].y };
-            const uint32_t two[4] = { sixteen[0].z, sixteen[1].z, sixteen[0].w, sixteen[1].w };
+            const uint4 zero = make_uint4(0, 0, 0, 0), w0 = *reinterpret_cast<const uint4 *>(unit + (place ^ j * 64));
+            const uint4 w1 = second != nullptr ? *reinterpret_cast<const uint4 *>(second + (place ^ j * 64)) : zero;
+            const uint4 x0 = x.eight[j][0], low = halves > 1 ? x0 : w0, high = halves > 1 ? x.eight[j][halves - 1] : w1, eight = halves > 1 ? w0 : x0;
+            const uint32_t one[4] = { low.x, high.x, low.y, high.y }, two[4] = { low.z, high.z, low.w, high.w };
             rp_mma(acc, one, eight.x, eight.y);
             rp_mma(acc, two, eight.z, eight.w);
-        }
-    }
-
-    __device__ static inline void keep(float *to, uint32_t second, const float (&acc)[4], uint32_t lane) {
-        if constexpr (halves > 1) {
-            rp_skinny_keep_rows(to, acc, lane);
-        } else {
-            rp_skinny_keep_columns(to, second, acc, lane);
         }
     }
 
@@ -108,9 +86,9 @@ template <int ROWS, bool X32> struct rp_skinny_mixed {
     }
 };
 
-RP_SKINNY(linear_mixed_skinny, rp_skinny_mixed<8, false>)
-RP_SKINNY(linear_mixed_skinny_x32, rp_skinny_mixed<8, true>)
-RP_SKINNY(linear_mixed_skinny_wide, rp_skinny_mixed<16, false>)
-RP_SKINNY(linear_mixed_skinny_wide_x32, rp_skinny_mixed<16, true>)
+RP_SKINNY(linear_mixed_skinny, 72, rp_skinny_mixed<8, __half>)
+RP_SKINNY(linear_mixed_skinny_x32, 72, rp_skinny_mixed<8, float>)
+RP_SKINNY(linear_mixed_skinny_wide, 72, rp_skinny_mixed<16, __half>)
+RP_SKINNY(linear_mixed_skinny_wide_x32, 72, rp_skinny_mixed<16, float>)
 
 #endif

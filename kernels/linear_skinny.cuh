@@ -55,40 +55,73 @@ __device__ inline float4 rp_normalised4(const float4 &x, const float4 &scale, co
                        rp_normalised(x.z, scale.z, inverse), rp_normalised(x.w, scale.w, inverse));
 }
 
+// Eight or sixteen rows of a chunk, of 16-byte pieces: in memory, or in shared memory as rp_skinny_copy lays them.
+struct rp_skinny_rows {
+    const char *at;
+    uint32_t pitch, turn;
+    __device__ const char *operator()(uint32_t row, uint32_t piece) const { return at + (uint64_t)row * pitch + (piece ^ (row % 2 * turn)) * 16; }
+};
+// Where piece `piece` of row `row` lies: the four that two rows' lanes read at once touch all banks once.
+template <uint32_t ROW_BYTES> __device__ inline uint32_t rp_skinny_place(uint32_t row, uint32_t piece) { return row * ROW_BYTES + (piece ^ row % 2 * 4) * 16; }
+
+// Brings ROWS rows of a chunk to shared memory; zeros past `rows` and `bytes`.
+template <uint32_t ROWS, uint32_t ROW_BYTES>
+__device__ inline void rp_skinny_copy(char *to, const char *from, uint64_t pitch, uint32_t rows, uint32_t bytes, uint32_t lane) {
+    constexpr uint32_t pieces = ROW_BYTES / 16, step = 32 / pieces;
+    static_assert(pieces == 8 || pieces == 16, "");
+    const uint32_t piece = lane % pieces, first = lane / pieces;
+    const char *own = from + first * pitch + piece * 16;
+#pragma unroll
+    for (uint32_t i = 0; i < ROWS / step; i++) {
+        const bool live = first + i * step < rows && piece * 16 < bytes;
+        rp_copy16(reinterpret_cast<float *>(to + rp_skinny_place<ROW_BYTES>(first + i * step, piece)),
+                  reinterpret_cast<const float *>(live ? own + i * step * pitch : from), live ? 16 : 0);
+    }
+}
+
+// Sums as rp_mma leaves them: of sixteen rows of x and eight columns ..
+__device__ inline void rp_skinny_keep_rows(float *to, const float (&acc)[4], uint32_t lane) {
+    *reinterpret_cast<float2 *>(to + lane * 2) = make_float2(acc[0], acc[1]);
+    *reinterpret_cast<float2 *>(to + 64 + lane * 2) = make_float2(acc[2], acc[3]);
+}
+// .. and of eight columns of one block, or two that lie `second` apart, and eight rows of x.
+__device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const float (&acc)[4], uint32_t lane) {
+    float *at = to + lane % 4 * 16 + lane / 4;
+    at[0] = acc[0], at[8] = acc[1];
+    if (second > 0) { at[second] = acc[2], at[second + 8] = acc[3]; }
+}
+
 // Kind: how numbers come to the units.
-//   rows, weight, view     8 or 16; the type of weights; addresses
-//   operand, other         x of a chunk as the units take it; likewise weights
-//   load                   x from memory to operand (row lane / 4, and + 8), normalised by the chunk's scale if the product norms
-//   weights, multiply      one unit or two from shared memory to other (the second absent: nullptr); sums += operand other, all of a chunk
-//   keep                   sums of one unit, or of two that lie `second` further, to shared memory, [rows][8]
-//   at_once, groups        1 or 2; groups whose registers a multiprocessor should have room for, so that those of the next launch ask for
-//                          their weights while these are at work
+//   rows, x, weight, view  8 or 16; types; addresses
+//   operand                x of a chunk as the units take it
+//   load                   x to operand (row lane / 4, and + 8), normalised by the chunk's scale if the product norms
+//   multiply               sums += operand times one unit or two in shared memory (the second absent: nullptr)
+//   at_once                1 or 2
 //   store                  a result of two columns, or of two of a and two of b
 // With 8 rows, x is the operand of eight and weights of two blocks are that of sixteen; else the other way round.
 template <class Kind> struct rp_skinny {
     using view_type = typename Kind::view_type;
-    static constexpr uint32_t row_bytes = SKINNY_CHUNK * sizeof(typename Kind::weight), pieces = row_bytes / 16;   // of a unit's row
-    static constexpr uint32_t unit_bytes = 8 * row_bytes;
+    static constexpr uint32_t ROWS = Kind::rows, AT_ONCE = Kind::at_once;
+    static constexpr uint32_t x_row = SKINNY_CHUNK * sizeof(typename Kind::x), w_row = SKINNY_CHUNK * sizeof(typename Kind::weight);
+    static constexpr uint32_t unit_bytes = 8 * w_row;
 
-    // Where piece `piece` of a unit's row lies: the four that two rows' lanes read at once touch all banks once.
-    __device__ static uint32_t place(uint32_t row, uint32_t piece) { return row * row_bytes + (piece ^ row % 2 * 4) * 16; }
-
-    __device__ static inline void copy(char *to, const typename Kind::weight *w, uint32_t column0, uint32_t at, const rp_linear_params &p,
-                                       uint32_t lane) {
-        constexpr uint32_t in_piece = 16 / sizeof(typename Kind::weight), step = 32 / pieces;
-        const uint32_t piece = lane % pieces, column = at + piece * in_piece;
-#pragma unroll
-        for (uint32_t row = lane / pieces; row < 8; row += step) {
-            const bool live = column0 + row < p.n && column < p.k;
-            const typename Kind::weight *from = live ? w + (uint64_t)(column0 + row) * p.k + column : w;
-            rp_copy16(reinterpret_cast<float *>(to + place(row, piece)), reinterpret_cast<const float *>(from), live ? 16 : 0);
-        }
+    // Two columns of row `row`, from `column` on: their bias, and what joins them: the residual, or the bias of b.
+    __device__ static inline float4 bias_of(const rp_linear_params &p, const view_type &view, uint32_t column) {
+        float4 rest = make_float4(0, 0, 0, 0);
+        if (!p.has_bias || column >= p.n) { return rest; }
+        rest.x = view.bias[column];
+        if (column + 1 < p.n) { rest.y = view.bias[column + 1]; }
+        if (p.gated) { rest.z = view.bias[column + RP_LINEAR_GATE], rest.w = view.bias[column + RP_LINEAR_GATE + 1]; }
+        return rest;
+    }
+    __device__ static inline void add_residual(float4 &rest, const rp_linear_params &p, const view_type &view, uint32_t row, uint32_t column) {
+        const float *from = view.residual + (uint64_t)row * p.n + column;
+        if (!p.has_residual || row >= p.m || column >= p.n) { return; }
+        rest.z = from[0];
+        if (column + 1 < p.n) { rest.w = from[1]; }
     }
 
-    __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory, float *scales,
-                                      rp_inverse_root *inverse) {
-        constexpr uint32_t ROWS = Kind::rows;
-        constexpr int AT_ONCE = Kind::at_once;
+    __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory, rp_inverse_root *inverse) {
         const rp_linear_params p = args.p;
         const view_type view = Kind::view_of(args);
         const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -97,75 +130,113 @@ template <class Kind> struct rp_skinny {
         const uint32_t lane_k = warp % lanes_k, lane_n = warp / lanes_k;
         // Blocks of this group, in turns: of one, or, where gated, of a's and b's.
         const uint32_t in_turn = p.gated ? 2 : 1, turns = (p.n + 8 * in_turn - 1) / (8 * in_turn), group = rp_group();
-        const uint32_t least = turns / gridDim.x, more = turns % gridDim.x;
+        const uint32_t least = turns / gridDim.x, more = turns - least * gridDim.x;
         const uint32_t block0 = (group * least + min(group, more)) * in_turn, n_blocks = (least + (group < more)) * in_turn;
-        const uint32_t most = (least + (more > 0)) * in_turn, units = RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, most, lanes_n);
-        const uint32_t ring = min(units, SLOTS);
-        char *own = memory + warp * ring * unit_bytes;
-        float *sums = reinterpret_cast<float *>(memory + warps * ring * unit_bytes);   // [slot][block][ROWS][8]
+        const uint32_t most = (least + (more > 0)) * in_turn;
+        const uint32_t ring = min(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, most, lanes_n), SLOTS);
+        const uint32_t x_bytes = RP_LINEAR_SKINNY_X(chunks, lanes_k, ROWS, (uint32_t)sizeof(typename Kind::x));
+        float *scale = reinterpret_cast<float *>(memory + warp * (x_bytes + ring * unit_bytes));   // of the chunk at hand
+        char *own_x = reinterpret_cast<char *>(scale + SKINNY_CHUNK), *own = reinterpret_cast<char *>(scale) + x_bytes;
+        const uint32_t sums_at = warps * (x_bytes + ring * unit_bytes);
+        float *sums = reinterpret_cast<float *>(memory + sums_at);          // [slot][block][ROWS][8]
         // Chunk sums that there is room for; if not for all, the first place is that of the sum so far.
         uint32_t shared_bytes;
         asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
-        const uint32_t slot_floats = most * ROWS * 8, room = (shared_bytes - warps * ring * unit_bytes) / (slot_floats * 4);
-        const uint32_t span = room >= chunks ? chunks : (room - 1) / lanes_k * lanes_k;
+        const uint32_t slot_floats = most * ROWS * 8;
+        uint32_t span = chunks;
+        shared_bytes -= RP_LINEAR_SKINNY_M * sizeof *inverse;
+        if (sums_at + chunks * slot_floats * 4 > shared_bytes) { span = ((shared_bytes - sums_at) / (slot_floats * 4) - 1) / lanes_k * lanes_k; }
 
         uint32_t next_chunk = lane_n < n_blocks ? lane_k : chunks, next_block = lane_n, next_slot = 0, slot = 0;
         const auto fetch = [&]() {
             if (next_chunk < chunks) {
-                copy(own + next_slot * unit_bytes, view.w, (block0 + next_block) * 8, next_chunk * SKINNY_CHUNK, p, lane);
+                const uint32_t column = (block0 + next_block) * 8, at = next_chunk * SKINNY_CHUNK;
+                rp_skinny_copy<8, w_row>(own + next_slot * unit_bytes, reinterpret_cast<const char *>(view.w + (uint64_t)column * p.k + at),
+                                         (uint64_t)p.k * sizeof(typename Kind::weight), p.n - column, (p.k - at) * (uint32_t)sizeof(typename Kind::weight), lane);
                 next_block += lanes_n;
                 if (next_block >= n_blocks) { next_block = lane_n, next_chunk += lanes_k; }
                 next_slot = next_slot + 1 < ring ? next_slot + 1 : 0;
             }
             rp_copy_commit();              // of nothing, at the end: the count below goes on
         };
-        if (p.norm) {                      // the scale of the first chunk, of a lane's pieces
-            if (lane < 16 && lane_k * SKINNY_CHUNK + lane * 4 < p.k) { rp_copy16(scales + warp * SKINNY_CHUNK + lane * 4, view.scale + lane_k * SKINNY_CHUNK + lane * 4, 16); }
-        }
+        const auto fetch_scale = [&](uint32_t chunk) {
+            const uint32_t at = chunk * SKINNY_CHUNK + lane * 4;
+            if (p.norm && lane < SKINNY_CHUNK / 4 && at < p.k) { rp_copy16(scale + lane * 4, view.scale + at, 16); }
+        };
+        const typename Kind::x *x_from = rp_at<const typename Kind::x>(args, 0);
+        fetch_scale(lane_k);
         rp_copy_commit();
 #pragma unroll 1
         for (int i = 0; i < SLOTS; i++) { fetch(); }
+        // What joins the first results of this invocation.
+        const uint32_t in_rows = ROWS * 4, first_row = threadIdx.x / 4 % ROWS, first_column = (block0 + threadIdx.x / in_rows * in_turn) * 8 + threadIdx.x % 4 * 2;
+        float4 rest = bias_of(p, view, first_column);
         rp_wait();
+        add_residual(rest, p, view, first_row, first_column);
         if constexpr (Kind::norms) {
             if (p.norm) {
-                rp_skinny_norms(sums, inverse, p, rp_at<const float>(args, 0));
+                rp_skinny_norms(sums, inverse, p, reinterpret_cast<const float *>(x_from));
                 rp_copy_wait<SLOTS>();
-                __syncwarp();              // scales: copied by half the lanes, read by all
+                __syncwarp();              // scale: copied by half the lanes, read by all
             }
         }
         for (uint32_t begin = 0; begin < chunks; begin += span) {
             const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0, slots = end - begin + later;
             for (uint32_t chunk = begin + lane_k; chunk < end && lane_n < n_blocks; chunk += lanes_k) {
                 typename Kind::operand x;
-                Kind::load(x, p, view, chunk * SKINNY_CHUNK, chunk == lane_k ? scales + warp * SKINNY_CHUNK : view.scale + chunk * SKINNY_CHUNK, inverse, lane);
+                rp_skinny_rows rows = { reinterpret_cast<const char *>(x_from + chunk * SKINNY_CHUNK), p.k * (uint32_t)sizeof(typename Kind::x), 0 };
+                if (chunk != lane_k) {     // it lies here, all the same to `load`
+                    rows = { own_x, x_row, 4 };
+                    rp_copy_wait<0>();
+                    __syncwarp();          // x, scale: copied by all lanes, read by all
+                }
+                Kind::load(x, p, rows, p.k - chunk * SKINNY_CHUNK, scale, inverse, lane);
+                if (chunk + lanes_k < chunks) {
+                    const uint32_t at = (chunk + lanes_k) * SKINNY_CHUNK;
+                    __syncwarp();          // x, scale: read by all lanes, their places may be written; goes with the next fetch
+                    rp_skinny_copy<ROWS, x_row>(own_x, reinterpret_cast<const char *>(x_from + at), (uint64_t)p.k * sizeof(typename Kind::x), p.m,
+                                                (p.k - at) * (uint32_t)sizeof(typename Kind::x), lane);
+                    fetch_scale(chunk + lanes_k);
+                }
                 for (uint32_t block = lane_n; block < n_blocks; block += AT_ONCE * lanes_n) {
-                    typename Kind::other w;
-                    float acc[4] = { 0 };
                     const bool two = AT_ONCE > 1 && block + lanes_n < n_blocks;
+                    const char *unit = own + slot * unit_bytes, *second = nullptr;
+                    float acc[4] = { 0 };
+                    slot = slot + 1 < ring ? slot + 1 : 0;
+                    if (two) {
+                        second = own + slot * unit_bytes;
+                        slot = slot + 1 < ring ? slot + 1 : 0;
+                    }
                     rp_copy_wait<SLOTS - AT_ONCE>();
                     __syncwarp();          // units: copied by all lanes, read by all
-                    const char *first = own + slot * unit_bytes;
-                    slot = slot + 1 < ring ? slot + 1 : 0;
-                    Kind::weights(w, first, two ? own + slot * unit_bytes : nullptr, lane);
-                    if (two) { slot = slot + 1 < ring ? slot + 1 : 0; }
+                    Kind::multiply(acc, x, unit, second, lane);
                     __syncwarp();          // units: read by all lanes, their places may be written
                     fetch();
                     if (two) { fetch(); }
-                    Kind::multiply(acc, x, w);
-                    Kind::keep(sums + ((chunk - begin + later) * most + block) * ROWS * 8, two ? lanes_n * ROWS * 8 : 0, acc, lane);
+                    float *to = sums + ((chunk - begin + later) * most + block) * ROWS * 8;
+                    if constexpr (ROWS > 8) {
+                        rp_skinny_keep_rows(to, acc, lane);
+                    } else {
+                        rp_skinny_keep_columns(to, two ? lanes_n * ROWS * 8 : 0, acc, lane);
+                    }
                 }
             }
             __syncthreads();   // sums: written by all warps, read by all
             // Two neighbouring columns of one row; where gated, of a and of b.
-            for (uint32_t i = threadIdx.x; i < n_blocks / in_turn * ROWS * 4; i += blockDim.x) {
-                const uint32_t turn = i / (ROWS * 4), row = i / 4 % ROWS, column = i % 4 * 2;
+            for (uint32_t i = threadIdx.x; i < n_blocks / in_turn * in_rows; i += blockDim.x) {
+                const uint32_t turn = i / in_rows, row = i / 4 % ROWS, column = i % 4 * 2, to = (block0 + turn * in_turn) * 8 + column;
                 float2 total[2] = { { 0, 0 }, { 0, 0 } };
                 if (row >= p.m) { continue; }
+                if (i != threadIdx.x && end == chunks) {
+                    rest = bias_of(p, view, to);
+                    add_residual(rest, p, view, row, to);
+                }
 #pragma unroll
                 for (uint32_t j = 0; j < 2; j++) {
                     if (j >= in_turn) { break; }
                     float *from = sums + ((turn * in_turn + j) * ROWS + row) * 8 + column;
                     total[j] = *reinterpret_cast<const float2 *>(from);
+#pragma unroll 1
                     for (uint32_t c = 1; c < slots; c += 8) {
                         float2 chunk[8];
 #pragma unroll
@@ -177,32 +248,28 @@ template <class Kind> struct rp_skinny {
                     }
                     if (end < chunks) { *reinterpret_cast<float2 *>(from) = total[j]; }
                 }
-                if (end == chunks) { Kind::store(p, view, row, (block0 + turn * in_turn) * 8 + column, total); }
+                if (end < chunks) { continue; }
+                rp_linear_params joined = p;                  // bias and residual
+                joined.has_bias = joined.has_residual = 0;
+                if (p.has_bias) { total[0].x += rest.x, total[0].y += rest.y; }
+                if (p.has_bias && p.gated) { total[1].x += rest.z, total[1].y += rest.w; }
+                if (p.has_residual) { total[0].x += rest.z, total[0].y += rest.w; }
+                Kind::store(joined, view, row, to, total);
             }
             if (end < chunks) { __syncthreads(); }   // sums: read by all, their places may be written
         }
     }
 };
 
-// Sums as rp_mma leaves them: of sixteen rows of x and eight columns ..
-__device__ inline void rp_skinny_keep_rows(float *to, const float (&acc)[4], uint32_t lane) {
-    *reinterpret_cast<float2 *>(to + lane * 2) = make_float2(acc[0], acc[1]);
-    *reinterpret_cast<float2 *>(to + 64 + lane * 2) = make_float2(acc[2], acc[3]);
-}
-// .. and of eight columns of one or two blocks and eight rows of x.
-__device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const float (&acc)[4], uint32_t lane) {
-    float *at = to + lane % 4 * 16 + lane / 4;
-    at[0] = acc[0], at[8] = acc[1];
-    if (second > 0) { at[second] = acc[2], at[second + 8] = acc[3]; }
-}
-
-#define RP_SKINNY(name, ...)                                                                                                          \
-    extern "C" __global__ void __launch_bounds__(32 * RP_LINEAR_SKINNY_WARPS, __VA_ARGS__::groups) name(const rp_kernel_args<rp_linear_params> args) {      \
+// registers: of an invocation. Where two groups of twelve warps have room on a multiprocessor, those of the next launch ask for their
+// weights while these are at work.
+#define RP_SKINNY(name, registers, ...)                                                                                               \
+    extern "C" __global__ void __maxnreg__(registers)                                                                             \
+        name(const rp_kernel_args<rp_linear_params> args) {                                                                           \
         extern __shared__ __align__(128) char skinny_memory[];                                                                        \
-        __shared__ __align__(16) float scales[RP_LINEAR_SKINNY_WARPS * SKINNY_CHUNK];                                                 \
-        __shared__ rp_inverse_root inverse[RP_LINEAR_SKINNY_M];                                                                       \
+        rp_inverse_root *inverse = reinterpret_cast<rp_inverse_root *>(skinny_memory);                                                \
         rp_release();                                                                                                                 \
-        rp_skinny<__VA_ARGS__>::run(args, skinny_memory, scales, inverse);                                                                    \
+        rp_skinny<__VA_ARGS__>::run(args, skinny_memory + RP_LINEAR_SKINNY_M * sizeof *inverse, inverse);                             \
     }
 
 #endif

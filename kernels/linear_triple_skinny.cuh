@@ -17,17 +17,14 @@
 // 2 (l % 4), + 1, + 8, + 9.
 template <int ROWS> struct rp_skinny_triple {
     using weight = float;
+    using x = float;
     using view_type = rp_linear_view;
-    static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves, groups = 1;
+    static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
     static constexpr bool norms = true;
 
     struct operand {
         uint32_t part[3][4][2 * halves];     // of each sixteen: neighbours 0 and 1 of row lane / 4 (and + 8), then 2 and 3
     };
-    struct other {
-        uint32_t part[3][4][2 * at_once];    // likewise of a column
-    };
-
     __device__ static rp_linear_view view_of(const rp_kernel_args<rp_linear_params> &args) { return rp_linear_view_of(args); }
 
     __device__ static inline void split(uint32_t (&low)[3], uint32_t (&high)[3], const float4 &from) {
@@ -35,15 +32,16 @@ template <int ROWS> struct rp_skinny_triple {
         rp_triple_split(from.z, from.w, high);
     }
 
-    __device__ static inline void load(operand &to, const rp_linear_params &p, const rp_linear_view &view, uint32_t chunk, const float *scale,
+    __device__ static inline void load(operand &to, const rp_linear_params &p, const rp_skinny_rows &rows, uint32_t, const float *scale,
                                        const rp_inverse_root *inverse, uint32_t lane) {
         float4 four[4][halves];
 #pragma unroll
         for (uint32_t h = 0; h < halves; h++) {
             const uint32_t row = lane / 4 + h * 8;
-            const float *from = view.x + (uint64_t)row * p.k + chunk + lane % 4 * 4;
 #pragma unroll
-            for (uint32_t i = 0; i < 4; i++) { four[i][h] = row < p.m ? *reinterpret_cast<const float4 *>(from + i * 16) : make_float4(0, 0, 0, 0); }
+            for (uint32_t i = 0; i < 4; i++) {
+                four[i][h] = row < p.m ? *reinterpret_cast<const float4 *>(rows(row, i * 4 + lane % 4)) : make_float4(0, 0, 0, 0);
+            }
         }
 #pragma unroll
         for (uint32_t i = 0; i < 4; i++) {
@@ -60,44 +58,38 @@ template <int ROWS> struct rp_skinny_triple {
         }
     }
 
-    __device__ static inline void weights(other &to, const char *unit, const char *second, uint32_t lane) {
-        const uint32_t place = rp_skinny<rp_skinny_triple>::place(lane / 4, lane % 4);
+    __device__ static inline void pair(float (&acc)[4], const uint32_t (&x)[2 * halves], const uint32_t (&w)[2 * at_once]) {
+        if constexpr (halves > 1) {
+            rp_mma_bf16(acc, x, w[0], w[1]);
+        } else {
+            rp_mma_bf16(acc, w, x[0], x[1]);
+        }
+    }
+
+    // Small products of all sixteens, then the large ones.
+    __device__ static inline void multiply(float (&acc)[4], const operand &x, const char *unit, const char *second, uint32_t lane) {
+        const uint32_t place = rp_skinny_place<256>(lane / 4, lane % 4);
+        uint32_t large[4][2 * at_once];
 #pragma unroll
         for (uint32_t i = 0; i < 4; i++) {
+            uint32_t w[3][2 * at_once];        // of columns lane / 4 of both blocks: neighbours 0 and 1, then 2 and 3
 #pragma unroll
             for (uint32_t h = 0; h < at_once; h++) {
                 uint32_t low[3] = { 0 }, high[3] = { 0 };
                 if (h == 0 || second != nullptr) { split(low, high, *reinterpret_cast<const float4 *>((h == 0 ? unit : second) + (place ^ i * 64))); }
 #pragma unroll
-                for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][at_once + h] = high[part]; }
+                for (uint32_t part = 0; part < 3; part++) { w[part][h] = low[part], w[part][at_once + h] = high[part]; }
             }
-        }
-    }
-
-    // Smallest products first.
-    __device__ static inline void multiply(float (&acc)[4], const operand &x, const other &w) {
-        constexpr int of_x[6] = { 2, 1, 0, 1, 0, 0 }, of_w[6] = { 0, 1, 2, 0, 1, 0 };
+            pair(acc, x.part[2][i], w[0]);
+            pair(acc, x.part[1][i], w[1]);
+            pair(acc, x.part[0][i], w[2]);
+            pair(acc, x.part[1][i], w[0]);
+            pair(acc, x.part[0][i], w[1]);
 #pragma unroll
-        for (int pair = 0; pair < 6; pair++) {
+            for (uint32_t e = 0; e < 2 * at_once; e++) { large[i][e] = w[0][e]; }
+        }
 #pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const auto &a = x.part[of_x[pair]][i];
-                const auto &b = w.part[of_w[pair]][i];
-                if constexpr (halves > 1) {
-                    rp_mma_bf16(acc, a, b[0], b[1]);
-                } else {
-                    rp_mma_bf16(acc, b, a[0], a[1]);
-                }
-            }
-        }
-    }
-
-    __device__ static inline void keep(float *to, uint32_t second, const float (&acc)[4], uint32_t lane) {
-        if constexpr (halves > 1) {
-            rp_skinny_keep_rows(to, acc, lane);
-        } else {
-            rp_skinny_keep_columns(to, second, acc, lane);
-        }
+        for (uint32_t i = 0; i < 4; i++) { pair(acc, x.part[0][i], large[i]); }
     }
 
     __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column,
@@ -112,8 +104,8 @@ template <int ROWS> struct rp_skinny_triple {
     }
 };
 
-RP_SKINNY(linear_triple_skinny, rp_skinny_triple<8>)
-RP_SKINNY(linear_triple_skinny_wide, rp_skinny_triple<16>)
+RP_SKINNY(linear_triple_skinny, 80, rp_skinny_triple<8>)
+RP_SKINNY(linear_triple_skinny_wide, 128, rp_skinny_triple<16>)
 
 #endif
 #endif

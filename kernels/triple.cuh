@@ -1,8 +1,10 @@
-// Float32 numbers as three bfloat16 ones, for products in float32 on matrix units (core/op_params.h, linear): the first is the number
-// rounded to nearest even, each further one what is then missing, rounded likewise. All three together miss at most 2^-26 of it. A number beyond
-// the range of bfloat16 (3.39e38) becomes NaN.
+// Float32 numbers as three of bfloat16, for products in float32 on matrix units (core/op_params.h, linear): the first is the
+// number rounded to nearest even, each further one what is then missing, rounded likewise. They add up to the number, down to 2^-133.
+// A number that rounds beyond bfloat16 (3.39e38) becomes NaN.
 #ifndef RP_TRIPLE_CUH
 #define RP_TRIPLE_CUH
+
+#include <cuda_bf16.h>
 
 #include "common.cuh"
 

@@ -49,19 +49,20 @@ static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
 }
 
 // At most RP_LINEAR_SKINNY_M rows on matrix units: a group a multiprocessor, or as many as it takes for chunk sums to fit.
-static void launch_skinny(const struct rp_linear_params *p, uint32_t weight_bytes, const char *kernel, rp_launch *out) {
+static void launch_skinny(const struct rp_linear_params *p, const char *kernel, rp_launch *out) {
     const uint64_t chunks = ceil_div(p->k, RP_LINEAR_SKINNY_CHUNK), in_turn = p->gated ? 2 : 1, turns = ceil_div(p->n, 8 * in_turn);
-    const uint64_t turn_bytes = in_turn * (p->m > 8 ? 16 : 8) * 32, fit = RP_LINEAR_SKINNY_SUMS / (chunks * turn_bytes);
+    const uint64_t rows = p->m > 8 ? 16 : 8, turn_bytes = in_turn * rows * 32, fit = RP_LINEAR_SKINNY_SUMS / (chunks * turn_bytes);
     const uint64_t even = ceil_div(turns, out->processors), each = even < fit ? even : fit > 0 ? fit : 1;
     const uint64_t groups = ceil_div(turns, each), blocks = ceil_div(turns, groups) * in_turn;
     const uint64_t lanes_k = ceil_div(chunks, ceil_div(chunks, RP_LINEAR_SKINNY_WARPS)), most = RP_LINEAR_SKINNY_WARPS / lanes_k;
     const uint64_t lanes_n = blocks < most ? blocks : most, units = RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n);
     const uint64_t slots = units < RP_LINEAR_SKINNY_SLOTS ? units : RP_LINEAR_SKINNY_SLOTS;
+    const uint64_t x = RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, p->x_f16 ? 2 : 4), w = slots * 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4);
     const uint64_t room = fit > 0 ? chunks : RP_LINEAR_SKINNY_SUMS / turn_bytes, sums = room * blocks / in_turn * turn_bytes;
-    const uint64_t norms = RP_LINEAR_SKINNY_M * RP_GROUP_ROW * 4;      // in the place of sums
+    const uint64_t norms = rows * RP_GROUP_ROW * 4;      // in the place of sums
     out->kernel = kernel;
     out->group = (uint32_t)(32 * lanes_k * lanes_n);
-    out->shared_bytes = (uint32_t)(lanes_k * lanes_n * slots * 8 * RP_LINEAR_SKINNY_CHUNK * weight_bytes + (sums > norms ? sums : norms));
+    out->shared_bytes = (uint32_t)(RP_LINEAR_SKINNY_M * 8 + lanes_k * lanes_n * (x + w) + (sums > norms ? sums : norms));   // first the roots
     out->grid[0] = (uint32_t)groups;
     out->grid[1] = out->grid[2] = 1;
 }
@@ -76,7 +77,7 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
     if (p->m <= RP_LINEAR_SKINNY_M) {
         static const char *const kernels[2][2] = { { "linear_mixed_skinny_x32", "linear_mixed_skinny" },
                                                    { "linear_mixed_skinny_wide_x32", "linear_mixed_skinny_wide" } };
-        launch_skinny(p, 2, kernels[p->m > 8][p->x_f16 ? 1 : 0], out);
+        launch_skinny(p, kernels[p->m > 8][p->x_f16 ? 1 : 0], out);
         return;
     }
     if (out->wgmma && p->x_f16 && p->m >= RP_LINEAR_WGMMA_M) {
@@ -94,17 +95,51 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
     out->grid[2] = (uint32_t)ceil_div(rows, 65535);
 }
 
+// Whether a product in float32 runs on matrix units, of numbers in three parts: by k and the device alone, so that no number
+// hangs on m.
+static bool linear_triple(const struct rp_linear_params *p, const rp_launch *launch) {
+    return launch->wgmma && !p->w_f16 && p->k % RP_LINEAR_TRIPLE_CHUNK == 0;
+}
+
+// The tiles that are done soonest, by cycles of a multiprocessor: `chunk` for one of k, `store` for what a tile takes besides.
+static void launch_triple(const struct rp_linear_params *p, rp_launch *out) {
+    static const struct { const char *kernel; uint32_t rows, columns, group, bytes, chunk, store; } tiles[RP_LINEAR_TRIPLE_SHAPES] = {
+        { "linear_triple_128x128", 128, 128, 512, RP_LINEAR_TRIPLE_SHARED(128, 128, 2), 3300, 3000 },
+        { "linear_triple_128x96", 128, 96, 512, RP_LINEAR_TRIPLE_SHARED(128, 96, 2), 2500, 3000 },
+        { "linear_triple_128x64", 128, 64, 512, RP_LINEAR_TRIPLE_SHARED(128, 64, 3), 1800, 2500 },
+        { "linear_triple_64x128", 64, 128, 512, RP_LINEAR_TRIPLE_SHARED(64, 128, 3), 1800, 2500 },
+        { "linear_triple_64x96", 64, 96, 384, RP_LINEAR_TRIPLE_SHARED(64, 96, 3), 1500, 2500 },
+        { "linear_triple_64x64", 64, 64, 384, RP_LINEAR_TRIPLE_SHARED(64, 64, 4), 1150, 2500 },
+    };
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < RP_LINEAR_TRIPLE_SHAPES; i++) {
+        const uint64_t n = ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns), rounds = ceil_div(n, out->processors);
+        const uint64_t cycles = rounds * (p->k / RP_LINEAR_TRIPLE_CHUNK * tiles[i].chunk + tiles[i].store);
+        if (out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) { continue; }
+        least = cycles;
+        out->kernel = tiles[i].kernel;
+        out->group = tiles[i].group;
+        out->shared_bytes = tiles[i].bytes;
+        out->grid[0] = (uint32_t)(n < out->processors ? n : out->processors);
+    }
+    out->grid[1] = out->grid[2] = 1;
+}
+
 void rp_launch_linear(const rp_node *node, rp_launch *out) {
     PARAMS(linear);
     if (p->w_f16) {
         launch_mixed(p, out);
         return;
     }
-    out->group = RP_GROUP_LINEAR;
-    if (p->m <= RP_LINEAR_SKINNY_M && out->wgmma && p->k % 64 == 0) {
-        launch_skinny(p, 4, p->m > 8 ? "linear_triple_skinny_wide" : "linear_triple_skinny", out);
+    if (linear_triple(p, out)) {
+        if (p->m > RP_LINEAR_SKINNY_M) {
+            launch_triple(p, out);
+        } else {
+            launch_skinny(p, p->m > 8 ? "linear_triple_skinny_wide" : "linear_triple_skinny", out);
+        }
         return;
     }
+    out->group = RP_GROUP_LINEAR;
     if (p->m <= RP_LINEAR_SKINNY_M && out->fast) {
         const bool deep = p->m <= RP_LINEAR_DEEP_M && p->k > 32 * RP_LINEAR_CHUNK;
         out->kernel = deep ? "linear_f32_split_deep" : "linear_f32_split";
