@@ -34,16 +34,18 @@
 // decides, and on nothing else.
 #define RP_LINEAR_MIXED_STEP 8          // k is a multiple: whole 16-byte pieces of float16
 // Skinny kernels on matrix units: at most so many warps a group, `lanes_k` chunks wide and `lanes_n` blocks of eight columns deep; a
-// chunk of a block is a unit, and each warp has so many of its units on their way at once. Shared memory in bytes: for each warp a
-// chunk of the scale and, where it has several chunks, of x; those units; then chunk sums, of so many bytes at most or what one block
-// (gated: two) of a few chunks takes.
+// chunk of a block is a unit, and each warp has so many of its units on their way at once. Shared memory in bytes: for each warp three
+// chunks of the scale and, where it has several chunks, two of x; those units; then chunk sums, of so many bytes at most or what one
+// block (gated: two) of a few chunks takes.
 #define RP_LINEAR_SKINNY_CHUNK 64
-#define RP_LINEAR_SKINNY_WARPS 13
-#define RP_LINEAR_SKINNY_SLOTS 3
+#define RP_LINEAR_SKINNY_WARPS 16
+#define RP_LINEAR_SKINNY_SLOTS 4
 #define RP_LINEAR_SKINNY_SUMS 32768
+#define RP_LINEAR_SKINNY_SHARED 98304   // in all, on every device with these units,
+#define RP_LINEAR_SKINNY_LARGE 229376   // and on compute capability 9.0
 #define RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n) \
     (((chunks) + (lanes_k) - 1) / (lanes_k) * (((blocks) + (lanes_n) - 1) / (lanes_n)))   // of a warp
-#define RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, x_bytes) (256 + ((chunks) > (lanes_k) ? 64 * (rows) * (x_bytes) : 0))
+#define RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, x_bytes) (3 * 256 + ((chunks) > (lanes_k) ? 2 * 64 * (rows) * (x_bytes) : 0))
 // Shared memory of the tile kernels, in bytes: within the 99 KiB that a group can have on every device with these units.
 #define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
 #define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64

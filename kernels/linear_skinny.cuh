@@ -93,9 +93,9 @@ __device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const 
 
 // Kind: how numbers come to the units.
 //   rows, x, weight, view  8 or 16; types; addresses
-//   operand                x of a chunk as the units take it
-//   load                   x to operand (row lane / 4, and + 8), normalised by the chunk's scale if the product norms
-//   multiply               sums += operand times one unit or two in shared memory (the second absent: nullptr)
+//   raw, operand, other    x of a chunk as it lies in memory, and as the units take it; likewise weights of one block or two
+//   load, turn             x to raw (row lane / 4, and + 8); raw to operand, normalised by the chunk's scale if the product norms
+//   weights, multiply      one unit or two from shared memory to other (the second absent: nullptr); sums += operand other
 //   at_once                1 or 2
 //   store                  a result of two columns, or of two of a and two of b
 // With 8 rows, x is the operand of eight and weights of two blocks are that of sixteen; else the other way round.
@@ -135,8 +135,7 @@ template <class Kind> struct rp_skinny {
         const uint32_t most = (least + (more > 0)) * in_turn;
         const uint32_t ring = min(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, most, lanes_n), SLOTS);
         const uint32_t x_bytes = RP_LINEAR_SKINNY_X(chunks, lanes_k, ROWS, (uint32_t)sizeof(typename Kind::x));
-        float *scale = reinterpret_cast<float *>(memory + warp * (x_bytes + ring * unit_bytes));   // of the chunk at hand
-        char *own_x = reinterpret_cast<char *>(scale + SKINNY_CHUNK), *own = reinterpret_cast<char *>(scale) + x_bytes;
+        char *own_scale = memory + warp * (x_bytes + ring * unit_bytes), *own_x = own_scale + 3 * 256, *own = own_scale + x_bytes;
         const uint32_t sums_at = warps * (x_bytes + ring * unit_bytes);
         float *sums = reinterpret_cast<float *>(memory + sums_at);          // [slot][block][ROWS][8]
         // Chunk sums that there is room for; if not for all, the first place is that of the sum so far.
@@ -159,12 +158,20 @@ template <class Kind> struct rp_skinny {
             }
             rp_copy_commit();              // of nothing, at the end: the count below goes on
         };
-        const auto fetch_scale = [&](uint32_t chunk) {
-            const uint32_t at = chunk * SKINNY_CHUNK + lane * 4;
-            if (p.norm && lane < SKINNY_CHUNK / 4 && at < p.k) { rp_copy16(scale + lane * 4, view.scale + at, 16); }
-        };
+        // Scale and x of this warp's chunk number `round` to shared memory; they go with the next fetch.
         const typename Kind::x *x_from = rp_at<const typename Kind::x>(args, 0);
-        fetch_scale(lane_k);
+        const auto fetch_scale = [&](uint32_t round) {
+            const uint32_t at = (lane_k + round * lanes_k) * SKINNY_CHUNK + lane * 4;
+            if (p.norm && lane < SKINNY_CHUNK / 4 && at < p.k) { rp_copy16(reinterpret_cast<float *>(own_scale + round % 3 * 256) + lane * 4, view.scale + at, 16); }
+        };
+        const auto fetch_x = [&](uint32_t round) {
+            const uint32_t at = (lane_k + round * lanes_k) * SKINNY_CHUNK;
+            if (at >= p.k) { return; }
+            rp_skinny_copy<ROWS, x_row>(own_x + round % 2 * ROWS * x_row, reinterpret_cast<const char *>(x_from + at),
+                                        (uint64_t)p.k * sizeof(typename Kind::x), p.m, (p.k - at) * (uint32_t)sizeof(typename Kind::x), lane);
+            fetch_scale(round);
+        };
+        fetch_scale(0);
         rp_copy_commit();
 #pragma unroll 1
         for (int i = 0; i < SLOTS; i++) { fetch(); }
@@ -172,6 +179,7 @@ template <class Kind> struct rp_skinny {
         const uint32_t in_rows = ROWS * 4, first_row = threadIdx.x / 4 % ROWS, first_column = (block0 + threadIdx.x / in_rows * in_turn) * 8 + threadIdx.x % 4 * 2;
         float4 rest = bias_of(p, view, first_column);
         rp_wait();
+        if (chunks > lanes_k) { fetch_x(1), fetch_x(2); }
         add_residual(rest, p, view, first_row, first_column);
         if constexpr (Kind::norms) {
             if (p.norm) {
@@ -180,28 +188,24 @@ template <class Kind> struct rp_skinny {
                 __syncwarp();              // scale: copied by half the lanes, read by all
             }
         }
+        uint32_t round = 0;
         for (uint32_t begin = 0; begin < chunks; begin += span) {
             const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0, slots = end - begin + later;
-            for (uint32_t chunk = begin + lane_k; chunk < end && lane_n < n_blocks; chunk += lanes_k) {
-                typename Kind::operand x;
+            for (uint32_t chunk = begin + lane_k; chunk < end && lane_n < n_blocks; chunk += lanes_k, round++) {
                 rp_skinny_rows rows = { reinterpret_cast<const char *>(x_from + chunk * SKINNY_CHUNK), p.k * (uint32_t)sizeof(typename Kind::x), 0 };
-                if (chunk != lane_k) {     // it lies here, all the same to `load`
-                    rows = { own_x, x_row, 4 };
+                if (round > 0) {           // it lies here, all the same
+                    rows = { own_x + round % 2 * ROWS * x_row, x_row, 4 };
                     rp_copy_wait<0>();
                     __syncwarp();          // x, scale: copied by all lanes, read by all
                 }
-                Kind::load(x, p, rows, p.k - chunk * SKINNY_CHUNK, scale, inverse, lane);
-                if (chunk + lanes_k < chunks) {
-                    const uint32_t at = (chunk + lanes_k) * SKINNY_CHUNK;
-                    __syncwarp();          // x, scale: read by all lanes, their places may be written; goes with the next fetch
-                    rp_skinny_copy<ROWS, x_row>(own_x, reinterpret_cast<const char *>(x_from + at), (uint64_t)p.k * sizeof(typename Kind::x), p.m,
-                                                (p.k - at) * (uint32_t)sizeof(typename Kind::x), lane);
-                    fetch_scale(chunk + lanes_k);
-                }
-                for (uint32_t block = lane_n; block < n_blocks; block += AT_ONCE * lanes_n) {
-                    const bool two = AT_ONCE > 1 && block + lanes_n < n_blocks;
+                uint32_t block = lane_n;
+                bool two;
+                typename Kind::raw raw;
+                typename Kind::operand x;
+                typename Kind::other w;
+                const auto take = [&]() {  // weights of the next block, or two
+                    two = AT_ONCE > 1 && block + lanes_n < n_blocks;
                     const char *unit = own + slot * unit_bytes, *second = nullptr;
-                    float acc[4] = { 0 };
                     slot = slot + 1 < ring ? slot + 1 : 0;
                     if (two) {
                         second = own + slot * unit_bytes;
@@ -209,16 +213,29 @@ template <class Kind> struct rp_skinny {
                     }
                     rp_copy_wait<SLOTS - AT_ONCE>();
                     __syncwarp();          // units: copied by all lanes, read by all
-                    Kind::multiply(acc, x, unit, second, lane);
+                    Kind::weights(w, unit, second, lane);
                     __syncwarp();          // units: read by all lanes, their places may be written
                     fetch();
                     if (two) { fetch(); }
-                    float *to = sums + ((chunk - begin + later) * most + block) * ROWS * 8;
+                };
+                Kind::load(raw, p, rows, p.k - chunk * SKINNY_CHUNK, lane);
+                take();                    // while x is on its way
+                Kind::turn(x, raw, p, p.k - chunk * SKINNY_CHUNK, reinterpret_cast<const float *>(own_scale + round % 3 * 256), inverse, lane);
+                if (round > 0) {
+                    __syncwarp();          // x, scale: read by all lanes, their places may be written
+                    fetch_x(round + 2);
+                }
+                while (true) {
+                    float acc[4] = { 0 }, *to = sums + ((chunk - begin + later) * most + block) * ROWS * 8;
+                    Kind::multiply(acc, x, w);
                     if constexpr (ROWS > 8) {
                         rp_skinny_keep_rows(to, acc, lane);
                     } else {
                         rp_skinny_keep_columns(to, two ? lanes_n * ROWS * 8 : 0, acc, lane);
                     }
+                    block += AT_ONCE * lanes_n;
+                    if (block >= n_blocks) { break; }
+                    take();
                 }
             }
             __syncthreads();   // sums: written by all warps, read by all

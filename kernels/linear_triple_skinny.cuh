@@ -25,6 +25,13 @@ template <int ROWS> struct rp_skinny_triple {
     struct operand {
         uint32_t part[3][4][2 * halves];     // of each sixteen: neighbours 0 and 1 of row lane / 4 (and + 8), then 2 and 3
     };
+    struct other {
+        uint32_t part[3][4][2 * at_once];    // likewise of a column
+    };
+    struct raw {
+        float4 four[4][halves];
+    };
+
     __device__ static rp_linear_view view_of(const rp_kernel_args<rp_linear_params> &args) { return rp_linear_view_of(args); }
 
     __device__ static inline void split(uint32_t (&low)[3], uint32_t (&high)[3], const float4 &from) {
@@ -32,17 +39,19 @@ template <int ROWS> struct rp_skinny_triple {
         rp_triple_split(from.z, from.w, high);
     }
 
-    __device__ static inline void load(operand &to, const rp_linear_params &p, const rp_skinny_rows &rows, uint32_t, const float *scale,
-                                       const rp_inverse_root *inverse, uint32_t lane) {
-        float4 four[4][halves];
+    __device__ static inline void load(raw &to, const rp_linear_params &p, const rp_skinny_rows &rows, uint32_t, uint32_t lane) {
 #pragma unroll
         for (uint32_t h = 0; h < halves; h++) {
             const uint32_t row = lane / 4 + h * 8;
 #pragma unroll
             for (uint32_t i = 0; i < 4; i++) {
-                four[i][h] = row < p.m ? *reinterpret_cast<const float4 *>(rows(row, i * 4 + lane % 4)) : make_float4(0, 0, 0, 0);
+                to.four[i][h] = row < p.m ? *reinterpret_cast<const float4 *>(rows(row, i * 4 + lane % 4)) : make_float4(0, 0, 0, 0);
             }
         }
+    }
+
+    __device__ static inline void turn(operand &to, const raw &from, const rp_linear_params &p, uint32_t, const float *scale,
+                                       const rp_inverse_root *inverse, uint32_t lane) {
 #pragma unroll
         for (uint32_t i = 0; i < 4; i++) {
             float4 factor;
@@ -51,9 +60,23 @@ template <int ROWS> struct rp_skinny_triple {
             for (uint32_t h = 0; h < halves; h++) {
                 const uint32_t row = lane / 4 + h * 8;
                 uint32_t low[3], high[3];
-                split(low, high, p.norm && row < p.m ? rp_normalised4(four[i][h], factor, inverse[row]) : four[i][h]);
+                split(low, high, p.norm && row < p.m ? rp_normalised4(from.four[i][h], factor, inverse[row]) : from.four[i][h]);
 #pragma unroll
                 for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][halves + h] = high[part]; }
+            }
+        }
+    }
+
+    __device__ static inline void weights(other &to, const char *unit, const char *second, uint32_t lane) {
+        const uint32_t place = rp_skinny_place<256>(lane / 4, lane % 4);
+#pragma unroll
+        for (uint32_t h = 0; h < at_once; h++) {
+#pragma unroll
+            for (uint32_t i = 0; i < 4; i++) {
+                uint32_t low[3] = { 0 }, high[3] = { 0 };
+                if (h == 0 || second != nullptr) { split(low, high, *reinterpret_cast<const float4 *>((h == 0 ? unit : second) + (place ^ i * 64))); }
+#pragma unroll
+                for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][at_once + h] = high[part]; }
             }
         }
     }
@@ -67,29 +90,17 @@ template <int ROWS> struct rp_skinny_triple {
     }
 
     // Small products of all sixteens, then the large ones.
-    __device__ static inline void multiply(float (&acc)[4], const operand &x, const char *unit, const char *second, uint32_t lane) {
-        const uint32_t place = rp_skinny_place<256>(lane / 4, lane % 4);
-        uint32_t large[4][2 * at_once];
+    __device__ static inline void multiply(float (&acc)[4], const operand &x, const other &w) {
 #pragma unroll
         for (uint32_t i = 0; i < 4; i++) {
-            uint32_t w[3][2 * at_once];        // of columns lane / 4 of both blocks: neighbours 0 and 1, then 2 and 3
-#pragma unroll
-            for (uint32_t h = 0; h < at_once; h++) {
-                uint32_t low[3] = { 0 }, high[3] = { 0 };
-                if (h == 0 || second != nullptr) { split(low, high, *reinterpret_cast<const float4 *>((h == 0 ? unit : second) + (place ^ i * 64))); }
-#pragma unroll
-                for (uint32_t part = 0; part < 3; part++) { w[part][h] = low[part], w[part][at_once + h] = high[part]; }
-            }
-            pair(acc, x.part[2][i], w[0]);
-            pair(acc, x.part[1][i], w[1]);
-            pair(acc, x.part[0][i], w[2]);
-            pair(acc, x.part[1][i], w[0]);
-            pair(acc, x.part[0][i], w[1]);
-#pragma unroll
-            for (uint32_t e = 0; e < 2 * at_once; e++) { large[i][e] = w[0][e]; }
+            pair(acc, x.part[2][i], w.part[0][i]);
+            pair(acc, x.part[1][i], w.part[1][i]);
+            pair(acc, x.part[0][i], w.part[2][i]);
+            pair(acc, x.part[1][i], w.part[0][i]);
+            pair(acc, x.part[0][i], w.part[1][i]);
         }
 #pragma unroll
-        for (uint32_t i = 0; i < 4; i++) { pair(acc, x.part[0][i], large[i]); }
+        for (uint32_t i = 0; i < 4; i++) { pair(acc, x.part[0][i], w.part[0][i]); }
     }
 
     __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column,
@@ -104,7 +115,7 @@ template <int ROWS> struct rp_skinny_triple {
     }
 };
 
-RP_SKINNY(linear_triple_skinny, 80, rp_skinny_triple<8>)
+RP_SKINNY(linear_triple_skinny, 128, rp_skinny_triple<8>)
 RP_SKINNY(linear_triple_skinny_wide, 128, rp_skinny_triple<16>)
 
 #endif

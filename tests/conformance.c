@@ -245,7 +245,7 @@ static void linear_fused_agrees(void **state) {
     test_need(j->device);
     rp_device *device = j->device->device;
     if (device->info.kind == RP_DEVICE_REFERENCE) { skip(); }
-    static const uint32_t rows[] = { 1, 5, 16 }, lengths[] = { 3, 48, 100, 768, 1100 };
+    static const uint32_t rows[] = { 1, 5, 16 }, lengths[] = { 3, 48, 100, 768, 1088, 1100 };
     enum { N = 48 };
     for (uint32_t r = 0; r < TEST_COUNT(rows); r++) {
         for (uint32_t l = 0; l < TEST_COUNT(lengths); l++) {

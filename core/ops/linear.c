@@ -52,17 +52,19 @@ static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
 static void launch_skinny(const struct rp_linear_params *p, const char *kernel, rp_launch *out) {
     const uint64_t chunks = ceil_div(p->k, RP_LINEAR_SKINNY_CHUNK), in_turn = p->gated ? 2 : 1, turns = ceil_div(p->n, 8 * in_turn);
     const uint64_t rows = p->m > 8 ? 16 : 8, turn_bytes = in_turn * rows * 32, fit = RP_LINEAR_SKINNY_SUMS / (chunks * turn_bytes);
-    const uint64_t even = ceil_div(turns, out->processors), each = even < fit ? even : fit > 0 ? fit : 1;
+    const uint64_t even = ceil_div(turns, out->processors > 0 ? out->processors : 1), each = even < fit ? even : fit > 0 ? fit : 1;
     const uint64_t groups = ceil_div(turns, each), blocks = ceil_div(turns, groups) * in_turn;
-    const uint64_t lanes_k = ceil_div(chunks, ceil_div(chunks, RP_LINEAR_SKINNY_WARPS)), most = RP_LINEAR_SKINNY_WARPS / lanes_k;
-    const uint64_t lanes_n = blocks < most ? blocks : most, units = RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n);
-    const uint64_t slots = units < RP_LINEAR_SKINNY_SLOTS ? units : RP_LINEAR_SKINNY_SLOTS;
-    const uint64_t x = RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, p->x_f16 ? 2 : 4), w = slots * 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4);
     const uint64_t room = fit > 0 ? chunks : RP_LINEAR_SKINNY_SUMS / turn_bytes, sums = room * blocks / in_turn * turn_bytes;
     const uint64_t norms = rows * RP_GROUP_ROW * 4;      // in the place of sums
     out->kernel = kernel;
-    out->group = (uint32_t)(32 * lanes_k * lanes_n);
-    out->shared_bytes = (uint32_t)(RP_LINEAR_SKINNY_M * 8 + lanes_k * lanes_n * (x + w) + (sums > norms ? sums : norms));   // first the roots
+    for (uint64_t warps = RP_LINEAR_SKINNY_WARPS; warps > 0; warps--) {
+        const uint64_t lanes_k = ceil_div(chunks, ceil_div(chunks, warps)), lanes_n = blocks < warps / lanes_k ? blocks : warps / lanes_k;
+        const uint64_t units = RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n), slots = units < RP_LINEAR_SKINNY_SLOTS ? units : RP_LINEAR_SKINNY_SLOTS;
+        const uint64_t w = slots * 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4), x = RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, p->x_f16 ? 2 : 4);
+        out->group = (uint32_t)(32 * lanes_k * lanes_n);
+        out->shared_bytes = (uint32_t)(RP_LINEAR_SKINNY_M * 8 + lanes_k * lanes_n * (x + w) + (sums > norms ? sums : norms));   // first the roots
+        if (out->shared_bytes <= (out->wgmma ? RP_LINEAR_SKINNY_LARGE : RP_LINEAR_SKINNY_SHARED)) { break; }
+    }
     out->grid[0] = (uint32_t)groups;
     out->grid[1] = out->grid[2] = 1;
 }
