@@ -57,8 +57,8 @@
 #define RP_LINEAR_WGMMA_GROUP 288        // two warpgroups and the warp that feeds them
 #define RP_LINEAR_WGMMA_SHARED(rows, columns, stages) (1024 + 128 * (stages) * ((rows) + (columns)) + 32 * (640 + (columns)))
 // linear in float32 on matrix units, of compute capability 9.0 alone, where k is a multiple of RP_LINEAR_TRIPLE_CHUNK: each number is three of
-// bfloat16, x = x0 + x1 + x2 (kernels/triple.cuh). A chunk of k is summed from 0 by the units, small products first: for each of its
-// sixteens, ascending, (x2 w0), (x1 w1), (x0 w2), (x1 w0), (x0 w1); then (x0 w0) of each. Chunk sums are added in ascending order, then bias,
+// bfloat16, x = x0 + x1 + x2 (kernels/triple.cuh). A chunk of k is summed from 0 by the units: products (x2 w0), (x1 w1), (x0 w2), (x1 w0),
+// (x0 w1), (x0 w0), small ones first, each over the chunk's sixteens ascending. Chunk sums are added in ascending order, then bias,
 // then residual or gate. Whatever the number of rows, so no number depends on it. Tiles of RP_LINEAR_TRIPLE_SHAPES shapes, in shared
 // memory of stages of three parts of (rows + columns) x 64 at multiples of 1024.
 #define RP_LINEAR_TRIPLE_CHUNK 64

@@ -141,13 +141,15 @@ template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, i
         }
         rp_wgmma_begin();
 #pragma unroll
-        for (int i = 0; i < 24; i++) {         // five small ones of each sixteen, then the large ones
-            const int j = i < 20 ? i / 5 : i - 20, pair = i < 20 ? i % 5 : 5;
-            const uint64_t a = rp_box_describe(x + of_x[pair] * x_halves), b = rp_box_describe(w + of_w[pair] * w_halves);
-            if (of_x[pair] < HELD) {
-                rp_wgmma_held<N>(acc, held[of_x[pair] < HELD ? of_x[pair] : 0][j], b + j * 2, i > 0);
-            } else {
-                rp_wgmma<N, true>(acc, a + j * 2, b + j * 2, i > 0);
+        for (int i = 0; i < 6; i++) {
+            const uint64_t a = rp_box_describe(x + of_x[i] * x_halves), b = rp_box_describe(w + of_w[i] * w_halves);
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+                if (of_x[i] < HELD) {
+                    rp_wgmma_held<N>(acc, held[of_x[i] < HELD ? of_x[i] : 0][j], b + j * 2, i > 0 || j > 0);
+                } else {
+                    rp_wgmma<N, true>(acc, a + j * 2, b + j * 2, i > 0 || j > 0);
+                }
             }
         }
         rp_wgmma_commit();

@@ -89,18 +89,14 @@ template <int ROWS> struct rp_skinny_triple {
         }
     }
 
-    // Small products of all sixteens, then the large ones.
+    // Small products first.
     __device__ static inline void multiply(float (&acc)[4], const operand &x, const other &w) {
+        constexpr int of_x[6] = { 2, 1, 0, 1, 0, 0 }, of_w[6] = { 0, 1, 2, 0, 1, 0 };
 #pragma unroll
-        for (uint32_t i = 0; i < 4; i++) {
-            pair(acc, x.part[2][i], w.part[0][i]);
-            pair(acc, x.part[1][i], w.part[1][i]);
-            pair(acc, x.part[0][i], w.part[2][i]);
-            pair(acc, x.part[1][i], w.part[0][i]);
-            pair(acc, x.part[0][i], w.part[1][i]);
+        for (int e = 0; e < 6; e++) {
+#pragma unroll
+            for (uint32_t i = 0; i < 4; i++) { pair(acc, x.part[of_x[e]][i], w.part[of_w[e]][i]); }
         }
-#pragma unroll
-        for (uint32_t i = 0; i < 4; i++) { pair(acc, x.part[0][i], w.part[0][i]); }
     }
 
     __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column,
