@@ -103,15 +103,16 @@ static bool linear_triple(const struct rp_linear_params *p, const rp_launch *lau
     return launch->wgmma && !p->w_f16 && p->k % RP_LINEAR_TRIPLE_CHUNK == 0;
 }
 
-// The tiles that are done soonest, by cycles of a multiprocessor: `chunk` for one of k, `store` for what a tile takes besides.
+// The tiles that are done soonest, by cycles of a multiprocessor as measured on an H200: `chunk` for one of k, `store` for
+// what a tile takes besides.
 static void launch_triple(const struct rp_linear_params *p, rp_launch *out) {
     static const struct { const char *kernel; uint32_t rows, columns, group, bytes, chunk, store; } tiles[RP_LINEAR_TRIPLE_SHAPES] = {
-        { "linear_triple_128x128", 128, 128, 512, RP_LINEAR_TRIPLE_SHARED(128, 128, 2), 3300, 3000 },
-        { "linear_triple_128x96", 128, 96, 512, RP_LINEAR_TRIPLE_SHARED(128, 96, 2), 2500, 3000 },
-        { "linear_triple_128x64", 128, 64, 512, RP_LINEAR_TRIPLE_SHARED(128, 64, 3), 1800, 2500 },
-        { "linear_triple_64x128", 64, 128, 512, RP_LINEAR_TRIPLE_SHARED(64, 128, 3), 1800, 2500 },
-        { "linear_triple_64x96", 64, 96, 384, RP_LINEAR_TRIPLE_SHARED(64, 96, 3), 1500, 2500 },
-        { "linear_triple_64x64", 64, 64, 384, RP_LINEAR_TRIPLE_SHARED(64, 64, 4), 1150, 2500 },
+        { "linear_triple_128x128", 128, 128, 512, RP_LINEAR_TRIPLE_SHARED(128, 128, 2), 4800, 12000 },
+        { "linear_triple_128x96", 128, 96, 512, RP_LINEAR_TRIPLE_SHARED(128, 96, 2), 3720, 10000 },
+        { "linear_triple_128x64", 128, 64, 512, RP_LINEAR_TRIPLE_SHARED(128, 64, 3), 3000, 6500 },
+        { "linear_triple_64x128", 64, 128, 512, RP_LINEAR_TRIPLE_SHARED(64, 128, 3), 3200, 6500 },
+        { "linear_triple_64x96", 64, 96, 384, RP_LINEAR_TRIPLE_SHARED(64, 96, 3), 2400, 9000 },
+        { "linear_triple_64x64", 64, 64, 384, RP_LINEAR_TRIPLE_SHARED(64, 64, 4), 1900, 6000 },
     };
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < RP_LINEAR_TRIPLE_SHAPES; i++) {
