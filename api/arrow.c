@@ -9,7 +9,10 @@
 #include "arrow_column.h"
 #include "config_struct.h"
 
-static rp_status bad_struct(rp_device *device, const char *name) { return rp_fail(device, RP_INVALID_ARGUMENT, RP_STRUCT_MESSAGE, name); }
+static rp_status bad_struct(rp_device *device, const char *name) {
+    RP_HOLD(device);
+    return rp_fail(device, RP_INVALID_ARGUMENT, RP_STRUCT_MESSAGE, name);
+}
 
 static rp_status too_long(rp_device *device, const arrow_table *table, uint32_t most) {
     return rp_fail(device, RP_INVALID_ARGUMENT, "%s has %" PRIu64 " rows, but the forecaster was created for %u. Slice it, or create one with a larger "
@@ -115,6 +118,7 @@ static rp_status read_series(rp_forecaster *forecaster, rp_arena *arena, const r
 
 static rp_status forecast_series(rp_forecaster *forecaster, rp_arena *arena, const rp_arrow_series *series, uint32_t n_series,
                                  const rp_forecast_config *config, rp_forecast_result *result) {
+    RP_HOLD(forecaster->model->device);
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     RP_RETURN(check_call(forecaster, "rp_forecast_arrow", n_series, config, &own));
     if (forecaster->model->family->forecast == NULL) {
@@ -206,6 +210,7 @@ static rp_status read_bars(rp_forecaster *forecaster, rp_arena *arena, const rp_
 
 static rp_status forecast_bars(rp_forecaster *forecaster, rp_arena *arena, const rp_arrow_bars *bars, uint32_t n_series, const rp_forecast_config *config,
                                rp_forecast_result *result) {
+    RP_HOLD(forecaster->model->device);
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     RP_RETURN(check_call(forecaster, "rp_forecast_bars_arrow", n_series, config, &own));
     rp_bars *own_bars = rp_call_alloc(forecaster->model->device, arena, n_series, sizeof *own_bars);

@@ -259,6 +259,7 @@ rp_status rp_forecast_dlpack(rp_forecaster *forecaster, const rp_dl_series *seri
     if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
     rp_status status = RP_OK;
     rp_device *device = forecaster->model->device;
+    RP_HOLD(device);
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     dlpack_results results = { .arrays = RP_FORECAST_RESULT_INIT };
     rp_arena arena = { NULL };
@@ -355,6 +356,7 @@ rp_status rp_forecast_bars_dlpack(rp_forecaster *forecaster, const rp_dl_bars *b
     if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
     rp_status status = RP_OK;
     rp_device *device = forecaster->model->device;
+    RP_HOLD(device);
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     dlpack_results results = { .arrays = RP_FORECAST_RESULT_INIT };
     rp_arena arena = { NULL };

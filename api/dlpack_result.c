@@ -100,6 +100,11 @@ rp_status rp_forecaster_lend_samples(rp_forecaster *forecaster, rp_dl_managed_te
     *out = NULL;
     if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
     rp_device *device = forecaster->model->device;
+    RP_HOLD(device);
+    if (forecaster->model->info.quantiles > 0) {
+        return rp_fail(device, RP_UNSUPPORTED, "Models of family %s sample no paths, so there are none to lend. Take quantiles on the host.",
+                       forecaster->model->info.family);
+    }
     if (device->backend->borrow == NULL || forecaster->model->family->result == NULL) {
         return rp_fail(device, RP_UNSUPPORTED, "Samples are lent on CUDA devices; this forecaster runs on %s. Take them on the host.", device->info.spec);
     }

@@ -33,7 +33,7 @@ static rp_status open_config(rp_device *device, const char *folder, rp_config **
     *family = rp_family_find(*config);
     if (*family == NULL) {
         return rp_fail(device, RP_UNSUPPORTED,
-                       "%sconfig.json is of no model family that this version runs (Toto 1.0, Kronos). Of Kronos name the model's "
+                       "%sconfig.json is of no model family that this version runs (Toto 1.0, Toto 2.0, Kronos). Of Kronos name the model's "
                        "folder; its tokenizer is found beside it.", folder);
     }
     return RP_OK;
@@ -48,6 +48,7 @@ rp_status rp_model_load(rp_device *device, const char *path, const rp_model_conf
     if (out == NULL) { return RP_INVALID_ARGUMENT; }
     *out = NULL;
     if (device == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(device);
     if (device->backend == NULL) { return rp_fail(device, RP_UNAVAILABLE, "This device was never opened: its creation failed."); }
     if (path == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "rp_model_load: path is NULL."); }
     if (config != NULL && !rp_struct_in(&own, sizeof own, config)) { return bad_struct(device, "rp_model_config"); }
@@ -66,17 +67,28 @@ cleanup:
 }
 
 void rp_model_destroy(rp_model *model) {
-    if (model != NULL) { model->family->model_destroy(model); }
+    if (model == NULL) { return; }
+    RP_HOLD(model->device);
+    model->family->model_destroy(model);
 }
 
 rp_status rp_model_copy_info(const rp_model *model, rp_model_info *info) {
     if (model == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(model->device);
     return rp_struct_out(info, &model->info, sizeof *info) ? RP_OK : bad_struct(model->device, "rp_model_info");
 }
 
-rp_status rp_model_offload(rp_model *model) { return model != NULL ? rp_weights_offload(model) : RP_INVALID_ARGUMENT; }
+rp_status rp_model_offload(rp_model *model) {
+    if (model == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(model->device);
+    return rp_weights_offload(model);
+}
 
-rp_status rp_model_restore(rp_model *model) { return model != NULL ? rp_weights_restore(model) : RP_INVALID_ARGUMENT; }
+rp_status rp_model_restore(rp_model *model) {
+    if (model == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(model->device);
+    return rp_weights_restore(model);
+}
 
 // The caller's config with defaults filled in.
 static rp_status complete(rp_model *model, const rp_forecaster_config *config, rp_forecaster_config *own) {
@@ -96,6 +108,7 @@ rp_status rp_forecaster_query(rp_model *model, const rp_forecaster_config *confi
     rp_forecaster_config own;
     rp_forecaster_info mine;
     if (model == NULL || info == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(model->device);
     RP_RETURN(complete(model, config, &own));
     RP_RETURN(model->family->query(model, &own, &mine));
     return rp_struct_out(info, &mine, sizeof mine) ? RP_OK : bad_struct(model->device, "rp_forecaster_info");
@@ -106,6 +119,7 @@ rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *conf
     if (out == NULL) { return RP_INVALID_ARGUMENT; }
     *out = NULL;
     if (model == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(model->device);
     RP_RETURN(complete(model, config, &own));
     if (model->offloaded != NULL) {
         return rp_fail(model->device, RP_INVALID_ARGUMENT, "The model's weights are offloaded. Call rp_model_restore first.");
@@ -123,6 +137,7 @@ rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *conf
 
 void rp_forecaster_destroy(rp_forecaster *forecaster) {
     if (forecaster == NULL) { return; }
+    RP_HOLD(forecaster->model->device);
     if (forecaster->counted) { forecaster->model->forecasters--; }
     if (forecaster->loan != NULL) {
         rp_result_place place;
@@ -135,10 +150,12 @@ void rp_forecaster_destroy(rp_forecaster *forecaster) {
 
 rp_status rp_forecaster_copy_info(const rp_forecaster *forecaster, rp_forecaster_info *info) {
     if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(forecaster->model->device);
     return rp_struct_out(info, &forecaster->info, sizeof *info) ? RP_OK : bad_struct(forecaster->model->device, "rp_forecaster_info");
 }
 
-static rp_status check_config(rp_device *device, const rp_forecast_config *config, const rp_forecast_result *result) {
+static rp_status check_config(const rp_model *model, const rp_forecast_config *config, const rp_forecast_result *result) {
+    rp_device *device = model->device;
     if (config->n_quantiles > 0 && config->quantile_levels == NULL) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "rp_forecast_config: n_quantiles is %u, but quantile_levels is NULL.", config->n_quantiles);
     }
@@ -147,19 +164,24 @@ static rp_status check_config(rp_device *device, const rp_forecast_config *confi
             return rp_fail(device, RP_INVALID_ARGUMENT, "Quantile level %u is %g; levels lie between 0 and 1.", i, (double)config->quantile_levels[i]);
         }
     }
-    if (config->paths == 0 && (result->samples != NULL || result->quantiles != NULL)) {
+    if (model->info.quantiles > 0 && (config->paths > 0 || result->samples != NULL)) {
+        return rp_fail(device, RP_INVALID_ARGUMENT,
+                       "This model, of family %s, samples no paths: leave paths 0 and samples NULL, and ask for quantiles.", model->info.family);
+    }
+    if (model->info.quantiles == 0 && config->paths == 0 && (result->samples != NULL || result->quantiles != NULL)) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "Mean mode (paths = 0) has no samples and no quantiles; ask for paths.");
     }
     return RP_OK;
 }
 
 // What both calls do first: the caller's structs as ours.
-static rp_status take_config(rp_device *device, const char *call, const rp_forecast_config *config, const rp_forecast_result *result,
+static rp_status take_config(const rp_model *model, const char *call, const rp_forecast_config *config, const rp_forecast_result *result,
                              rp_forecast_config *own, rp_forecast_result *arrays) {
+    rp_device *device = model->device;
     if (config == NULL || result == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "%s needs a config and a result.", call); }
     if (!rp_struct_in(own, sizeof *own, config)) { return bad_struct(device, "rp_forecast_config"); }
     if (!rp_struct_in(arrays, sizeof *arrays, result)) { return bad_struct(device, "rp_forecast_result"); }
-    return check_config(device, own, arrays);
+    return check_config(model, own, arrays);
 }
 
 // Before a forecast: nobody holds the result that it writes, and who held it last has read it.
@@ -183,6 +205,7 @@ static rp_status end(rp_forecaster *forecaster, rp_status status, uint32_t n_ser
 rp_status rp_forecast_there(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *there, uint32_t n_series,
                             const rp_forecast_config *config, rp_forecast_result *result) {
     rp_device *device = forecaster->model->device;
+    RP_HOLD(device);
     const rp_family *family = forecaster->model->family;
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     rp_forecast_result arrays = RP_FORECAST_RESULT_INIT;
@@ -193,7 +216,7 @@ rp_status rp_forecast_there(rp_forecaster *forecaster, const rp_series *series, 
         // An array's stride is the library's own size, so here, unlike elsewhere, sizes must agree.
         if (series[i].struct_size != sizeof(rp_series)) { return bad_struct(device, "rp_series"); }
     }
-    RP_RETURN(take_config(device, "rp_forecast", config, result, &own, &arrays));
+    RP_RETURN(take_config(forecaster->model, "rp_forecast", config, result, &own, &arrays));
     RP_RETURN(begin(forecaster));
     return end(forecaster, there != NULL ? family->forecast_device(forecaster, series, there, n_series, &own, &arrays)
                                          : family->forecast(forecaster, series, n_series, &own, &arrays), n_series, &own);
@@ -208,6 +231,7 @@ rp_status rp_forecast_bars(rp_forecaster *forecaster, const rp_bars *bars, uint3
                            rp_forecast_result *result) {
     if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
     rp_device *device = forecaster->model->device;
+    RP_HOLD(device);
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     rp_forecast_result arrays = RP_FORECAST_RESULT_INIT;
     if (forecaster->model->family->forecast_bars == NULL) {
@@ -217,7 +241,7 @@ rp_status rp_forecast_bars(rp_forecaster *forecaster, const rp_bars *bars, uint3
     for (uint32_t i = 0; bars != NULL && i < n_series; i++) {
         if (bars[i].struct_size != sizeof(rp_bars)) { return bad_struct(device, "rp_bars"); }
     }
-    RP_RETURN(take_config(device, "rp_forecast_bars", config, result, &own, &arrays));
+    RP_RETURN(take_config(forecaster->model, "rp_forecast_bars", config, result, &own, &arrays));
     RP_RETURN(begin(forecaster));
     return end(forecaster, forecaster->model->family->forecast_bars(forecaster, bars, n_series, &own, &arrays), n_series, &own);
 }

@@ -3,7 +3,10 @@
 // Ownership: `create` and `load` give it, `destroy` takes it (and accepts NULL), `get` lends, `copy` fills the caller's memory.
 // Errors:    every call that can fail returns rp_status; the sentence that belongs to the last failure is kept in the
 //            device and copied out by rp_device_copy_error. INVALID_ARGUMENT also stands for a NULL handle.
-// Threads:   nothing is shared between devices. Calls on one device, its models and forecasters must be serialised.
+// Threads:   every call may be made from any thread. Nothing is shared between devices. Calls on one device, its models and
+//            forecasters run one after the other, whole: two threads with a forecaster each get the numbers that they would get
+//            alone, and wait for each other. `destroy` is the last call on its object, and what it was made from outlives it.
+//            The sentence of the last failure is the device's, whichever thread's call it was.
 // Configs:   each starts with its size (the _INIT macro sets it) and only ever grows at the end; 0 means the default.
 //            Non-zero bytes that this library does not know are an error, never ignored.
 // Letters:   B series, V variates, T context in time steps, H horizon, S sample paths.
@@ -37,7 +40,7 @@ extern "C" {
     X(UNAVAILABLE, "a backend, driver or device is not present")                          \
     X(OUT_OF_MEMORY, "host or device memory ran out, or the budget given is too small")   \
     X(CANCELLED, "the progress callback asked to stop")                                   \
-    X(DEVICE_LOST, "the device failed; only destroy is of use now")                       \
+    X(DEVICE_LOST, "the device failed; destroy what is on it and it, then create it anew") \
     X(INTERNAL, "a promise inside the library was broken: please report it")
 
 // What every call that can fail returns. Its rows above are in the order of their numbers; new ones are added at the end.
@@ -125,7 +128,8 @@ RP_API void rp_device_list_destroy(rp_device_list *list);
 // How a device is opened.
 typedef struct rp_device_config {
     size_t struct_size;
-    uint32_t direct;          // 1: run recordings node by node without replaying them (slow; for finding faults)
+    uint32_t direct;          // 1: run recordings node by node without replaying them (slow; for finding faults: an error then
+                              // names the operation, where otherwise it names the recordings that were under way)
     uint32_t validate;        // 1: Vulkan validation layers with synchronization validation, where installed
 } rp_device_config;
 #define RP_DEVICE_CONFIG_INIT RP_INIT(rp_device_config)
@@ -140,7 +144,10 @@ typedef struct rp_device_config {
 // Threads:   safe
 RP_API RP_CHECKED rp_status rp_device_create(const char *spec, const rp_device_config *config, rp_device **out);
 
-// Destroys a device. Its models and forecasters must be gone.
+// Destroys a device. Its models and forecasters must be gone. That is also the way back from DEVICE_LOST: destroy forecasters,
+// models and device, in this order, and create them again, in the same process. One case excepted: from a process in which a kernel
+// has faulted, whoever launched it, CUDA takes no more work; rp_device_create then answers DEVICE_LOST and says so for that GPU, and
+// works for the other backends.
 RP_API void rp_device_destroy(rp_device *device);
 
 // Fills *info, whose struct_size the caller has set; free memory is asked for anew. Errors: INVALID_ARGUMENT, UNAVAILABLE (it was
@@ -171,7 +178,7 @@ typedef struct rp_model_config {
 // What a model is.
 typedef struct rp_model_info {
     size_t struct_size;
-    char family[16];          // "toto", "kronos"
+    char family[16];          // "toto", "toto2", "kronos"
     rp_precision precision;   // F32 or MIXED, never AUTO
     uint64_t parameters;      // numbers in the files
     uint64_t file_bytes;      // on disk
@@ -180,6 +187,7 @@ typedef struct rp_model_info {
     uint32_t width, layers, heads, mlp_width, components; // of the transformer; components of the output distribution
     uint32_t has_labels;      // 1: a fine-tuned file with variate labels
     uint32_t window;          // Kronos: bars that it sees at once, context and forecast together; 0: no such limit
+    uint32_t quantiles;       // Toto 2.0: levels that a forecast gives, 9 from 0.1 to 0.9, and no paths; 0: it samples paths
 } rp_model_info;
 #define RP_MODEL_INFO_INIT RP_INIT(rp_model_info)
 
@@ -190,7 +198,7 @@ typedef struct rp_model_info {
 //   config   read during the call only; NULL = defaults
 //   out      owned by the caller; NULL on failure
 // Errors:    NOT_FOUND, BAD_FILE (the tensor or key is named), UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST
-// Threads:   serialise with other calls on this device
+// Threads:   safe; other calls on this device wait
 RP_API RP_CHECKED rp_status rp_model_load(rp_device *device, const char *path, const rp_model_config *config, rp_model **out);
 // Destroys a model; its forecasters must be gone. NULL is fine.
 RP_API void rp_model_destroy(rp_model *model);
@@ -216,13 +224,15 @@ typedef struct rp_forecaster_config {
     uint32_t max_horizon;     // H: required
     uint32_t variates;        // V of every series, exogenous ones included; 0 = 1. Kronos: 0 or 6
     uint32_t max_batch;       // B: series forecast together; 0 = 1
-    uint32_t max_paths;       // S of one forecast; 0 = 1
+    uint32_t max_paths;       // S of one forecast; 0 = 1. Toto 2.0 samples none, so any will do
     uint64_t memory_bytes;    // device bytes that the forecaster may take; paths are split into chunks to fit, which
                               // changes no number; 0 = no limit
     uint32_t window;          // Kronos: bars seen at once, context and forecast together (the original's max_context);
                               // 0 = the model's own. max_horizon may not exceed it
     uint32_t device_inputs;   // 1: series may come as CUDA tensors (reprise_dlpack.h), for one launch more in each forecast;
-                              // CUDA and Toto only
+                              // CUDA, Toto and Toto 2.0 only
+    uint32_t block;           // Toto 2.0: time steps predicted in one pass before their medians are appended, a multiple of the
+                              // model's patch; 0 = a single pass over the whole horizon
 } rp_forecaster_config;
 #define RP_FORECASTER_CONFIG_INIT RP_INIT(rp_forecaster_config)
 
@@ -262,7 +272,8 @@ typedef struct rp_series {
 } rp_series;
 #define RP_SERIES_INIT RP_INIT(rp_series)
 
-// Called between replays, on the calling thread. Return non-zero to stop: the forecast ends with RP_CANCELLED.
+// Called between replays, on the calling thread, while other threads' calls on the device wait. It may not use the forecaster that
+// calls it. Return non-zero to stop: the forecast ends with RP_CANCELLED within a replay, on a GPU within four.
 typedef int (*rp_progress_fn)(void *user, uint32_t done, uint32_t total);
 
 // What is asked for; one config serves every series of a call.
@@ -270,16 +281,19 @@ typedef struct rp_forecast_config {
     size_t struct_size;
     uint32_t horizon;         // H: 1 to max_horizon
     uint32_t paths;           // S: 1 to max_paths sample paths; 0 = mean mode: one path without chance. Toto appends its
-                              // distribution's mean at each step, Kronos draws greedily
+                              // distribution's mean at each step, Kronos draws greedily. Toto 2.0: 0, it gives quantiles
     uint32_t exogenous;       // the last so many variates have known futures
     uint64_t seed;            // of the random stream: the same seed gives the same paths
-    const float *quantile_levels; // [n_quantiles], each in [0, 1]; borrowed
+    const float *quantile_levels; // [n_quantiles], each in [0, 1], Toto 2.0: in [0.1, 0.9]; borrowed
     uint32_t n_quantiles;     // 0 = none
     rp_progress_fn progress;  // NULL = none; with it the host waits between replays to report them
     void *progress_user;      // handed to it
     float temperature;        // Kronos, as the two below: logits are divided by it; 0 = 1
     float top_p;              // draw among the likeliest tokens that together exceed it; 0 = 1, all
     uint32_t top_k;           // draw among so many, and forget top_p; 1: greedy; 0 = all
+    uint32_t scaler_fallback_min_obs; // Toto 2.0, as the one below: patches with fewer values so far are scaled by the statistics
+                              // of the first so many; 0 = by those so far
+    float quantile_real_cap_k; // quantiles stay within so many standard deviations of the context's extremes; 0 = no cap
 } rp_forecast_config;
 #define RP_FORECAST_CONFIG_INIT RP_INIT(rp_forecast_config)
 
@@ -288,8 +302,9 @@ typedef struct rp_forecast_config {
 typedef struct rp_forecast_result {
     size_t struct_size;
     float *samples;           // [B, V, H, S]; in mean mode not available
-    float *mean;              // [B, V, H]: mean over the paths, or in mean mode the forecast
-    float *quantiles;         // [n_quantiles, B, V, H] over the paths, linear between order statistics; not in mean mode
+    float *mean;              // [B, V, H]: mean over the paths, or in mean mode the forecast; Toto 2.0: the median
+    float *quantiles;         // [n_quantiles, B, V, H] over the paths, linear between order statistics; not in mean mode.
+                              // Toto 2.0: its own nine, linear in level between them
 } rp_forecast_result;
 #define RP_FORECAST_RESULT_INIT RP_INIT(rp_forecast_result)
 

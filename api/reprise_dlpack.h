@@ -93,9 +93,9 @@ typedef struct rp_dl_series {
 } rp_dl_series;
 #define RP_DL_SERIES_INIT RP_INIT(rp_dl_series)
 
-#define RP_DL_SAMPLES 1u          // float32 [B, V, H, S]; not in mean mode
+#define RP_DL_SAMPLES 1u          // float32 [B, V, H, S]; not in mean mode, nor of Toto 2.0
 #define RP_DL_MEAN 2u             // float32 [B, V, H]
-#define RP_DL_QUANTILES 4u        // float32 [n_quantiles, B, V, H]; not in mean mode
+#define RP_DL_QUANTILES 4u        // float32 [n_quantiles, B, V, H]; not in mean mode; Toto 2.0 gives them without paths
 
 // What to make of a forecast, as tensors in host memory that the forecast writes straight into.
 typedef struct rp_dl_result {
@@ -143,8 +143,10 @@ RP_API RP_CHECKED rp_status rp_forecast_bars_dlpack(rp_forecaster *forecaster, c
 //            descriptor, whose deleter may still be called
 // Reading must be done by the next forecast, or be queued on the legacy default stream, on one that blocks with it, or on the stream
 // that rp_forecast_dlpack is given.
-// Errors:    INVALID_ARGUMENT (no forecast has ended well yet, or they are lent already), UNSUPPORTED (not a CUDA device), OUT_OF_MEMORY
-// Threads:   the deleter of such a tensor is a call on the device, and to be serialised; those of host tensors are free
+// Errors:    INVALID_ARGUMENT (no forecast has ended well yet, or they are lent already), UNSUPPORTED (not a CUDA device, or a model that
+//            samples no paths), OUT_OF_MEMORY
+// Threads:   deleters may be called on any thread at any time, and wait for nobody: where another thread's call on the device is
+//            under way, the next call on it frees the memory
 RP_API RP_CHECKED rp_status rp_forecaster_lend_samples(rp_forecaster *forecaster, rp_dl_managed_tensor **out);
 
 #ifdef __cplusplus

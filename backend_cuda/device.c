@@ -18,6 +18,11 @@ rp_status rp_cuda_enter(rp_device *device) {
     return rp_cuda_check(device, cuda->driver.context_push(cuda->context), "making the device current");
 }
 
+bool rp_cuda_enter_to_destroy(rp_device *device) {
+    const rp_cuda *cuda = device->impl;
+    return cuda->driver.context_push(cuda->context) == RP_CU_SUCCESS;
+}
+
 void rp_cuda_leave(rp_device *device) {
     const rp_cuda *cuda = device->impl;
     rp_cu_context popped;
@@ -118,6 +123,15 @@ static rp_status open_inside(rp_device *device) {
     return rp_cuda_staging_create(device);
 }
 
+// A kernel's fault is for the life of the process: no context that the driver makes after it works, not even once all that were
+// there are gone (driver 580: neither a reset of the primary one nor a context of one's own). A device opened then is told of it.
+static rp_status still_lost(rp_device *device) {
+    const rp_error driver = device->error;
+    return rp_fail(device, RP_DEVICE_LOST,
+                   "%s failed earlier in this process, and the driver takes no more work from a process whose kernel has faulted: "
+                   "start a new process for it; other backends go on working in this one. (%.500s)", device->info.spec, driver.text);
+}
+
 static rp_status open_table(rp_device *device, int index) {
     rp_cuda *cuda = device->impl;
     const rp_cuda_driver *driver = &cuda->driver;
@@ -130,11 +144,17 @@ static rp_status open_table(rp_device *device, int index) {
     }
     RP_RETURN(describe(&device->error, driver, version, index, &cuda->id, &device->info));
     device->ordinal = index;
-    RP_RETURN(rp_cuda_check(device, driver->context_retain(&cuda->context, cuda->id), "making a context"));
-    RP_RETURN(rp_cuda_enter(device));
-    rp_status status = open_inside(device);
-    rp_cuda_leave(device);
-    return status;
+    rp_status status = rp_cuda_check(device, driver->context_retain(&cuda->context, cuda->id), "making a context");
+    if (status != RP_OK) {
+        cuda->context = NULL;   // the driver may have set it all the same
+        return status == RP_DEVICE_LOST ? still_lost(device) : status;
+    }
+    status = rp_cuda_enter(device);
+    if (status == RP_OK) {
+        status = open_inside(device);
+        rp_cuda_leave(device);
+    }
+    return status == RP_DEVICE_LOST ? still_lost(device) : status;
 }
 
 static rp_cuda *allocate(rp_device *device) {
@@ -164,7 +184,7 @@ static void close_device(rp_device *device) {
     if (cuda == NULL) { return; }
     const rp_cuda_driver *driver = &cuda->driver;
     if (cuda->context != NULL) {
-        if (driver->context_push(cuda->context) == RP_CU_SUCCESS) {
+        if (rp_cuda_enter_to_destroy(device)) {
             if (cuda->stream != NULL) { (void)driver->stream_wait(cuda->stream); }
             rp_cuda_staging_destroy(device);
             if (cuda->caller != NULL) { (void)driver->event_destroy(cuda->caller); }

@@ -36,6 +36,9 @@ rp_status rp_cuda_open_with(rp_device *device, int index, const rp_cuda_driver *
 // Makes the device's context current on this thread until rp_cuda_leave, which restores the one before.
 rp_status rp_cuda_enter(rp_device *device);
 void rp_cuda_leave(rp_device *device);
+// The same for what destroys: silent, so that the sentence of the failure that led to it stays. False where the context is beyond
+// use; its end frees what is in it.
+bool rp_cuda_enter_to_destroy(rp_device *device);
 // The status and sentence of a driver result: RP_OK for success.
 rp_status rp_cuda_check(rp_device *device, rp_cu_result result, const char *doing);
 

@@ -47,7 +47,7 @@ rp_status rp_cuda_driver_load(rp_error *error, void **library, rp_cuda_driver *o
 }
 
 #define UPDATE "install a newer NVIDIA driver (nvidia-smi shows the present one)"
-#define LOST "the device can no longer be used: destroy it and create it again"
+#define LOST "destroy its forecasters, models and every device on this GPU; after a kernel's fault only another process can use the GPU again"
 
 // What a result means to a caller, and what to do about it. Numbers: enum CUresult.
 static const struct {

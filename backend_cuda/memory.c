@@ -53,14 +53,14 @@ static rp_status allocate(rp_device *device, uint64_t bytes, rp_buffer *buffer) 
     return RP_OK;
 }
 
-static void release(rp_buffer *buffer) {
+// Gives the driver's memory back; the context must be current.
+static void release(const rp_buffer *buffer) {
     const rp_cuda *cuda = buffer->device->impl;
     if (buffer->kind == RP_MEMORY_HOST) {
         if (buffer->mapped != NULL) { (void)cuda->driver.host_free(buffer->mapped); }
     } else if (buffer->address != 0) {
         (void)cuda->driver.memory_free(buffer->address);
     }
-    free(buffer);
 }
 
 rp_status rp_cuda_buffer_create(rp_device *device, uint64_t bytes, rp_memory_kind kind, rp_buffer **out) {
@@ -79,6 +79,7 @@ rp_status rp_cuda_buffer_create(rp_device *device, uint64_t bytes, rp_memory_kin
         *out = buffer;
     } else {
         release(buffer);
+        free(buffer);
     }
     rp_cuda_leave(device);
     return status;
@@ -89,10 +90,12 @@ void rp_cuda_buffer_destroy(rp_buffer *buffer) {
     rp_device *device = buffer->device;
     const rp_cuda *cuda = device->impl;
     rp_counters_freed(&device->counters, buffer->bytes, buffer->kind);
-    bool inside = rp_cuda_enter(device) == RP_OK;
-    (void)cuda->driver.stream_wait(cuda->stream);   // replays that use it may be under way
-    release(buffer);
-    if (inside) { rp_cuda_leave(device); }
+    if (rp_cuda_enter_to_destroy(device)) {
+        (void)cuda->driver.stream_wait(cuda->stream);   // replays that use it may be under way
+        release(buffer);
+        rp_cuda_leave(device);
+    }
+    free(buffer);
 }
 
 // Waits until the copy that last used a staging area is done.

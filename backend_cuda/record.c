@@ -107,12 +107,14 @@ static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes
     const rp_cuda *cuda = device->impl;
     rp_status status = RP_OK;
     rp_cu_graph graph = NULL;
-    RP_TRY(rp_cuda_check(device, cuda->driver.graph_create(&graph, 0), "making a graph"));
+    char doing[160];
+    snprintf(doing, sizeof doing, "recording '%s'", plan->name);
+    RP_TRY(rp_cuda_check(device, cuda->driver.graph_create(&graph, 0), doing));
     for (uint32_t i = 0; i < plan->n_launches; i++) {
         RP_TRY(add_node(device, plan, i, graph, nodes, nodes + plan->n_launches));
     }
-    RP_TRY(rp_cuda_check(device, cuda->driver.graph_instantiate(out, graph, 0), "making a graph executable"));
-    RP_TRY(rp_cuda_check(device, cuda->driver.exec_upload(*out, cuda->stream), "placing a graph on the device"));
+    RP_TRY(rp_cuda_check(device, cuda->driver.graph_instantiate(out, graph, 0), doing));
+    RP_TRY(rp_cuda_check(device, cuda->driver.exec_upload(*out, cuda->stream), doing));
 cleanup:
     if (graph != NULL) { (void)cuda->driver.graph_destroy(graph); }
     return status;
@@ -159,10 +161,11 @@ void rp_cuda_recording_destroy(rp_recording *recording) {
     rp_device *device = recording->device;
     if (recording->exec != NULL) {
         const rp_cuda *cuda = device->impl;
-        bool inside = rp_cuda_enter(device) == RP_OK;
-        (void)cuda->driver.stream_wait(cuda->stream);   // it may be in flight
-        (void)cuda->driver.exec_destroy(recording->exec);
-        if (inside) { rp_cuda_leave(device); }
+        if (rp_cuda_enter_to_destroy(device)) {
+            (void)cuda->driver.stream_wait(cuda->stream);   // it may be in flight
+            (void)cuda->driver.exec_destroy(recording->exec);
+            rp_cuda_leave(device);
+        }
     }
     free(recording);
 }

@@ -39,7 +39,7 @@ rp_status rp_cuda_run(rp_device *device, const rp_plan *plan) {
     RP_RETURN(rp_cuda_enter(device));
     rp_status status = launch_all(device, plan);
     if (status == RP_OK) {
-        snprintf(doing, sizeof doing, "running '%s'", plan->name);
+        snprintf(doing, sizeof doing, "running '%s'", plan->n_launches == 1 ? plan->launches[0].label : plan->name);
         status = rp_cuda_check(device, cuda->driver.stream_wait(cuda->stream), doing);
     }
     rp_cuda_leave(device);
@@ -59,8 +59,10 @@ static rp_status replay_all(rp_device *device, rp_recording *const *recordings, 
         if (recordings[i]->exec == NULL) {
             RP_RETURN(launch_all(device, recordings[i]->plan));
         } else {
-            RP_RETURN(rp_cuda_check(device, cuda->driver.exec_launch(recordings[i]->exec, cuda->stream),
-                                    "replaying a recording"));
+            // Faults of earlier work come back here, too.
+            char doing[160];
+            snprintf(doing, sizeof doing, "replaying '%s'", recordings[i]->plan->name);
+            RP_RETURN(rp_cuda_check(device, cuda->driver.exec_launch(recordings[i]->exec, cuda->stream), doing));
         }
         device->counters.replays++;
     }

@@ -373,9 +373,17 @@ static rp_status objects_create(rp_device *device) {
     VkCommandBufferAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                              .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                              .commandBufferCount = 3 };
+    // A call that failed may have written anything to its handle.
     VkResult result = vulkan->vk.vkCreateCommandPool(vulkan->device, &pool, NULL, &vulkan->pool);
-    if (result == VK_SUCCESS) { result = vulkan->vk.vkCreateSemaphore(vulkan->device, &semaphore, NULL, &vulkan->timeline); }
-    if (result == VK_SUCCESS) { result = vulkan->vk.vkCreatePipelineLayout(vulkan->device, &layout, NULL, &vulkan->layout); }
+    if (result != VK_SUCCESS) { vulkan->pool = VK_NULL_HANDLE; }
+    if (result == VK_SUCCESS) {
+        result = vulkan->vk.vkCreateSemaphore(vulkan->device, &semaphore, NULL, &vulkan->timeline);
+        if (result != VK_SUCCESS) { vulkan->timeline = VK_NULL_HANDLE; }
+    }
+    if (result == VK_SUCCESS) {
+        result = vulkan->vk.vkCreatePipelineLayout(vulkan->device, &layout, NULL, &vulkan->layout);
+        if (result != VK_SUCCESS) { vulkan->layout = VK_NULL_HANDLE; }
+    }
     if (result == VK_SUCCESS) {
         allocate.commandPool = vulkan->pool;
         result = vulkan->vk.vkAllocateCommandBuffers(vulkan->device, &allocate, commands);
@@ -411,6 +419,7 @@ static rp_status vulkan_open(rp_device *device, int index, bool cpu) {
                                                     .pUserData = vulkan };
         VkResult result = vulkan->instance.vkCreateDebugUtilsMessengerEXT(vulkan->instance.handle, &info, NULL, &vulkan->messenger);
         if (result != VK_SUCCESS) {
+            vulkan->messenger = VK_NULL_HANDLE;
             status = rp_vulkan_fail(device, result, "asking for validation messages");
             goto cleanup;
         }
@@ -492,7 +501,9 @@ void rp_vulkan_use_gpu_kernels(rp_device *device) { rp_vulkan_of(device)->cpu = 
 rp_status rp_vulkan_fail(rp_device *device, VkResult result, const char *doing) {
     switch (result) {
     case VK_ERROR_DEVICE_LOST:
-        return rp_fail(device, RP_DEVICE_LOST, "%s was lost while %s: destroy it, then check the driver's log.", device->info.name, doing);
+        return rp_fail(device, RP_DEVICE_LOST,
+                       "%s was lost while %s: destroy its forecasters, models and the device, and create them again; the system's log "
+                       "(dmesg) may say more.", device->info.name, doing);
     case VK_ERROR_OUT_OF_HOST_MEMORY:
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
         return rp_fail(device, RP_OUT_OF_MEMORY, "%s ran out of memory while %s: lower max_paths, max_batch or memory_bytes.",

@@ -8,6 +8,7 @@
 
 #define ALIGNMENT 256u                 // of every address, as core/backend.h promises
 #define HALF (RP_VULKAN_STAGING_BYTES / 2)
+#define COPYING "copying between host and device"
 
 // ---- allocation ----
 
@@ -68,6 +69,7 @@ static rp_status allocate(rp_device *device, uint64_t bytes, rp_memory_kind kind
                                   .memoryTypeIndex = (uint32_t)type };
     if (needs.size > vulkan->max_allocation_bytes) { return too_large(device, bytes); }
     VkResult result = vulkan->vk.vkAllocateMemory(vulkan->device, &info, NULL, &own->memory);
+    if (result != VK_SUCCESS) { own->memory = VK_NULL_HANDLE; }      // it may have written anything
     if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY) { return no_memory(device, bytes); }
     if (result == VK_SUCCESS) { result = vulkan->vk.vkBindBufferMemory(vulkan->device, own->buffer, own->memory, 0); }
     VkMemoryPropertyFlags got = vulkan->memory.memoryTypes[type].propertyFlags;
@@ -75,7 +77,7 @@ static rp_status allocate(rp_device *device, uint64_t bytes, rp_memory_kind kind
     void *mapped = NULL;
     if (result == VK_SUCCESS && map) {
         result = vulkan->vk.vkMapMemory(vulkan->device, own->memory, 0, VK_WHOLE_SIZE, 0, &mapped);
-        own->mapped = mapped;
+        own->mapped = result == VK_SUCCESS ? mapped : NULL;
     }
     return result == VK_SUCCESS ? RP_OK : rp_vulkan_fail(device, result, "placing a buffer in memory");
 }
@@ -129,8 +131,7 @@ void rp_vulkan_buffer_destroy(rp_buffer *buffer) {
     if (!buffer) { return; }
     rp_vulkan *vulkan = rp_vulkan_of(buffer->device);
     rp_vulkan_buffer *own = buffer->handle;
-    rp_status ignored = rp_vulkan_wait_for(buffer->device, vulkan->submitted);   // queued work may still use it
-    (void)ignored;
+    rp_vulkan_wait_to_destroy(buffer->device);                                   // queued work may still use it
     vulkan->vk.vkDestroyBuffer(vulkan->device, own->buffer, NULL);
     vulkan->vk.vkFreeMemory(vulkan->device, own->memory, NULL);                  // unmaps it too
     rp_counters_freed(&buffer->device->counters, own->bytes, buffer->kind);
@@ -196,7 +197,7 @@ static rp_status copy(rp_device *device, const rp_buffer *far, uint64_t offset, 
     VkCommandBufferBeginInfo info = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                                       .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT };
     VkResult result = vulkan->vk.vkBeginCommandBuffer(commands, &info);
-    if (result != VK_SUCCESS) { return rp_vulkan_fail(device, result, "beginning a command buffer"); }
+    if (result != VK_SUCCESS) { return rp_vulkan_fail(device, result, COPYING); }
     // Earlier kernels' writes become visible to this copy's reads, and it overwrites nothing that they, an earlier copy or
     // (staging, filled by the host just now) the host still work on.
     VkMemoryBarrier before = { .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
@@ -216,8 +217,8 @@ static rp_status copy(rp_device *device, const rp_buffer *far, uint64_t offset, 
         vulkan->vk.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &after, 0, NULL, 0, NULL);
     }   // after a copy in, the opening barrier of whatever runs next makes it visible to kernels
     result = vulkan->vk.vkEndCommandBuffer(commands);
-    if (result != VK_SUCCESS) { return rp_vulkan_fail(device, result, "ending a command buffer"); }
-    return rp_vulkan_submit(device, &commands, 1, &vulkan->copies_done[half]);
+    if (result != VK_SUCCESS) { return rp_vulkan_fail(device, result, COPYING); }
+    return rp_vulkan_submit(device, &commands, 1, COPYING, &vulkan->copies_done[half]);
 }
 
 static rp_status staging_ready(rp_device *device) {
@@ -239,12 +240,12 @@ static rp_status write_staged(rp_buffer *buffer, uint64_t offset, rp_dtype to, c
     uint32_t half = 0;
     for (uint64_t done = 0; done < count; done += chunk, half ^= 1) {
         uint64_t n = count - done < chunk ? count - done : chunk;
-        RP_RETURN(rp_vulkan_wait_for(device, vulkan->copies_done[half]));   // until the device has read this half
+        RP_RETURN(rp_vulkan_wait_for(device, vulkan->copies_done[half], COPYING));   // until the device has read this half
         place(vulkan, staging + (size_t)half * HALF, to, (const unsigned char *)src + done * rp_dtype_size(from), from, n);
         RP_RETURN(copy(device, buffer, offset + done * size, n * size, half, true));
     }
-    RP_RETURN(rp_vulkan_wait_for(device, vulkan->copies_done[0]));
-    return rp_vulkan_wait_for(device, vulkan->copies_done[1]);
+    RP_RETURN(rp_vulkan_wait_for(device, vulkan->copies_done[0], COPYING));
+    return rp_vulkan_wait_for(device, vulkan->copies_done[1], COPYING);
 }
 
 rp_status rp_vulkan_write(rp_buffer *buffer, uint64_t offset, rp_dtype to, const void *src, rp_dtype from, uint64_t count) {
@@ -266,7 +267,7 @@ static rp_status read_staged(rp_buffer *buffer, uint64_t offset, rp_dtype from, 
     for (uint64_t done = 0; done < count; done += chunk) {
         uint64_t n = count - done < chunk ? count - done : chunk;
         RP_RETURN(copy(device, buffer, offset + done * size, n * size, 0, false));
-        RP_RETURN(rp_vulkan_wait_for(device, vulkan->copies_done[0]));
+        RP_RETURN(rp_vulkan_wait_for(device, vulkan->copies_done[0], COPYING));
         RP_RETURN(take(device, (unsigned char *)dst + done * rp_dtype_size(to), to, vulkan->staging->mapped, from, n));
     }
     return RP_OK;
@@ -277,7 +278,7 @@ rp_status rp_vulkan_read(rp_buffer *buffer, uint64_t offset, rp_dtype from, void
     rp_vulkan_buffer *own = buffer->handle;
     device->counters.reads++;
     RP_RETURN(check_range(buffer, offset, count * rp_dtype_size(from)));
-    RP_RETURN(rp_vulkan_wait_for(device, rp_vulkan_of(device)->submitted));
+    RP_RETURN(rp_vulkan_wait_for(device, rp_vulkan_of(device)->submitted, "waiting before a read"));
     if (own->mapped) { return rp_vulkan_checked(device, take(device, dst, to, own->mapped + offset, from, count)); }
     return rp_vulkan_checked(device, read_staged(buffer, offset, from, dst, to, count));
 }

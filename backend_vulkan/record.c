@@ -40,7 +40,7 @@ static rp_status pipeline_make(rp_device *device, const rp_blob *blob, VkPipelin
     if (result == VK_SUCCESS) { return RP_OK; }
     *out = VK_NULL_HANDLE;
     char doing[96];
-    snprintf(doing, sizeof doing, "building the kernel %s", blob->name);
+    snprintf(doing, sizeof doing, "building the kernel '%s'", blob->name);
     return rp_vulkan_fail(device, result, doing);
 }
 
@@ -121,15 +121,16 @@ static rp_status put_launch(rp_device *device, VkCommandBuffer commands, const r
     return RP_OK;
 }
 
-static rp_status begin(rp_device *device, VkCommandBuffer commands, VkCommandBufferUsageFlags usage) {
+// `doing` completes the sentence of a failure, as for rp_vulkan_fail.
+static rp_status begin(rp_device *device, VkCommandBuffer commands, VkCommandBufferUsageFlags usage, const char *doing) {
     VkCommandBufferBeginInfo info = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = usage };
     VkResult result = rp_vulkan_of(device)->vk.vkBeginCommandBuffer(commands, &info);
-    return result == VK_SUCCESS ? RP_OK : rp_vulkan_fail(device, result, "beginning a command buffer");
+    return result == VK_SUCCESS ? RP_OK : rp_vulkan_fail(device, result, doing);
 }
 
-static rp_status end(rp_device *device, VkCommandBuffer commands) {
+static rp_status end(rp_device *device, VkCommandBuffer commands, const char *doing) {
     VkResult result = rp_vulkan_of(device)->vk.vkEndCommandBuffer(commands);
-    return result == VK_SUCCESS ? RP_OK : rp_vulkan_fail(device, result, "ending a command buffer");
+    return result == VK_SUCCESS ? RP_OK : rp_vulkan_fail(device, result, doing);
 }
 
 // ---- direct ----
@@ -137,13 +138,15 @@ static rp_status end(rp_device *device, VkCommandBuffer commands) {
 static rp_status run_one(rp_device *device, const rp_launch *launch) {
     rp_vulkan *vulkan = rp_vulkan_of(device);
     uint64_t done = 0;
-    RP_RETURN(begin(device, vulkan->direct, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT));
+    char doing[160];
+    snprintf(doing, sizeof doing, "running '%s' (%s)", launch->label ? launch->label : "no label", launch->kernel);
+    RP_RETURN(begin(device, vulkan->direct, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, doing));
     barrier_begin(vulkan, vulkan->direct);
     RP_RETURN(put_launch(device, vulkan->direct, launch));
     barrier_end(vulkan, vulkan->direct);
-    RP_RETURN(end(device, vulkan->direct));
-    RP_RETURN(rp_vulkan_submit(device, &vulkan->direct, 1, &done));
-    return rp_vulkan_wait_for(device, done);
+    RP_RETURN(end(device, vulkan->direct, doing));
+    RP_RETURN(rp_vulkan_submit(device, &vulkan->direct, 1, doing, &done));
+    return rp_vulkan_wait_for(device, done, doing);
 }
 
 rp_status rp_vulkan_run(rp_device *device, const rp_plan *plan) {
@@ -184,6 +187,9 @@ rp_status rp_vulkan_record(rp_device *device, const rp_plan *plan, rp_recording 
     rp_recording *recording = calloc(1, sizeof *recording);
     if (!recording) { return rp_fail(device, RP_OUT_OF_MEMORY, "No host memory for a recording."); }
     recording->device = device;
+    recording->plan = plan;
+    char doing[160];
+    snprintf(doing, sizeof doing, "recording '%s'", plan->name);
     VkCommandBufferAllocateInfo info = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                          .commandPool = vulkan->pool,
                                          .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
@@ -191,12 +197,12 @@ rp_status rp_vulkan_record(rp_device *device, const rp_plan *plan, rp_recording 
     VkResult result = vulkan->vk.vkAllocateCommandBuffers(vulkan->device, &info, &recording->commands);
     if (result != VK_SUCCESS) {
         recording->commands = VK_NULL_HANDLE;
-        status = rp_vulkan_fail(device, result, "allocating a command buffer");
+        status = rp_vulkan_fail(device, result, doing);
         goto cleanup;
     }
-    RP_TRY(begin(device, recording->commands, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT));
+    RP_TRY(begin(device, recording->commands, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT, doing));
     RP_TRY(record_all(device, recording->commands, plan));
-    RP_TRY(end(device, recording->commands));
+    RP_TRY(end(device, recording->commands, doing));
     RP_TRY(rp_vulkan_checked(device, RP_OK));
     device->counters.recordings++;
     *out = recording;
@@ -210,9 +216,7 @@ void rp_vulkan_recording_destroy(rp_recording *recording) {
     if (!recording) { return; }
     rp_device *device = recording->device;
     rp_vulkan *vulkan = rp_vulkan_of(device);
-    // A lost device answers at once; its command buffers may be freed all the same.
-    rp_status ignored = rp_vulkan_wait_for(device, vulkan->submitted);
-    (void)ignored;
+    rp_vulkan_wait_to_destroy(device);           // a lost device's command buffers may be freed all the same
     if (recording->commands) { vulkan->vk.vkFreeCommandBuffers(vulkan->device, vulkan->pool, 1, &recording->commands); }
     free(recording);
 }

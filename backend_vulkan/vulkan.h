@@ -88,9 +88,12 @@ rp_status rp_vulkan_fail(rp_device *device, VkResult result, const char *doing);
 // Every entry point ends with this: RP_INTERNAL when the validation layers complained since the last one.
 rp_status rp_vulkan_checked(rp_device *device, rp_status status);
 
-// Submits n command buffers as one batch that raises the timeline to *done.
-rp_status rp_vulkan_submit(rp_device *device, const VkCommandBuffer *commands, uint32_t n, uint64_t *done);
-rp_status rp_vulkan_wait_for(rp_device *device, uint64_t value);
+// Submits n command buffers as one batch that raises the timeline to *done. `doing`: as above, for this and for the wait.
+rp_status rp_vulkan_submit(rp_device *device, const VkCommandBuffer *commands, uint32_t n, const char *doing, uint64_t *done);
+rp_status rp_vulkan_wait_for(rp_device *device, uint64_t value, const char *doing);
+// All that was submitted, before something is destroyed: silent, so that the sentence of the failure that led to it stays. A lost
+// device answers at once.
+void rp_vulkan_wait_to_destroy(rp_device *device);
 
 // The pipeline of a kernel, made when first asked for.
 rp_status rp_vulkan_pipeline(rp_device *device, const char *kernel, VkPipeline *out);
@@ -114,6 +117,7 @@ void rp_vulkan_recording_destroy(rp_recording *recording);
 
 struct rp_recording {
     rp_device *device;
+    const rp_plan *plan;
     VkCommandBuffer commands;
 };
 

@@ -113,6 +113,8 @@ extern const rp_backend rp_backend_ref;
 extern const rp_backend rp_backend_cuda;
 extern const rp_backend rp_backend_vulkan;
 
+struct rp_lock;
+
 struct rp_device {
     const rp_backend *backend;     // NULL: none could be opened; only the error text is of use
     rp_device_config config;
@@ -129,10 +131,18 @@ struct rp_device {
     // For tools, on a device opened with config.direct: takes the place of `backend->run` for the plans of a forecast. NULL: none.
     rp_status (*watch)(void *user, rp_device *device, const rp_plan *plan);
     void *watch_user;
+    struct rp_lock *lock;          // held by every public call; see RP_HOLD. NULL: a device made by hand, which one thread uses
 };
 
 // The devices of one backend alone; see rp_device_list_create. Errors: NOT_FOUND (no backend of that name), OUT_OF_MEMORY.
 rp_status rp_device_list_create_of(const char *backend, rp_device_list **out);
+
+// Holds the device's lock until the function that says this returns: the first thing in every public call on a device, its models
+// and forecasters. What it calls need not care, and may say it again.
+#define RP_HOLD(device) __attribute__((cleanup(rp_device_let_go), unused)) struct rp_lock *held_ = rp_device_hold(device)
+struct rp_lock *rp_device_hold(rp_device *device);
+void rp_device_let_go(struct rp_lock **lock);
+
 // Adds an entry; errors: OUT_OF_MEMORY.
 rp_status rp_device_list_add(rp_device_list *list, const rp_device_info *info);
 

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <cjson/cJSON.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,11 @@ rp_status rp_config_parse(const char *text, uint64_t bytes, const char *name, rp
     scratch = malloc(values * sizeof *scratch);
     if (!config || !scratch) { status = no_memory(name, error); goto cleanup; }
     config->name = quoted;
+    // The JSON library keeps where it failed last in variables of the process, which two threads may not write at once.
+    static pthread_mutex_t parsing = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&parsing);
     config->root = cJSON_ParseWithLength(text, bytes);
+    pthread_mutex_unlock(&parsing);
     // The text is good, so nothing else can be missing.
     if (!config->root) { status = no_memory(name, error); goto cleanup; }
     RP_TRY(refuse_duplicates(config, config->root, scratch, error));

@@ -6,6 +6,7 @@
 #include "backend.h"
 #include "config_struct.h"
 #include "loan.h"
+#include "platform.h"
 
 static const rp_backend *const backends[] = { &rp_backend_cuda, &rp_backend_vulkan, &rp_backend_ref };   // "auto" tries in this order
 #define N_BACKENDS (sizeof backends / sizeof *backends)
@@ -40,7 +41,6 @@ cleanup:
     rp_device_list_destroy(list);
     return status;
 }
-
 
 rp_status rp_device_list_create(rp_device_list **out) { return out != NULL ? rp_device_list_create_of(NULL, out) : RP_INVALID_ARGUMENT; }
 
@@ -109,10 +109,24 @@ static rp_status open_spec(rp_device *device, const char *spec) {
                    "`reprise devices` lists what is here.", spec);
 }
 
+struct rp_lock *rp_device_hold(rp_device *device) {
+    rp_lock_take(device->lock);
+    rp_loans_collect(device);
+    return device->lock;
+}
+
+void rp_device_let_go(struct rp_lock **lock) { rp_lock_give(*lock); }
+
 rp_status rp_device_create(const char *spec, const rp_device_config *config, rp_device **out) {
     if (out == NULL) { return RP_INVALID_ARGUMENT; }
     rp_device *device = *out = calloc(1, sizeof *device);
     if (device == NULL) { return RP_OUT_OF_MEMORY; }
+    device->lock = rp_lock_create();
+    if (device->lock == NULL) {
+        free(device);
+        *out = NULL;
+        return RP_OUT_OF_MEMORY;
+    }
     device->info = (rp_device_info)RP_DEVICE_INFO_INIT;
     device->config = (rp_device_config)RP_DEVICE_CONFIG_INIT;
     if (config != NULL && !rp_struct_in(&device->config, sizeof device->config, config)) {
@@ -123,13 +137,17 @@ rp_status rp_device_create(const char *spec, const rp_device_config *config, rp_
 
 void rp_device_destroy(rp_device *device) {
     if (device == NULL) { return; }
+    rp_lock_take(device->lock);    // the deleter of a tensor that is still lent may be called meanwhile
     rp_loans_end(device);
     if (device->backend != NULL) { device->backend->close(device); }
+    rp_lock_give(device->lock);
+    rp_lock_destroy(device->lock);
     free(device);
 }
 
 rp_status rp_device_copy_info(rp_device *device, rp_device_info *info) {
     if (device == NULL) { return RP_INVALID_ARGUMENT; }
+    RP_HOLD(device);
     if (device->backend == NULL) { return rp_fail(device, RP_UNAVAILABLE, "This device was never opened: its creation failed."); }
     if (device->backend->memory != NULL) { RP_RETURN(device->backend->memory(device, &device->info.memory_free_bytes)); }
     return rp_struct_out(info, &device->info, sizeof *info) ? RP_OK
@@ -138,6 +156,7 @@ rp_status rp_device_copy_info(rp_device *device, rp_device_info *info) {
 
 size_t rp_device_copy_error(rp_device *device, char *buf, size_t cap) {
     if (device == NULL) { return 0; }
+    RP_HOLD(device);
     size_t length = strlen(device->error.text);
     if (buf != NULL && cap > 0) {
         size_t n = length < cap ? length : cap - 1;

@@ -193,6 +193,35 @@ RP_FN float rp_silu(float x) {
     return x * ((x < 0.0f ? t : 1.0f) / (1.0f + t));
 }
 
+// sinh(x). Error: 2.5 ulp (quotients correctly rounded); beyond +-89.4 infinite.
+RP_FN float rp_sinh(float x) {
+    float away = x < 0.0f ? -x : x;
+    float y;
+    if (away < 30.0f) {
+        float t = rp_expm1(away);
+        y = 0.5f * (t + t / (t + 1.0f));
+    } else if (away < 88.0f) {
+        y = 0.5f * rp_exp(away);
+    } else {
+        float root = rp_exp(0.5f * away);
+        y = 0.5f * root * root;
+    }
+    return x < 0.0f ? -y : y;
+}
+
+// asinh(x). Error: 2 ulp, 5 where root and quotient are those of Vulkan.
+RP_FN float rp_asinh(float x) {
+    float away = x < 0.0f ? -x : x;
+    float y;
+    if (away < 1.0e4f) {
+        float square = away * away;
+        y = rp_log1p(away + square / (1.0f + rp_sqrt(1.0f + square)));
+    } else {                      // log(2 x) + 1 / (4 x^2), of which the second is nothing
+        y = 0.693147182f + rp_log(away);
+    }
+    return x < 0.0f ? -y : y;
+}
+
 // cos(2 pi v) for 0 <= v <= 1. Error: 2 ulp, zeros at 1/4 and 3/4 included.
 RP_FN float rp_cos2pi(float v) {
     float a = v > 0.5f ? 1.0f - v : v;                 // exact, as the two below: to [0, 1/4]
@@ -321,6 +350,24 @@ RP_FN float rp_uniform(RP_UINT word) { return (RP_TO_FLOAT(word >> 9) + 0.5f) * 
 RP_FN float rp_student_t(float df, float u, float v) {
     float a = (-2.0f * rp_log(u)) / df;
     return rp_sqrt(df * rp_expm1(a)) * rp_cos2pi(v);
+}
+
+// What tokens a call of block decode has (op_params.h, Toto 2.0), of a series of n_patches of context: `given` at positions
+// start, start + 1, .., then fresh - 1 future ones. The outputs of tokens given - 1 .. given + fresh - 2 are the patches start +
+// given, .. . In the last call fresh is what remains.
+#ifdef RP_GLSL
+struct rp_call { uint start, given, fresh; };
+#else
+typedef struct rp_call { uint32_t start, given, fresh; } rp_call;
+#endif
+RP_FN rp_call rp_call_of(RP_UINT n_patches, RP_UINT step, RP_UINT horizon, RP_UINT patch_size, RP_UINT block, RP_UINT later) {
+    rp_call c;
+    RP_UINT all = (horizon + patch_size - 1u) / patch_size, before = later != 0u ? step * block : 0u;
+    RP_UINT left = all > before ? all - before : 0u;
+    c.fresh = left < block ? left : block;
+    c.given = later != 0u ? block : n_patches;
+    c.start = later != 0u ? n_patches + before - block : 0u;
+    return c;
 }
 
 #endif

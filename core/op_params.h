@@ -11,6 +11,8 @@
 // Invocations of one workgroup.
 #define RP_GROUP_POINT 256
 #define RP_GROUP_ROW 64       // rmsnorm, attention, scaler: a group for each row
+#define RP_GROUP_SCALER 512   // scaler and block_scale on fast devices: a warp for each patch
+#define RP_GROUP_SCALE_STEP 64   // scale_step on fast devices: a warp for each row
 #define RP_GROUP_LINEAR 128
 
 // linear: x and w tiles of RP_LINEAR_M rows and RP_LINEAR_N columns, 8 x 4 results an invocation. Sums over k: ascending
@@ -139,7 +141,8 @@ struct rp_broadcast_params {  // [B, V, width] -> [B, S, V, width]
 
 // A group for each (b, v); RP_GROUP_ROW invocations take patches i, i + 64, ..: (n, mean, M2) of each patch on its own (mean
 // first, then squares around it, ascending), one invocation merges them in ascending order (Chan, Golub, LeVeque 1979) into
-// the running state after each patch, then each patch is scaled. Outputs:
+// the running state after each patch, then each patch is scaled. On fast devices a warp takes a patch: sums of lanes by halving,
+// and patches, or steps of a patch, merge by twice as many at a time. Outputs:
 //   z [B, V, N P]; affine [B, V, P, 2] (loc, scale) of each step of the last live patch; patch_state [B, V, N, 4] f64, the
 //   running (n, mean, M2, 0) after each patch; state [B, V, 4] f64, after the last live patch; global [B, V, 2] f64: (mean,
 //   M2 / max(n, 1)) over the prompt. Patches at or past n_patches[b] leave z = 0.
@@ -152,8 +155,9 @@ struct rp_scaler_params {
     float factor;             // 10^scale_factor_exponent; infinity and 0 never reach here
 };
 
-// One invocation for each (b, s, v), RP_GROUP_ROW in a group; the appended patch [B, S, V, P] counts with weight 1 throughout.
-// state [B, S, V, 4] f64 is read and written in place; global [B, V, 2]; z [B, S, V, P]; affine [B, S, V, P, 2].
+// One invocation for each (b, s, v), RP_GROUP_ROW in a group (fast devices: a warp, as in scaler); the appended patch [B, S, V, P]
+// counts with weight 1 throughout. state [B, S, V, 4] f64 is read and written in place; global [B, V, 2]; z [B, S, V, P]; affine
+// [B, S, V, P, 2].
 struct rp_scale_step_params {
     RP_UINT batch, paths, variates;
     RP_UINT patch_size;
@@ -172,6 +176,7 @@ struct rp_linear_params {     // y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ resi
     RP_UINT gated;            // 1: of every 16 columns, 8 are a and 8 are b; y[m, n / 2] = silu(a) * b; no residual
     RP_UINT norm;             // 1: rows of x are normalised first, as rmsnorm does with scale [k] and eps; float32 x, m <= SKINNY_M
     float eps;
+    RP_UINT silu;             // 1: y = silu(x w^T + bias); neither gated nor with a residual
 };
 
 // A group for each row; invocation i sums elements i, i + 64, .. ascending; then halving 64 -> 32 -> .. -> 1
@@ -179,6 +184,8 @@ struct rp_rmsnorm_params {    // y = x / sqrt(mean(x^2) + eps) * scale, rows of 
     RP_UINT rows, width;
     float eps;
     RP_UINT y_f16;            // 1: y is float16, rounded once more
+    RP_UINT run;              // above 0: of every so many rows (the heads of q, k and v) the first `queries` take scale [2, width]'s
+    RP_UINT queries, keys;    // row 0, the next `keys` take row 1, the rest are copied. 0: all rows take scale [width]
 };
 
 // point over pairs (b, s, v, token, head, pair): adjacent pairs (2i, 2i + 1). rope [positions, d/2, 2] (cos, sin) f32;
@@ -211,13 +218,18 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     RP_UINT mixed;            // 1: queries, keys, values and weights may be rounded to float16 on their way to matrix units
 };
 
-// A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]
-struct rp_attn_space_params { // over the variates at one token, inside equal group numbers; qkv [B, S, V, n, 3, h, d]
+// A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d].
+// With hidden [B, V, patches]: token i is that of patch first + i, shown where patches ends before; a hidden variate sees the
+// hidden ones at that token, whatever their group, and no other sees it.
+struct rp_attn_space_params { // over the variates at one token, inside equal group numbers; qkv [B, S, V, n, h + 2 g, d]
     RP_UINT batch, paths, variates;
     RP_UINT tokens;
     RP_UINT heads, head_width;
     float scale, scale_rest;
     RP_UINT y_f16;
+    RP_UINT kv_heads;         // g: query head j reads key head j g / h, rounded down
+    RP_UINT patches;          // 0: no hidden
+    RP_UINT first;
 };
 
 // point
@@ -230,10 +242,12 @@ struct rp_prepend_label_params { // x [B, V, n, D] -> [B, V, 1 + n, D]; labels [
     RP_UINT batch, variates, tokens, width;
 };
 
-// point over the output
-struct rp_gather_last_params { // x [B, V, n, D] -> [B, V, D]: the token n_patches[b] + extra - 1
+// point over the output; a token that is not there is 0
+struct rp_gather_last_params { // x [B, V, n, D] -> [B, V, count, D]: the tokens from n_patches[b] + extra - 1 on
     RP_UINT batch, variates, tokens, width;
     RP_UINT extra;
+    RP_UINT count;
+    RP_UINT from_start;       // 1: from token `extra` on, whatever n_patches
 };
 
 // One invocation for each row, RP_GROUP_ROW in a group. df = 2 + max(softplus, eps), scale = max(softplus, eps), probs = softmax
@@ -394,12 +408,16 @@ struct rp_take_row_params {   // table [table_rows, D], tokens [rows, tokens_cap
 // where pad <= t < pad + count, else 0; y_mask there is 1 where mask's byte at mask_start + row mask_row_stride + (t - pad)
 // mask_stride is not 0 (no mask: everywhere) and the number is no NaN. Numbers that are not finite become 0 where y_mask is 0,
 // so that no sum meets them. bad[0] becomes 1 where y_mask is 1 and the number is beyond RP_PAD_LARGEST; else it stays.
-// Indices are taken modulo 2^32, so that strides may be negative. known: y_mask is not written, and a NaN is bad.
-struct rp_pad_rows_params {   // x [x_count], mask [mask_words] bytes in words -> y [rows, cap], y_mask [rows, cap] 0 or 1, bad [1] u32
+// Indices are taken modulo 2^32, so that strides may be negative. known: y_mask is not written, and a NaN is bad. Of the last `whole`
+// numbers of a row y_mask is 1 whatever they are: those that it would be 0 for keep their value, or are 0 beyond RP_PAD_LARGEST.
+// x [x_count], mask [mask_words] bytes in words -> y [rows, y_stride], of which [rows, cap]; y_mask the same, 0 or 1; bad [1] u32
+struct rp_pad_rows_params {
     RP_UINT rows;             // V
     RP_UINT count;            // numbers of a row
     RP_UINT pad;              // zeros before them; pad + count <= cap
     RP_UINT cap;              // T of y
+    RP_UINT y_stride;         // from one row of y to the next, at least cap
+    RP_UINT whole;            // at most count
     RP_UINT x_count, x_start, x_row_stride, x_stride;               // in numbers
     RP_UINT mask_words, mask_start, mask_row_stride, mask_stride;   // in words, and the rest in bytes; mask_words 0: no mask
     RP_UINT known;
@@ -412,6 +430,72 @@ struct rp_bars_result_params { // y [B, S, H, 6], affine [B, 6, 2], step -> resu
     RP_UINT batch, paths;
     RP_UINT horizon_cap;      // H
     RP_UINT paths_cap;
+};
+
+// ---- Toto 2.0: block decode. A call forwards tokens that are given (the context, or the K patches predicted last) and, behind
+// them, the future ones but the last, whose output nobody reads. What tokens a call has follows from n_patches[b], the step block
+// and three parameters, see rp_call_of in core/op_math.h:
+//   block       K: patches predicted in one call
+//   patch_size  P
+//   later       0: the first call, from the context; 1: call number step.step, from the K patches before
+// A token sits at the patch, position and cache slot start + i. Tokens at or past the live ones are dead.
+
+// What the reader of the scaler must know of a variate: [B, V, RP_BLOCK_STATE] f64.
+#define RP_BLOCK_STATE 5      // n, mean, M2 of the values observed so far; least and largest of the context's
+#define RP_BLOCK_QUANTILES 9  // levels 0.1 .. 0.9
+
+// A group for each (b, v). In the order of time, 64 patches together: (n, mean, M2) of each patch on its own (mean first, then
+// squares around it, ascending), an inclusive scan by doubling (for stride 1, 2, .. 32: x_i = merge(x_{i - stride}, x_i); Chan,
+// Golub, LeVeque 1979), the state so far merged into each. A patch whose running count is below settings[0] takes the statistics
+// of the first so many values observed in series (one by one in the patch where they end), or of all where there are fewer.
+// On fast devices a warp takes a patch, as in scaler.
+//   series [2, B, V, A, P]: values, then 1 where observed; n_patches [B] of context, then the future ones up to step.horizon
+//   settings [2] U32: scaler_fallback_min_obs, 0 for none; the bits of quantile_real_cap_k, 0 for none
+//   x [B, V, n, 2, P]: asinh((value - mean) / std), 0 where not observed; 1 where not observed. Dead tokens are 0
+//   state: after the given patches; read where later. hidden [B, V, N] U32: 1 for patches of context with nothing observed, 0
+//   for those past it; written in the first call. std = max(sqrt(M2 / max(n - 1, 1)), 1e-6)
+struct rp_block_scale_params { // series, settings, n_patches, step, state -> x, state, hidden
+    RP_UINT batch, variates;
+    RP_UINT tokens;           // n
+    RP_UINT patches;          // N
+    RP_UINT series_patches;   // A
+    RP_UINT patch_size, block, later;
+};
+
+// point over (b, v, token, head of q, k and v, pair (2i, 2i + 1)). The first w = d/2 elements of each head of q and k turn: angle
+// rope[position, i], i < w/2; then q times powers[zero + e, i], k times powers[zero - e, i], e = position - c, c = (start + given +
+// fresh) / 2 rounded down. k and v go to slot start + token. Dead tokens are skipped.
+struct rp_block_rope_params { // qkv [B, V, n, h + 2 g, d], rope [positions, w/2, 2], powers [2 zero + 1, w/2], n_patches, step ->
+    RP_UINT batch, variates;  // q [B, V, n, h, d], k, v [B, V, cap, g, d]
+    RP_UINT tokens;           // n
+    RP_UINT heads, kv_heads, head_width;
+    RP_UINT cap, zero;
+    RP_UINT patch_size, block, later;
+};
+
+// A group of RP_GROUP_ROW for each (b, v, row of y, head), or one for RP_ATTN_SHARED rows: token t sees the keys of slots 0 ..
+// start + t that are hidden as it is, or shown as it is. Dead rows are 0. Scores and sums as above.
+struct rp_block_attn_params { // q [B, V, q_tokens, h, d], k, v [B, V, cap, g, d], hidden [B, V, N], n_patches, step -> y [B, V, n, h, d]
+    RP_UINT batch, variates;
+    RP_UINT tokens, q_tokens; // n
+    RP_UINT tail;             // 1: row i of y is the query given - 1 + i, those that predict; 0: query i
+    RP_UINT heads, kv_heads, head_width;
+    RP_UINT cap, patches;     // N
+    RP_UINT patch_size, block, later;
+    float scale, scale_rest;
+    RP_UINT y_f16;
+};
+
+// A group for each (b, v, j < count): y = sinh(raw) std + mean by the state; what is not finite becomes the largest or least finite
+// y of its level in the patch (the mean where there is none); with a cap k clipped to [least - k std, largest + k std]; the nine
+// sorted. They are result's, the fifth is the series' next value, observed. Of the last step.exogenous variates the series' own
+// future goes to result. Only j < fresh and b < step.batch.
+struct rp_block_result_params { // raw [B, V, count, P, 9], state, settings, n_patches, step, series -> series, result [B, V, 9, horizon_cap]
+    RP_UINT batch, variates;
+    RP_UINT count;            // of patches; at least fresh
+    RP_UINT series_patches;   // A
+    RP_UINT horizon_cap;      // a multiple of P
+    RP_UINT patch_size, block, later;
 };
 
 #endif

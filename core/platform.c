@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,10 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "quote.h"
 
@@ -98,6 +104,72 @@ void *rp_library_open(const char *name) { return dlopen(name, RTLD_NOW | RTLD_LO
 void *rp_library_symbol(void *library, const char *name) { return dlsym(library, name); }
 void rp_library_close(void *library) {
     if (library) { dlclose(library); }
+}
+
+struct rp_lock {
+    pthread_mutex_t mutex;
+    atomic_uint owners;
+};
+
+rp_lock *rp_lock_create(void) {
+    rp_lock *lock = malloc(sizeof *lock);
+    pthread_mutexattr_t kind;
+    if (!lock || pthread_mutexattr_init(&kind) != 0) {
+        free(lock);
+        return NULL;
+    }
+    pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE);
+    const int failed = pthread_mutex_init(&lock->mutex, &kind);
+    pthread_mutexattr_destroy(&kind);
+    if (failed) {
+        free(lock);
+        return NULL;
+    }
+    atomic_init(&lock->owners, 1);
+    return lock;
+}
+
+rp_lock *rp_lock_share(rp_lock *lock) {
+    if (lock) { atomic_fetch_add(&lock->owners, 1); }
+    return lock;
+}
+
+void rp_lock_destroy(rp_lock *lock) {
+    if (!lock || atomic_fetch_sub(&lock->owners, 1) > 1) { return; }
+    pthread_mutex_destroy(&lock->mutex);
+    free(lock);
+}
+
+void rp_lock_take(rp_lock *lock) {
+    if (lock) { pthread_mutex_lock(&lock->mutex); }
+}
+
+bool rp_lock_try(rp_lock *lock) { return !lock || pthread_mutex_trylock(&lock->mutex) == 0; }
+
+void rp_lock_give(rp_lock *lock) {
+    if (lock) { pthread_mutex_unlock(&lock->mutex); }
+}
+
+// Read without stdio, whose own buffer would be counted.
+static uint64_t resident_bytes(void) {
+    char text[128];
+    unsigned long long pages = 0, resident = 0, shared = 0;
+    const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) { return 0; }
+    const ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    if (sscanf(text, "%llu %llu %llu", &pages, &resident, &shared) != 3 || shared > resident) { return 0; }
+    return (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+rp_memory_use rp_memory_used(void) {
+    rp_memory_use use = { .resident_bytes = resident_bytes() };
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    const struct mallinfo2 heap = mallinfo2();     // of all arenas
+    use.heap_bytes = (uint64_t)heap.uordblks + (uint64_t)heap.hblkhd;
+#endif
+    return use;
 }
 
 uint64_t rp_time_ns(void) {

@@ -29,6 +29,20 @@ void *rp_library_open(const char *name);
 void *rp_library_symbol(void *library, const char *name);       // NULL: not there
 void rp_library_close(void *library);                           // NULL is fine
 
+// A lock that the thread which holds it may take again. NULL, where memory ran out; taking and giving NULL does nothing.
+typedef struct rp_lock rp_lock;
+rp_lock *rp_lock_create(void);
+rp_lock *rp_lock_share(rp_lock *lock);                          // one more owner, each of whom destroys it; NULL is fine
+void rp_lock_destroy(rp_lock *lock);                            // NULL is fine
+void rp_lock_take(rp_lock *lock);
+bool rp_lock_try(rp_lock *lock);                                // false: another thread holds it
+void rp_lock_give(rp_lock *lock);
+
+// What this process holds at the moment: pages of memory that are its own (shared libraries and mapped files may be dropped and
+// read again), and bytes handed out by malloc. 0: this system does not tell.
+typedef struct rp_memory_use { uint64_t resident_bytes, heap_bytes; } rp_memory_use;
+rp_memory_use rp_memory_used(void);
+
 uint64_t rp_time_ns(void);                                      // monotonic; only differences mean something
 
 typedef enum rp_access { RP_ACCESS_MISSING, RP_ACCESS_DENIED, RP_ACCESS_OPEN } rp_access;

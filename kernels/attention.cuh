@@ -20,6 +20,20 @@ __device__ inline rp_join rp_join_of(float top, float tile_top) {
 }
 __device__ inline float rp_joined(const rp_join &join, float running, float tile) { return __fmaf_rn(tile, join.tile, running * join.running); }
 
+__device__ inline float rp_dot4(const float4 &a, const float4 &b, float sum) {
+    sum = __fmaf_rn(a.x, b.x, sum);
+    sum = __fmaf_rn(a.y, b.y, sum);
+    sum = __fmaf_rn(a.z, b.z, sum);
+    return __fmaf_rn(a.w, b.w, sum);
+}
+
+__device__ inline void rp_add4(float4 &sum, float p, const float4 &v) {
+    sum.x = __fmaf_rn(p, v.x, sum.x);
+    sum.y = __fmaf_rn(p, v.y, sum.y);
+    sum.z = __fmaf_rn(p, v.z, sum.z);
+    sum.w = __fmaf_rn(p, v.w, sum.w);
+}
+
 struct rp_attention_memory {
     float k[RP_ATTN_TILE * PITCH];
     float q[SLICE];

@@ -19,20 +19,6 @@ struct rp_shared_memory {
     float running[QUERIES], tile[QUERIES], sum[QUERIES];   // factors of a join; the sum so far
 };
 
-__device__ inline float rp_dot4(const float4 &a, const float4 &b, float sum) {
-    sum = __fmaf_rn(a.x, b.x, sum);
-    sum = __fmaf_rn(a.y, b.y, sum);
-    sum = __fmaf_rn(a.z, b.z, sum);
-    return __fmaf_rn(a.w, b.w, sum);
-}
-
-__device__ inline void rp_add4(float4 &sum, float p, const float4 &v) {
-    sum.x = __fmaf_rn(p, v.x, sum.x);
-    sum.y = __fmaf_rn(p, v.y, sum.y);
-    sum.z = __fmaf_rn(p, v.z, sum.z);
-    sum.w = __fmaf_rn(p, v.w, sum.w);
-}
-
 extern "C" __global__ void __launch_bounds__(SHARED_GROUP) attn_time_f32_shared(const rp_kernel_args<rp_attn_time_params> args) {
     rp_wait();
     __shared__ __align__(16) rp_shared_memory m;

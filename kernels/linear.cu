@@ -85,14 +85,14 @@ __device__ inline void rp_tile_product(const float *x, const float *w, float (&a
     }
 }
 
-// One result: chunk sums, then bias, then residual.
+// One result: chunk sums, then bias, then residual or silu.
 __device__ inline void rp_linear_store(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column,
                                        float value) {
     if (row >= p.m || column >= p.n) { return; }
     const uint64_t at = (uint64_t)row * p.n + column;
     if (p.has_bias) { value += view.bias[column]; }
     if (p.has_residual) { value += view.residual[at]; }
-    view.y[at] = value;
+    view.y[at] = p.silu ? rp_silu(value) : value;
 }
 
 // silu(a) b of columns column and column + RP_LINEAR_GATE.

@@ -36,7 +36,7 @@ __device__ inline uint4 rp_round8(const float4 &a, const float4 &b) {
     return make_uint4(rp_pair(a.x, a.y), rp_pair(a.z, a.w), rp_pair(b.x, b.y), rp_pair(b.z, b.w));
 }
 
-// Two neighbouring results, columns `column` (even) and the next: sums, then bias, then residual.
+// Two neighbouring results, columns `column` (even) and the next: sums, then bias, then residual or silu.
 __device__ inline void rp_mixed_store(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t column, float a,
                                       float b) {
     if (row >= p.m || column >= p.n) { return; }
@@ -46,6 +46,7 @@ __device__ inline void rp_mixed_store(const rp_linear_params &p, const rp_mixed_
         a += view.bias[column];
         if (both) { b += view.bias[column + 1]; }
     }
+    if (p.silu) { a = rp_silu(a), b = rp_silu(b); }
     if (p.n % 2 != 0) {      // pairs are not aligned
         if (p.has_residual) { a += view.residual[at], b += both ? view.residual[at + 1] : 0.0f; }
         rp_put(view.y, at, a, p.y_f16);

@@ -14,7 +14,8 @@
 
 #ifdef RP_HAS_WGMMA
 
-// Two neighbouring results, from column `column` (even) on: chunk sums, then bias, then residual. pairs: rows of y and of the residual lie in whole pairs.
+// Two neighbouring results, from column `column` (even) on: chunk sums, then bias, then residual or silu. pairs:
+// rows of y and of the residual lie in whole pairs.
 __device__ inline void rp_triple_store(const rp_linear_params &p, const rp_linear_view &view, bool pairs, uint32_t row, uint32_t column,
                                        float2 value) {
     if (!pairs) {
@@ -29,6 +30,7 @@ __device__ inline void rp_triple_store(const rp_linear_params &p, const rp_linea
         const float2 rest = *reinterpret_cast<const float2 *>(view.residual + at);
         value.x += rest.x, value.y += rest.y;
     }
+    if (p.silu) { value = make_float2(rp_silu(value.x), rp_silu(value.y)); }
     *reinterpret_cast<float2 *>(view.y + at) = value;
 }
 

@@ -33,7 +33,7 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
     static constexpr int stage_halves = (bm + BN) * 64;
     static constexpr int own_floats = 16 * OWN_PITCH + BN;                 // of a warp: sixteen rows of 32 results, then the bias
     static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + 8 * own_floats * 4;   // boxes begin at multiples of 1024
-    static constexpr bool early = FM * BN <= 128;                          // registers for a warp's whole residual
+    static constexpr bool early = FM * BN <= 128;                          // registers for a warp's whole residual, and for silu
 
     struct tile_at {
         uint32_t row, column;
@@ -69,7 +69,7 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
             out[0] = make_float4(y[0], y[1], y[2], y[3]), out[1] = make_float4(y[4], y[5], y[6], y[7]);
         }
     }
-    // .. and without, in pieces of four; rest: their residual, or zeros.
+    // .. and without, in pieces of four, through silu where that is asked for; rest: their residual, or zeros.
     __device__ static inline void store_four(const rp_linear_params &p, const rp_mixed_view &view, const float *own, const float *bias,
                                              const float4 (&rest)[4], uint32_t row0, uint32_t column0, uint32_t lane) {
         const uint32_t part = lane % 8 * 4, column = column0 + part;
@@ -80,7 +80,8 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
             const uint32_t row = row0 + i * 4 + lane / 8;
             if (row >= p.m) { break; }
             const float4 sum = *reinterpret_cast<const float4 *>(own + (i * 4 + lane / 8) * OWN_PITCH + part);
-            const float4 y = rp_add4(rp_add4(sum, c), rest[i]);
+            float4 y = rp_add4(rp_add4(sum, c), rest[i]);
+            if (early && p.silu) { y = make_float4(rp_silu(y.x), rp_silu(y.y), rp_silu(y.z), rp_silu(y.w)); }
             const uint64_t to = (uint64_t)row * p.n + column;
             if (p.y_f16) {
                 *reinterpret_cast<uint2 *>(static_cast<__half *>(view.y) + to) = make_uint2(rp_pair(y.x, y.y), rp_pair(y.z, y.w));
@@ -98,7 +99,7 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
         for (uint32_t i = 0; i < 16 && row0 + i < p.m; i++) {
             const uint64_t to = (uint64_t)(row0 + i) * p.n + column;
             const float y = own[i * OWN_PITCH + lane] + bias[lane];
-            rp_put(view.y, to, p.has_residual ? y + view.residual[to] : y, p.y_f16);
+            rp_put(view.y, to, p.has_residual ? y + view.residual[to] : early && p.silu ? rp_silu(y) : y, p.y_f16);
         }
     }
 

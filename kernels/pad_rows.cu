@@ -6,8 +6,8 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) pad_rows_f32(const 
     const rp_pad_rows_params p = args.p;
     const uint32_t *x = rp_at<const uint32_t>(args, 0);      // [x_count], bit for bit
     const uint32_t *mask = rp_at<const uint32_t>(args, 1);   // [mask_words]
-    uint32_t *y = rp_at<uint32_t>(args, 2);                  // [rows, cap]
-    float *y_mask = rp_at<float>(args, 3);                   // [rows, cap]
+    uint32_t *y = rp_at<uint32_t>(args, 2);                  // [rows, y_stride]
+    float *y_mask = rp_at<float>(args, 3);                   // [rows, y_stride]
     uint32_t *bad = rp_at<uint32_t>(args, 4);                // [1]
     const uint64_t index = rp_point();
     if (index >= (uint64_t)p.rows * p.cap) { return; }
@@ -23,7 +23,12 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) pad_rows_f32(const 
         real = real && (p.known != 0 || size <= 0x7f800000u);       // beyond infinity: a NaN
         if (real && size > RP_PAD_LARGEST) { *bad = 1; }            // whoever writes, writes the same
         if (!real && size >= 0x7f800000u) { value = 0; }
+        if (p.count - i <= p.whole && !real) {
+            if (size > RP_PAD_LARGEST) { value = 0; }
+            real = true;
+        }
     }
-    y[index] = value;
-    if (p.known == 0) { y_mask[index] = real ? 1.0f : 0.0f; }
+    const uint64_t to = (uint64_t)row * p.y_stride + t;
+    y[to] = value;
+    if (p.known == 0) { y_mask[to] = real ? 1.0f : 0.0f; }
 }

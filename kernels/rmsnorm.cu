@@ -10,8 +10,16 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) rmsnorm_f32(const rp_
     const uint32_t row = rp_group(), local = threadIdx.x;
     if (row >= p.rows) { return; }
     const float *x = rp_at<const float>(args, 0) + (uint64_t)row * p.width;   // [width]
-    const float *scale = rp_at<const float>(args, 1);                         // [width]
+    const float *scale = rp_at<const float>(args, 1);                         // [width], or [2, width] with runs
     void *y = rp_at<void>(args, 2);                                           // [rows, width], float32 or float16
+    if (p.run > 0) {
+        const uint32_t place = row % p.run;
+        if (place >= p.queries) { scale += p.width; }
+        if (place >= p.queries + p.keys) {                                    // copied; the whole group
+            for (uint32_t i = local; i < p.width; i += RP_GROUP_ROW) { rp_put(y, (uint64_t)row * p.width + i, x[i], p.y_f16); }
+            return;
+        }
+    }
     // Rows of at most HELD * 64 are read once, all of it under way together.
     const bool held = p.width <= HELD * RP_GROUP_ROW;
     float own[HELD], sum = 0;

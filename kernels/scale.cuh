@@ -47,6 +47,47 @@ __device__ inline rp_moments rp_moments_of(const float *x, const float *mask, ui
     return { n, mean, m2 };
 }
 
+// ---- by a warp ----
+
+__device__ inline rp_moments rp_moments_from(const rp_moments &a, uint32_t lane) {
+    return { __shfl_sync(0xffffffffu, a.n, lane), __shfl_sync(0xffffffffu, a.mean, lane), __shfl_sync(0xffffffffu, a.m2, lane) };
+}
+
+// Each lane's own, merged with those of all lanes below.
+__device__ inline rp_moments rp_moments_scan(rp_moments own) {
+#pragma unroll
+    for (uint32_t distance = 1; distance < 32; distance *= 2) {
+        rp_moments below = { __shfl_up_sync(0xffffffffu, own.n, distance), __shfl_up_sync(0xffffffffu, own.mean, distance),
+                             __shfl_up_sync(0xffffffffu, own.m2, distance) };
+        rp_moments_merge(below, own);
+        if (threadIdx.x % 32 >= distance) { own = below; }
+    }
+    return own;
+}
+
+// rp_moments_of, in every lane; sums of lanes, then by halving.
+__device__ inline rp_moments rp_moments_of_warp(const float *x, const float *mask, uint32_t patch_size) {
+    double n = 0, sum = 0, m2 = 0;
+    for (uint32_t j = threadIdx.x % 32; j < patch_size; j += 32) {
+        const double w = mask != nullptr ? mask[j] : 1.0f;
+        n += w;
+        sum += w != 0 ? (double)x[j] : 0.0;
+    }
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) {
+        n += __shfl_xor_sync(0xffffffffu, n, distance);
+        sum += __shfl_xor_sync(0xffffffffu, sum, distance);
+    }
+    const double mean = n > 0 ? sum / n : 0.0;
+    for (uint32_t j = threadIdx.x % 32; j < patch_size; j += 32) {
+        const double w = mask != nullptr ? mask[j] : 1.0f, away = x[j] - mean;
+        m2 += w != 0 ? away * away : 0.0;
+    }
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) { m2 += __shfl_xor_sync(0xffffffffu, m2, distance); }
+    return { n, mean, m2 };
+}
+
 struct rp_affine {
     double loc, scale;
 };
@@ -61,6 +102,30 @@ __device__ inline rp_affine rp_scale_of(uint32_t kind, uint32_t clamp, double fa
         scale = fmin(fmax(scale, fmax(MINIMUM_SCALE, sigma / factor)), sigma * factor);
     }
     return { now.mean, scale };
+}
+
+// A warp scales one patch that comes after `before`: each step by the statistics up to it (RP_SCALER_CAUSAL), or all by `end`,
+// those after the patch. mask NULL: all of weight 1; affine [patch_size, 2] or NULL.
+template <class P>
+__device__ inline void rp_scale_patch(const P &p, rp_moments before, const rp_moments &end, double prompt_mean, double prompt_var,
+                                      const float *x, const float *mask, float *z, float *affine) {
+    const uint32_t lane = threadIdx.x % 32;
+    rp_affine pair = rp_scale_of(p.kind, p.clamp, p.factor, end, prompt_mean, prompt_var);
+    for (uint32_t first = 0; first < p.patch_size; first += 32) {
+        const uint32_t j = first + lane;
+        const bool live = j < p.patch_size, counts = live && (mask == nullptr || mask[j] != 0);
+        const double value = live ? x[j] : 0.0;
+        if (p.kind == RP_SCALER_CAUSAL) {
+            const rp_moments chunk = rp_moments_scan(counts ? rp_moments{ 1, value, 0 } : rp_moments{ 0, 0, 0 });
+            rp_moments now = before;
+            rp_moments_merge(now, chunk);
+            pair = rp_scale_of(p.kind, p.clamp, p.factor, now, prompt_mean, prompt_var);
+            before = rp_moments_from(now, 31);
+        }
+        if (!live) { continue; }
+        z[j] = (float)((value - pair.loc) / pair.scale);
+        if (affine != nullptr) { affine[j * 2] = (float)pair.loc, affine[j * 2 + 1] = (float)pair.scale; }
+    }
 }
 
 #endif

@@ -22,6 +22,7 @@ static rp_binding binding_of(rp_device_place place, uint64_t count) {
 
 void rp_device_inputs_add(rp_device_inputs *inputs, const char *label, const rp_device_rows *x, const rp_device_rows *mask,
                           struct rp_pad_rows_params p, rp_device_place y, rp_device_place y_mask, rp_device_place bad) {
+    const uint64_t taken = (uint64_t)(p.rows - 1) * p.y_stride + p.cap;
     const bool masked = mask != NULL && mask->buffer.bytes > 0;
     p.x_count = (uint32_t)(x->buffer.bytes / 4), p.x_start = x->start, p.x_row_stride = x->row_stride, p.x_stride = x->stride;
     if (masked) {
@@ -37,7 +38,7 @@ void rp_device_inputs_add(rp_device_inputs *inputs, const char *label, const rp_
     memcpy(launch->params, node.params, sizeof node.params);
     const rp_binding all[] = { { (rp_buffer *)&x->buffer, 0, x->buffer.bytes },
                                { masked ? (rp_buffer *)&mask->buffer : NULL, 0, masked ? mask->buffer.bytes : 0 },
-                               binding_of(y, (uint64_t)p.rows * p.cap), binding_of(y_mask, (uint64_t)p.rows * p.cap), binding_of(bad, 1) };
+                               binding_of(y, taken), binding_of(y_mask, taken), binding_of(bad, 1) };
     memcpy(launch->binding, all, sizeof all);
     rp_op_table[node.op].launch(&node, launch);
 }

@@ -14,12 +14,17 @@ typedef struct rp_device_inputs {
 // One number of a tensor, and those after it.
 typedef struct rp_device_place { const rp_tensor *tensor; uint64_t first; } rp_device_place;
 
+// What a forecast fails with where pad_rows found a number that no series may have; of the series' number.
+#define RP_DEVICE_BAD_MESSAGE \
+    "Series %u, which came as a CUDA tensor, has an infinite value or one beyond 1e30, or its known future has one, or a NaN. In the " \
+    "values NaN stands for a missing one."
+
 rp_status rp_device_inputs_create(rp_device_inputs *inputs, rp_device *device, uint32_t cap);
 void rp_device_inputs_destroy(rp_device_inputs *inputs);       // zeroed is fine
 void rp_device_inputs_begin(rp_device_inputs *inputs);
 
-// One pad_rows: `p` says rows, count, pad, cap and known; x and mask (NULL or empty: none) the rest. Places of p.rows x p.cap
-// numbers; y_mask is not looked at where p.known is set. x and mask must live until rp_device_inputs_enqueue.
+// One pad_rows: `p` says rows, count, pad, cap, y_stride, whole and known; x and mask (NULL or empty: none) the rest. Places of
+// p.rows x p.y_stride numbers; y_mask is not looked at where p.known is set. x and mask must live until rp_device_inputs_enqueue.
 void rp_device_inputs_add(rp_device_inputs *inputs, const char *label, const rp_device_rows *x, const rp_device_rows *mask,
                           struct rp_pad_rows_params p, rp_device_place y, rp_device_place y_mask, rp_device_place bad);
 rp_status rp_device_inputs_enqueue(rp_device_inputs *inputs);

@@ -37,7 +37,8 @@ typedef struct rp_family {
     rp_status (*query)(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info);
     rp_status (*forecaster_create)(rp_model *model, const rp_forecaster_config *config, rp_forecaster **out);
     void (*forecaster_destroy)(rp_forecaster *forecaster);
-    // The config is complete and ours; what it says is not checked yet.
+    // The config is complete and ours; what it says is not checked yet. A model whose info.quantiles is above 0 samples no paths:
+    // config->paths is 0 and there are no samples.
     rp_status (*forecast)(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series,
                           const rp_forecast_config *config, const rp_forecast_result *result);
     // The same for a model of bars. Each family has one of the two, the other is NULL.
@@ -72,6 +73,7 @@ struct rp_forecaster {
 };
 
 extern const rp_family rp_family_toto;
+extern const rp_family rp_family_toto2;
 extern const rp_family rp_family_kronos;
 
 // The family whose config.json this is; NULL: none of ours.

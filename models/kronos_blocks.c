@@ -14,7 +14,7 @@ rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_
 }
 
 rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *scale, uint32_t rows, uint32_t width) {
-    const struct rp_rmsnorm_params p = { rows, width, EPSILON, 0 };
+    const struct rp_rmsnorm_params p = { .rows = rows, .width = width, .eps = EPSILON };
     rp_tensor *in[] = { x, scale }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
     return out[0];

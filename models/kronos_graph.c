@@ -81,7 +81,7 @@ static kronos_keys cross_keys(kronos_builder *b, rp_tensor *c, uint32_t rows, kr
 // The last live row of each of `per_series` runs of n rows.
 static rp_tensor *last_row(kronos_builder *b, rp_tensor *x, rp_tensor *lengths, uint32_t per_series, uint32_t n, rp_tensor *y) {
     const uint32_t D = b->m->config.model.width;
-    const struct rp_gather_last_params p = { b->f->base.config.max_batch, per_series, n, D, 0 };
+    const struct rp_gather_last_params p = { b->f->base.config.max_batch, per_series, n, D, 0, .count = 1 };
     rp_tensor *in[] = { x, lengths }, *out[] = { y };
     rp_graph_add(b->g, RP_OP_GATHER_LAST, "last bar", &p, sizeof p, in, out);
     return out[0];

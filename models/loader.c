@@ -1,10 +1,13 @@
 #include "loader.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ALIGNMENT ((uint64_t)256)
+#define PIECE 1048576u             // numbers that are changed on their way at a time: 8 MB
+#define F16_MOST 65519.9           // what rounds to the largest finite float16, 65504
 
 static rp_status no_memory(const rp_loader *l) {
     return rp_fail(l->device, RP_OUT_OF_MEMORY, "Host memory ran out while loading the model.");
@@ -100,21 +103,49 @@ static rp_status place(rp_loader *l, rp_buffer *weights, uint64_t *weights_bytes
     return RP_OK;
 }
 
-// Some columns, or scaled numbers, by way of float64.
+// The row of the file's tensor that becomes row `to` of the part.
+static uint32_t row_from(const rp_loader_part *part, uint32_t to) {
+    if (!part->gate) { return part->row + to; }
+    const uint32_t block = to / RP_LINEAR_GATE, half = part->dims[0] / 2;
+    return (block % 2 == 0 ? half : 0) + block / 2 * RP_LINEAR_GATE + to % RP_LINEAR_GATE;
+}
+
+// One row by way of float64, scaled; returns its largest magnitude.
+static double change_row(const rp_loader_part *part, uint32_t row, double *out) {
+    const rp_weight *w = part->weight;
+    const uint32_t columns = part->n_dims > 1 ? part->dims[1] : 1, taken = part->columns ? part->columns : columns;
+    const size_t from = (size_t)row * columns + part->column;
+    double scale = part->scale, most = 0;
+    if (row < part->n_row_scales) { scale *= part->row_scales[row % part->row_scale_cycle]; }
+    rp_convert(out, RP_F64, (const char *)w->data + from * rp_dtype_size(w->dtype), w->dtype, taken);
+    for (uint32_t i = 0; i < taken; i++) {
+        out[i] *= scale;
+        most = fabs(out[i]) > most ? fabs(out[i]) : most;
+    }
+    return most;
+}
+
+// Rows in another order, some of them, or scaled numbers: a piece of the tensor at a time.
 static rp_status upload_changed(rp_loader *l, const rp_loader_part *part) {
     const rp_tensor *to = *part->slot;
     const uint32_t columns = part->n_dims > 1 ? part->dims[1] : 1, taken = part->columns ? part->columns : columns;
-    double *numbers = malloc((size_t)part->weight->count * sizeof *numbers);
+    const uint32_t rows = part->rows ? part->rows : part->dims[0], piece = taken < PIECE ? PIECE / taken : 1;
+    rp_status status = RP_OK;
+    double *numbers = malloc((size_t)(piece < rows ? piece : rows) * taken * sizeof *numbers), most = 0;
     if (numbers == NULL) { return no_memory(l); }
-    rp_convert(numbers, RP_F64, part->weight->data, part->weight->dtype, part->weight->count);
-    for (uint32_t row = 0; row < part->dims[0]; row++) {
-        for (uint32_t j = 0; j < taken; j++) {
-            numbers[(size_t)row * taken + j] = numbers[(size_t)row * columns + part->column + j] * part->scale;
+    for (uint32_t first = 0; first < rows && status == RP_OK; first += piece) {
+        const uint32_t n = rows - first < piece ? rows - first : piece;
+        for (uint32_t i = 0; i < n; i++) {
+            const double largest = change_row(part, row_from(part, first + i), numbers + (size_t)i * taken);
+            most = largest > most ? largest : most;
         }
+        const uint64_t at = to->offset + (part->at + (uint64_t)first * taken) * rp_dtype_size(to->dtype);
+        status = l->device->backend->write(to->buffer, at, to->dtype, numbers, RP_F64, (uint64_t)n * taken);
     }
-    rp_status status = l->device->backend->write(to->buffer, to->offset + part->at * rp_dtype_size(to->dtype), to->dtype, numbers, RP_F64,
-                                                 (uint64_t)part->dims[0] * taken);
     free(numbers);
+    if (status == RP_OK && to->dtype == RP_F16 && most > F16_MOST) {
+        return rp_fail(l->device, RP_UNSUPPORTED, "Tensor '%s' leaves float16's range; use precision f32.", part->name);
+    }
     return status;
 }
 
@@ -136,8 +167,9 @@ static rp_status upload_turns(rp_loader *l, const rp_loader_part *part) {
 static rp_status upload(rp_loader *l, const rp_loader_part *part) {
     const rp_tensor *to = *part->slot;
     if (part->twin != NULL) { return upload_turns(l, part); }
-    if (part->columns != 0 || part->scale != 1) { return upload_changed(l, part); }
-    return l->device->backend->write(to->buffer, to->offset + part->at * rp_dtype_size(to->dtype), to->dtype, part->weight->data, part->weight->dtype,
+    const bool changed = part->columns || part->rows || part->n_row_scales || part->gate || part->scale != 1 || to->dtype == RP_F16;
+    if (changed) { return upload_changed(l, part); }
+    return l->device->backend->write(to->buffer, to->offset + part->at * 4, RP_F32, part->weight->data, part->weight->dtype,
                                      part->weight->count);
 }
 

@@ -10,7 +10,7 @@
 typedef struct rp_loader_target {
     rp_tensor **slot;
     const char *name;
-    rp_shape shape;
+    rp_shape shape;                // F32; or F16, whose range every number must keep to
     bool scratch;                  // needed only while loading
 } rp_loader_target;
 
@@ -22,7 +22,11 @@ typedef struct rp_loader_part {
     const char *name, *twin;       // twin: another such tensor, whose rows go with this one's in turns of RP_LINEAR_GATE; or NULL
     uint32_t dims[2], n_dims;      // as the file must have them
     uint32_t column, columns;      // takes these columns only; columns 0: all
+    uint32_t row, rows;            // takes these rows only; rows 0: all
     double scale;                  // times this; 1: as it is
+    const double *row_scales;      // and the first `n_row_scales` rows times these, cycled; the loader's arena holds them
+    uint32_t n_row_scales, row_scale_cycle;
+    bool gate;                     // rows (b, a) become a, b, a, b, .. in turns of RP_LINEAR_GATE
     const rp_weight *weight, *twin_weight;   // found in the file
 } rp_loader_part;
 
@@ -47,7 +51,7 @@ rp_loader_part *rp_loader_part_add(rp_loader *l, rp_tensor **slot, uint64_t at, 
 void rp_loader_whole(rp_loader *l, rp_tensor **slot, bool scratch, rp_weights *file, uint32_t rows, uint32_t columns, const char *name);
 
 // Finds and checks every part, makes the buffers, sets the slots and uploads. *weights is the caller's to destroy, also after a
-// failure.
+// failure. Errors: those of files and memory, and UNSUPPORTED where a number leaves float16's range.
 rp_status rp_loader_run(rp_loader *l, rp_buffer **weights);
 // A tensor of the file that no part uses, NULL: none. `spare` says which may be there without being used.
 const char *rp_loader_unused(const rp_loader *l, rp_weights *file, bool (*spare)(const char *name));

@@ -14,6 +14,7 @@ typedef struct rp_product {
     float eps;                     // of norm
     uint32_t m, n, k;
     bool gated;                    // y is [m, n / 2]; rows of w, and bias, lie as rp_gate_turns says
+    bool silu;                     // y goes through silu; neither gated nor with a residual
     bool y_f16;
     rp_tensor *y;                  // NULL: a new activation
 } rp_product;

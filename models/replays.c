@@ -1,13 +1,14 @@
 #include "replays.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "platform.h"
 
 #define MAX_REPLAYS (1u << 24)   // 256 MB of queue, and hours of forecasting
-#define PROGRESS_REPLAYS 4u   // between two reports: enough to keep a device busy, few enough to stop soon
+#define PROGRESS_REPLAYS 4u      // between two reports: enough to keep a GPU busy, few enough to stop soon; a CPU waits after each
 
 rp_status rp_run_record(rp_device *device, rp_run *run) {
     if (run->plan == NULL) { return RP_OK; }
@@ -87,13 +88,53 @@ rp_status rp_replays_send(rp_replays *queue, uint32_t first, uint32_t n) {
     return RP_OK;
 }
 
+// "'prompt', 'start', 'step' x 14, 'collect'"
+static void name_replays(const rp_replays *queue, uint32_t first, uint32_t n, char *buf, size_t cap) {
+    size_t used = 0;
+    buf[0] = '\0';
+    for (uint32_t i = first, same; i < first + n && used < cap; i += same) {
+        const char *name = queue->runs[i]->plan->name;
+        for (same = 1; i + same < first + n && queue->runs[i + same] == queue->runs[i]; same++) {}
+        used += (size_t)snprintf(buf + used, cap - used, "%s'%s'", i > first ? ", " : "", name);
+        if (same > 1 && used < cap) { used += (size_t)snprintf(buf + used, cap - used, " x %u", same); }
+    }
+}
+
+// A recording fails as a whole, so the driver's sentence knows no operation. Where the device still works, the whole forecast is
+// run once more operation by operation, and the first that fails is named; a device that is lost can only say what was under way.
+// The status stays that of the replay.
+static rp_status explain(const rp_replays *queue, uint32_t first, uint32_t end, rp_status failed) {
+    rp_device *device = queue->device;
+    const rp_error said = device->error;
+    char names[160];
+    rp_status status = failed == RP_DEVICE_LOST ? failed : device->backend->wait(device);
+    name_replays(queue, first, end - first, names, sizeof names);
+    if (status != RP_OK) {
+        return rp_fail(device, failed,
+                       "%.620s Under way were %s (replays %u to %u of %u). The same forecast on a device that was created with "
+                       "rp_device_config.direct = 1 (reprise: --direct) names the operation.", said.text, names, first + 1, end, queue->n);
+    }
+    for (uint32_t i = 0; i < queue->n; i++) {
+        status = device->backend->run(device, queue->runs[i]->plan);
+        if (status == RP_OK) { continue; }
+        const rp_error found = device->error;
+        return rp_fail(device, failed, "%.400s Run operation by operation, the first to fail in '%.40s': %.400s", said.text,
+                       queue->runs[i]->plan->name, found.text);
+    }
+    return rp_fail(device, failed, "%.620s Under way were %s. Run operation by operation the same forecast succeeds: the fault is in the "
+                   "replay as a whole.", said.text, names);
+}
+
 rp_status rp_replays_finish(rp_replays *queue, const rp_forecast_config *config) {
     rp_device *device = queue->device;
-    const uint32_t n = queue->n, stride = config->progress ? PROGRESS_REPLAYS : n;
-    for (uint32_t first = queue->sent; first < n; first += stride) {
+    const uint32_t few = device->info.kind == RP_DEVICE_GPU ? PROGRESS_REPLAYS : 1;
+    const uint32_t n = queue->n, stride = config->progress ? few : n;
+    const uint32_t begun = queue->sent;      // what was sent already is under way too
+    for (uint32_t first = begun; first < n; first += stride) {
         const uint32_t count = n - first < stride ? n - first : stride;
-        RP_RETURN(rp_replays_send(queue, first, count));
-        RP_RETURN(device->backend->wait(device));
+        rp_status status = rp_replays_send(queue, first, count);
+        if (status == RP_OK) { status = device->backend->wait(device); }
+        if (status != RP_OK) { return device->config.direct ? status : explain(queue, first > begun ? first : 0, first + count, status); }
         if (config->progress && config->progress(config->progress_user, first + count, n) != 0) {
             return rp_fail(device, RP_CANCELLED, "The progress callback stopped the forecast after %u of %u replays.", first + count, n);
         }

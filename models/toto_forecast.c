@@ -133,12 +133,12 @@ static rp_status bring(toto_forecaster *f, const rp_series *series, const rp_dev
         const rp_device_series *d = &there[from];
         const rp_device_place bad = { f->staged.bad, b };
         if (d->values.buffer.bytes > 0) {
-            const struct rp_pad_rows_params p = { .rows = V, .count = context, .pad = (P - context % P) % P, .cap = T };
+            const struct rp_pad_rows_params p = { .rows = V, .count = context, .pad = (P - context % P) % P, .cap = T, .y_stride = T };
             rp_device_inputs_add(&f->from_device, "series", &d->values, &d->mask, p, (rp_device_place){ f->in.series, (uint64_t)b * V * T },
                                  (rp_device_place){ f->in.mask, (uint64_t)b * V * T }, bad);
         }
         if (d->future.buffer.bytes > 0) {
-            const struct rp_pad_rows_params p = { .rows = config->exogenous, .count = config->horizon, .cap = H, .known = 1 };
+            const struct rp_pad_rows_params p = { .rows = config->exogenous, .count = config->horizon, .cap = H, .y_stride = H, .known = 1 };
             const uint64_t row = (uint64_t)b * V + V - config->exogenous;
             rp_device_inputs_add(&f->from_device, "known future", &d->future, NULL, p, (rp_device_place){ f->in.future, row * H },
                                  (rp_device_place){ 0 }, bad);
@@ -154,9 +154,7 @@ static rp_status check_bad(toto_forecaster *f, uint32_t n_series) {
         uint32_t flag;
         RP_RETURN(device->backend->read(f->staged.bad->buffer, f->staged.bad->offset + b * sizeof flag, RP_U32, &flag, RP_U32, 1));
         if (flag != 0) {
-            return rp_fail(device, RP_INVALID_ARGUMENT,
-                           "Series %u, which came as a CUDA tensor, has an infinite value or one beyond 1e30, or its known future has one, or "
-                           "a NaN. In the values NaN stands for a missing one.", b);
+            return rp_fail(device, RP_INVALID_ARGUMENT, RP_DEVICE_BAD_MESSAGE, b);
         }
     }
     return RP_OK;

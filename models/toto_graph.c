@@ -48,8 +48,8 @@ static float scale_of(uint32_t d) { return (float)(1 / sqrt(d)); }
 static rp_tensor *attention_space(builder *b, const char *label, rp_tensor *qkv) {
     const uint32_t d = toto_head_width(b->c);
     const struct rp_attn_space_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, scale_of(d),
-                                             (float)(1 / sqrt(d) - scale_of(d)), b->m->mixed };
-    rp_tensor *in[] = { qkv, b->f->in.group_ids }, *out[] = { NULL };
+                                             (float)(1 / sqrt(d) - scale_of(d)), b->m->mixed, .kv_heads = b->c->heads };
+    rp_tensor *in[] = { qkv, b->f->in.group_ids, NULL }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_ATTN_SPACE, label, &p, sizeof p, in, out);
     return out[0];
 }
@@ -150,7 +150,7 @@ static rp_graph *build_prompt(toto_forecaster *f, const toto_model *m) {
         x = layer(&b, i, x);
         tap(f, rp_arena_format(&f->arena, "prefill.layer%u", i), x);
     }
-    const struct rp_gather_last_params gp = { b.B, b.V, f->tokens, c->width, m->labels != NULL };
+    const struct rp_gather_last_params gp = { b.B, b.V, f->tokens, c->width, m->labels != NULL, .count = 1 };
     rp_tensor *gin[] = { x, f->in.n_patches }, *gout[] = { NULL };
     rp_graph_add(g, RP_OP_GATHER_LAST, "last token", &gp, sizeof gp, gin, gout);
     head(&b, gout[0], b.B * b.V, f->dist);

@@ -9,6 +9,7 @@
 #version 460
 #define PARAMS rp_linear_params
 #include "common.glsl"
+#include "op_math.h"
 #ifdef CPU
 #extension GL_KHR_shader_subgroup_ballot : require
 #endif
@@ -41,6 +42,14 @@ vec4 load4(uvec2 base, bool fast, uint row, uint rows, uint at) {
 }
 
 bool is_fast(uvec2 base) { return ((base.x & 15u) | (p.k & 3u)) == 0; }
+
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float v[]; };
+
+// silu of a result that this invocation stored: in a loop of its own, for `finish` stands unrolled many times.
+void finish_silu(uint row, uint column) {
+    Floats y = Floats(address[5]);
+    if (row < p.m && column < p.n) { y.v[row * p.n + column] = rp_silu(y.v[row * p.n + column]); }
+}
 
 // Adds bias and residual and stores one result.
 void finish(uint row, uint column, float sum) {
@@ -196,6 +205,7 @@ void main() {
             }
         }
     }
+    for (uint e = 0; e < (p.silu != 0 ? ROWS * COLUMNS : 0); e++) { finish_silu(first_row + e % ROWS, first_column + e / ROWS * LANES); }
 #ifdef SKINNY
     if (p.gated == 0) { return; }
     barrier();                                           // every subgroup's results are there: b is the next one's
@@ -243,7 +253,13 @@ void main() {
         barrier();                                       // the round before: operands used, sums added by all
         [[unroll]] for (uint l = 0; l < X_LOADS; l++) {
             uint at = l * RP_GROUP_LINEAR + i;
-            xs[at / QUADS][at % QUADS] = normalised4(x_next[l], at / QUADS, begin + at % QUADS * 4);
+            xs[at / QUADS][at % QUADS] = x_next[l];
+        }
+        if (p.norm != 0) {                               // a loop of its own: the compiler forgets `precise` in what it unrolls
+            [[dont_unroll]] for (uint l = 0; l < X_LOADS; l++) {
+                uint at = l * RP_GROUP_LINEAR + i;       // what this invocation wrote
+                xs[at / QUADS][at % QUADS] = normalised4(xs[at / QUADS][at % QUADS], at / QUADS, begin + at % QUADS * 4);
+            }
         }
         [[unroll]] for (uint l = 0; l < W_LOADS; l++) {
             uint at = l * RP_GROUP_LINEAR + i;
@@ -291,6 +307,7 @@ void main() {
             finish_gated(row, first_column + column, total[e], chunk_sum[0][row][column + RP_LINEAR_GATE]);
         }
     }
+    for (uint e = 0; e < (p.silu != 0 ? EACH : 0); e++) { finish_silu(lane + e * LANES, first_column + column); }
 }
 
 #else
@@ -381,5 +398,6 @@ void main() {
             if (row < p.m && column < p.n) { finish(row, column, total[r][c]); }
         }
     }
+    for (uint e = 0; e < (p.silu != 0 ? ROWS * 4 : 0); e++) { finish_silu(first_row + tr * ROWS + e / 4, first_column + tc * 4 + e % 4); }
 }
 #endif

@@ -3,9 +3,9 @@
 #include "real.glsl"
 
 real norm_inverse_of(float squares, uint width, float eps) {
-    precise float mean = squares / float(width);
-    precise float above = mean + eps;
-    return r_div(r_of(1.0), r_sqrt(r_of(above)));
+    // The quotient too: a device may be 2.5 ulp off in float32, and otherwise so in each shader.
+    real mean = r_div(r_of(squares), r_of(float(width)));
+    return r_div(r_of(1.0), r_sqrt(r_add(mean, r_of(eps))));
 }
 
 float norm_apply(float x, float scale, real inverse) { return r_float(r_mul(r_two_product(x, scale), inverse)); }

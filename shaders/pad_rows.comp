@@ -9,8 +9,8 @@ layout(local_size_x = RP_GROUP_POINT) in;
 void main() {
     InWords x = InWords(address[0]);                     // [x_count], bit for bit
     InWords mask = InWords(address[1]);                  // [mask_words]
-    OutWords y = OutWords(address[2]);                   // [rows, cap]
-    OutFloats y_mask = OutFloats(address[3]);            // [rows, cap]
+    OutWords y = OutWords(address[2]);                   // [rows, y_stride]
+    OutFloats y_mask = OutFloats(address[3]);            // [rows, y_stride]
     OutWords bad = OutWords(address[4]);                 // [1]
 
     uint index = point_index();
@@ -26,7 +26,12 @@ void main() {
         real = real && (p.known != 0 || size <= 0x7f800000u);       // beyond infinity: a NaN
         if (real && size > RP_PAD_LARGEST) { bad.v[0] = 1; }        // whoever writes, writes the same
         if (!real && size >= 0x7f800000u) { value = 0; }
+        if (p.count - i <= p.whole && !real) {
+            if (size > RP_PAD_LARGEST) { value = 0; }
+            real = true;
+        }
     }
-    y.v[index] = value;
-    if (p.known == 0) { y_mask.v[index] = real ? 1.0 : 0.0; }
+    uint to = row * p.y_stride + t;
+    y.v[to] = value;
+    if (p.known == 0) { y_mask.v[to] = real ? 1.0 : 0.0; }
 }

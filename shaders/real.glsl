@@ -18,6 +18,7 @@ real r_fma(float x, float y, real a) { return double(x) * double(y) + a; }   // 
 
 #define R_MINIMUM_SCALE 0.1LF
 #define R_GLOBAL_EPSILON 1e-3LF
+#define R_LEAST_STD 1e-6LF
 
 #else
 #define real vec2                     // (hi, lo)
@@ -105,6 +106,7 @@ real r_fma(float x, float y, real a) { return r_add(r_two_product(x, y), a); }
 
 #define R_MINIMUM_SCALE vec2(0.10000000149011612, -1.4901161415892261e-09)     // 0.1
 #define R_GLOBAL_EPSILON vec2(0.0010000000474974513, -4.749745130539395e-11)   // 1e-3
+#define R_LEAST_STD vec2(9.999999974752427e-07, 2.5247572468697606e-15)          // 1e-6
 #endif
 
 layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer InReals { real v[]; };

@@ -60,7 +60,7 @@ static rp_status whole(float *out) {
     result.mean = out;
     RP_TRY(rp_device_create("ref", NULL, &device));
     RP_TRY(rp_device_list_create(&list));
-    RP_TRY(rp_model_load(device, RP_TEST_DIR "/golden/toto-tiny", NULL, &model));
+    RP_TRY(rp_model_load(device, RP_GOLDEN_DIR "/toto-tiny", NULL, &model));
     RP_TRY(rp_forecaster_create(model, &sizes, &forecaster));
     RP_TRY(rp_forecast(forecaster, &series, 1, &config, &result));
 cleanup:
@@ -89,11 +89,38 @@ static rp_status whole_bars(float *out) {
     bars.open = bars.high = bars.low = bars.close = values, bars.times = times, bars.context = 32;
     result.mean = out;
     RP_TRY(rp_device_create("ref", NULL, &device));
-    RP_TRY(rp_model_load(device, RP_TEST_DIR "/golden/kronos-tiny", NULL, &model));
+    RP_TRY(rp_model_load(device, RP_GOLDEN_DIR "/kronos-tiny", NULL, &model));
     RP_TRY(rp_model_offload(model));
     RP_TRY(rp_model_restore(model));
     RP_TRY(rp_forecaster_create(model, &sizes, &forecaster));
     RP_TRY(rp_forecast_bars(forecaster, &bars, 1, &config, &result));
+cleanup:
+    rp_forecaster_destroy(forecaster);
+    rp_model_destroy(model);
+    rp_device_destroy(device);
+    return status;
+}
+
+// The same with a model of quantiles, in blocks.
+static rp_status whole_blocks(float *out) {
+    rp_status status = RP_OK;
+    rp_device *device = NULL;
+    rp_model *model = NULL;
+    rp_forecaster *forecaster = NULL;
+    float values[32];
+    for (uint32_t i = 0; i < 32; i++) { values[i] = (float)(i % 5); }
+    rp_forecaster_config sizes = RP_FORECASTER_CONFIG_INIT;
+    rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
+    rp_forecast_result result = RP_FORECAST_RESULT_INIT;
+    rp_series series = RP_SERIES_INIT;
+    sizes.max_context = 32, sizes.max_horizon = 20, sizes.block = 16;
+    config.horizon = 20;
+    series.values = values, series.context = 32;
+    result.mean = out;
+    RP_TRY(rp_device_create("ref", NULL, &device));
+    RP_TRY(rp_model_load(device, RP_GOLDEN_DIR "/toto2-tiny-var2", NULL, &model));   // norms of q and k too
+    RP_TRY(rp_forecaster_create(model, &sizes, &forecaster));
+    RP_TRY(rp_forecast(forecaster, &series, 1, &config, &result));
 cleanup:
     rp_forecaster_destroy(forecaster);
     rp_model_destroy(model);
@@ -128,7 +155,7 @@ static rp_status whole_tensors(float *out) {
     series.values = &tensor, columns.schema = &schema, columns.array = &array;
     tensors.wanted = RP_DL_SAMPLES | RP_DL_MEAN, result.mean = out;
     RP_TRY(rp_device_create("ref", NULL, &device));
-    RP_TRY(rp_model_load(device, RP_TEST_DIR "/golden/toto-tiny", NULL, &model));
+    RP_TRY(rp_model_load(device, RP_GOLDEN_DIR "/toto-tiny", NULL, &model));
     RP_TRY(rp_forecaster_create(model, &sizes, &forecaster));
     RP_TRY(rp_forecast_dlpack(forecaster, &series, 1, 0, &config, &tensors));
     RP_TRY(rp_forecast_arrow(forecaster, &columns, 1, &config, &result));
@@ -171,12 +198,17 @@ static void of_bars(void **state) {
     every_allocation(whole_bars);
 }
 
+static void of_blocks(void **state) {
+    (void)state;
+    every_allocation(whole_blocks);
+}
+
 static void of_tensors(void **state) {
     (void)state;
     every_allocation(whole_tensors);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(of_series), cmocka_unit_test(of_bars), cmocka_unit_test(of_tensors) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(of_series), cmocka_unit_test(of_bars), cmocka_unit_test(of_blocks), cmocka_unit_test(of_tensors) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

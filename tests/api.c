@@ -6,7 +6,7 @@
 
 #include "platform.h"
 
-#define TINY RP_TEST_DIR "/golden/toto-tiny"
+#define TINY RP_GOLDEN_DIR "/toto-tiny"
 
 static char folder[] = "/tmp/reprise-api-XXXXXX";
 

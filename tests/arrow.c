@@ -4,8 +4,8 @@
 
 #include "reprise_arrow.h"
 
-#define TINY RP_TEST_DIR "/golden/toto-tiny"
-#define KRONOS RP_TEST_DIR "/golden/kronos-tiny"
+#define TINY RP_GOLDEN_DIR "/toto-tiny"
+#define KRONOS RP_GOLDEN_DIR "/kronos-tiny"
 #define V 3u
 #define T 37u
 #define H 20u

@@ -35,6 +35,12 @@ static const char *write_file(const char *name, const char *text) {
     return path;
 }
 
+static size_t count(const char *text, const char *part) {
+    size_t n = 0;
+    for (; (text = strstr(text, part)); text += strlen(part)) { n++; }
+    return n;
+}
+
 static char *read_text(const char *path) {
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
@@ -297,6 +303,68 @@ static void test_records(void **state) {
     says(&error, "cannot be made");
 }
 
+// A model's own quantiles, 9 of them: judged as they lie, [9, windows, variates, horizon]; the 90 % interval is nowhere.
+static void test_quantiles(void **state) {
+    (void)state;
+    stage s, later;
+    message error = { "" };
+    enum { NINE = 9, WINDOWS = 3, STEPS = 2 };
+    float numbers[NINE * WINDOWS * STEPS];
+    bt_job jobs[WINDOWS];
+    set_stage(&s, -1);
+    s.request.samples = 0, s.request.seeds = 1;
+    s.session.model_info.quantiles = NINE;
+    bt_file_free(&s.file);
+    assert_true(bt_file_load(&s.request, false, place("ten.csv"), &s.file));
+    s.file.name = "ten.csv";
+    assert_int_equal(s.file.n_windows, WINDOWS);
+    for (size_t q = 0; q < NINE; q++) {                   // around half more than what happened, 0.25 apart
+        for (size_t w = 0; w < WINDOWS; w++) {
+            for (size_t h = 0; h < STEPS; h++) {
+                numbers[(q * WINDOWS + w) * STEPS + h] = (float)(s.file.ends[w] + h + 1) + 0.5f + 0.25f * ((float)q - 4);
+            }
+        }
+    }
+    for (size_t w = 0; w < WINDOWS; w++) { jobs[w] = (bt_job){ &s.file, w }; }
+    const bt_scoring scoring = { .jobs = jobs, .n_jobs = WINDOWS, .n_all = 1, .horizon = STEPS, .n_paths = bt_numbers(&s.run),
+                                 .tail = session_tail(&s.session), .paths = numbers };
+    bt_score(&scoring);
+    s.file.finished = true;
+    const tally all = bt_result_tally(&s.file.result, 0, SIZE_MAX);
+    near(all.n, WINDOWS * STEPS);
+    near(tally_measure(&all, MEASURE_MAE), 0.5);
+    near(tally_measure(&all, MEASURE_IN_50), 100);        // half widths 0.625 and 1
+    assert_true(isnan(tally_measure(&all, MEASURE_IN_90)));
+    near(tally_measure(&all, MEASURE_CRPS), 2 * tally_measure(&all, MEASURE_PINBALL));
+    const float *picture = s.file.result.pictures;
+    assert_true(isnan(picture[0]) && isnan(picture[(PICTURE_LEVELS - 1) * STEPS]));
+    near((double)picture[PICTURE_MEDIAN * STEPS], 5.5);
+    near((double)picture[1 * STEPS], 4.5);
+
+    // A record keeps what there is and what there is not, and the page draws the two inner bands.
+    assert_true(bt_make_folder(s.results, &error) && bt_record_write(&s.run, &s.file, &error));
+    later = s;
+    later.run.request = &later.request, later.run.session = &later.session, later.run.files = &later.file;
+    later.request.results = later.results;
+    assert_true(bt_file_load(&later.request, false, place("ten.csv"), &later.file));
+    assert_true(bt_record_read(&later.run, &later.file));
+    assert_memory_equal(later.file.result.tallies, s.file.result.tallies, sizeof(tally));
+    assert_true(isnan(later.file.result.pictures[0]));
+    near((double)later.file.result.pictures[1 * STEPS], 4.5);
+    later.file.name = "ten.csv";
+    const bt_summary summary = bt_summarise(&later.run);
+    const char *path = place("quantiles.html");
+    assert_true(report_write(&later.run, &summary, NULL, path, &error));
+    char *page = read_text(path);
+    assert_int_equal(count(page, "<path class=\"band90\""), 0);
+    assert_int_equal(count(page, "<path class=\"band80\" clip-path"), 3);
+    assert_int_equal(count(page, "<circle class=\"dot\""), 2 * (N_LEVELS - 2));
+    assert_null(strstr(page, "nan"));
+    free(page);
+    bt_file_free(&later.file);
+    bt_file_free(&s.file);
+}
+
 // ---- baselines ----
 
 static void test_judges(void **state) {
@@ -412,12 +480,6 @@ static void test_baseline(void **state) {
 
 // ---- the page ----
 
-static size_t count(const char *text, const char *part) {
-    size_t n = 0;
-    for (; (text = strstr(text, part)); text += strlen(part)) { n++; }
-    return n;
-}
-
 static void test_page(void **state) {
     (void)state;
     stage s;
@@ -472,7 +534,7 @@ static int tear_down(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_windows), cmocka_unit_test(test_missing),
                                         cmocka_unit_test(test_judging), cmocka_unit_test(test_records),
-                                        cmocka_unit_test(test_judges),  cmocka_unit_test(test_baseline),
+                                        cmocka_unit_test(test_quantiles), cmocka_unit_test(test_judges),  cmocka_unit_test(test_baseline),
                                         cmocka_unit_test(test_page) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

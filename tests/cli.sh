@@ -37,10 +37,10 @@ err_has() { grep -qF -e "$1" "$here/err" || die "stderr lacks '$1'"; }
 expect 0 --version
 out_has "reprise "
 expect 0 --help
-for command in forecast backtest inspect devices doctor verify compare trace dump bench; do
+for command in forecast backtest inspect devices doctor verify compare trace dump bench soak; do
     out_has "  $command "
 done
-for command in forecast backtest inspect devices doctor verify compare trace dump bench; do
+for command in forecast backtest inspect devices doctor verify compare trace dump bench soak; do
     expect 0 $command --help
     out_has "usage: reprise $command"
     out_has "example:"
@@ -109,7 +109,7 @@ err_has "row 2 (line 3), column 'close': 'oops' is not a number"
 expect 1 forecast --device "$device" --model "$model" --input "$air" --horizon 4 --samples 4 --output "$here/no/such/folder.csv"
 err_has "cannot be written"
 expect 1 forecast --device "$device" --model "$model" --input "$air" --horizon 4 --samples 4 --plot "$here/no/such/folder.svg"
-err_has "cannot be drawn"
+err_has "cannot be written"
 
 # ---- devices, inspect ----
 expect 0 devices
@@ -118,6 +118,38 @@ expect 0 inspect --device "$device" --model "$model" --context 512 --horizon 64 
 out_has "toto"
 out_has "patch 16"
 out_has "forecaster"
+
+# ---- a model of quantiles ----
+blocks=$(dirname "$reprise")/golden/toto2-tiny
+expect 0 inspect --device "$device" --model "$blocks" --context 64 --horizon 40 --block 16
+out_has "quantiles 9"
+expect 0 forecast --device "$device" --model "$blocks" --input "$air" --horizon 20 --end -20 --block 8 --output "$here/blocks.csv"
+out_has "paths     none: the model gives quantiles"
+out_has "in 80 %"
+head -1 "$here/blocks.csv" | grep -qx "month,variate,median,q0.1,q0.5,q0.9,actual" || die "blocks.csv begins with '$(head -1 "$here/blocks.csv")'"
+expect 0 forecast --device "$device" --model "$blocks" --input "$air" --horizon 20 --quantiles 0.25,0.5 --scaler-fallback-min-obs 8 \
+    --quantile-real-cap-k 1 --plot "$here/blocks.svg"
+grep -q "</svg>" "$here/blocks.svg" || die "blocks.svg is not whole"
+expect 1 forecast --device "$device" --model "$blocks" --input "$air" --horizon 20 --quantiles 0.05
+err_has "from 0.1 to 0.9"
+expect 1 forecast --device "$device" --model "$blocks" --input "$air" --horizon 20 --block 12
+err_has "multiple of 8"
+expect 2 forecast --device "$device" --model "$blocks" --input "$air" --horizon 20 --samples 10
+err_has "samples no paths"
+expect 2 forecast --device "$device" --model "$model" --input "$air" --horizon 20 --block 16
+err_has "--block is for Toto 2.0"
+expect 0 verify --device ref "$blocks"
+out_has "expect.block8"
+expect 0 compare --devices "ref,$device" --variates 2 --horizon 40 --block 16 "$blocks"
+out_has "quantiles 9"
+out_has "0 nodes out of tolerance"
+out_has "of the series: median"
+expect 0 trace --device "$device" --model "$blocks" --input "$air" --horizon 20 --block 8 --output "$here/blocks-trace.json"
+grep -q '"last round"\|round' "$here/blocks-trace.json" || die "the trace of a forecast in blocks has no rounds"
+expect 1 trace --device "$device" --model "$blocks" --input "$air" --horizon 20 --samples 3 --output "$here/blocks-trace.json"
+err_has "samples no paths"
+expect 0 dump --model "$blocks" --horizon 40 --block 16 --graph "last round"
+out_has "block_result"
 
 # ---- doctor ----
 # What is healthy depends on the machine, so only what must hold everywhere is looked at: a report, and its exit code.
@@ -430,6 +462,22 @@ out_has "one seed"
 awk -F, -v OFS=, 'NR == 2498 { $5 = -1 } { print }' "$sse" >"$here/bad.csv"
 expect 0 backtest --device "$device" --model "$kronos" --input "$here/bad.csv" --context 32 --horizon 4 --step 2 --windows 2 --samples 4 --seeds 1 --repeats 1
 err_has "passed over; of the first, row 2497 (line 2498), column 'close': -1 is no price"
+# A model of quantiles: nothing is sampled, and beyond its quantiles nothing is said.
+blocks_back="backtest --device $device --precision f32 --context 48 --horizon 16 --repeats 2 --model $blocks --input $air --block 8"
+expect 0 $blocks_back --save-baseline "$here/blocks.json" --report "$here/blocks"
+out_has "quantiles 9, from 0.1 to 0.9"
+awk '/^air_passengers.csv/ { found = 1; if ($(NF - 1) != "-" || $NF != "-" || $(NF - 2) != "%") exit 1 } END { exit !found }' \
+    "$here/out" || die "the 90 % interval of nine quantiles should be '-': $(grep ^air_ "$here/out")"
+expect 0 $blocks_back --baseline "$here/blocks.json" --results "$here/blocks/results" --speed-tolerance 900
+out_has "1 file from records"
+expect 1 $blocks_back --quantile-real-cap-k 2 --baseline "$here/blocks.json"
+err_has "was made with quantile_real_cap_k 0, but now it is 2"
+expect 2 $blocks_back --samples 4
+err_has "samples no paths; leave out --samples"
+expect 2 $blocks_back --seeds 2
+err_has "samples no paths; leave out --seeds"
+expect 2 $back --model "$model" --input "$air" --scaler-fallback-min-obs 3
+err_has "--scaler-fallback-min-obs is for Toto 2.0"
 if command -v python3 >/dev/null 2>&1; then
     python3 - "$here/base.json" "$here/bars.json" <<'PYTHON' 2>"$here/err" || die "a baseline is not as promised"
 import json, sys

@@ -1,346 +1,15 @@
 // The CUDA backend on a driver that records every call and runs nothing: what is asked of the driver, in which order and
-// with which parameters, and that every call may fail. What kernels compute is conformance.c's subject.
-#include <setjmp.h>
-#include <stdarg.h>
+// with which parameters. That every call may fail is cuda_faults.c's subject, what kernels compute conformance.c's.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "../backend_cuda/device.h"
-#include "args.h"
-
-// ---- the fake driver ----
-
-#define MAX_CALLS 4096
-#define MAX_NODES 16
-#define FREE_BYTES 12345678
-
-typedef struct fake_work {             // a kernel node, or a direct launch
-    char kernel[32];
-    unsigned grid[3], block[3];
-    rp_args args;
-    int deps[MAX_NODES];               // numbers of nodes
-    size_t n_deps;
-    bool overlaps;                     // its edge is a programmatic one
-} fake_work;
-
-static struct {
-    const char *calls[MAX_CALLS];      // names of the table's members, in order
-    int n_calls;
-    bool armed;                        // calls are counted towards fail_at
-    int fail_at, countdown;            // 0: none fails
-    rp_cu_result fail_with;
-    const char *failed;                // the call that did
-    int depth;                         // contexts pushed and not popped
-    uintptr_t current[8];
-    int contexts, alive;               // contexts retained; all other objects
-    int n_devices, major;
-    fake_work nodes[MAX_NODES], launches[MAX_NODES];
-    int n_nodes, n_launches;
-    struct { uint64_t address, lengths[2], stride; uint32_t box[2]; } maps[MAX_NODES];
-    int n_maps;
-    char kernels[MAX_NODES][32];       // names behind function handles
-    int n_kernels;
-} fake;
-
-static rp_cu_result called(const char *name) {
-    assert_true(fake.n_calls < MAX_CALLS);
-    fake.calls[fake.n_calls++] = name;
-    if (fake.armed && fake.fail_at > 0 && ++fake.countdown == fake.fail_at) {
-        fake.failed = name;
-        return fake.fail_with;
-    }
-    return RP_CU_SUCCESS;
-}
-
-#define CALL(name)                                                       \
-    do {                                                                 \
-        rp_cu_result result_ = called(name);                             \
-        if (result_ != RP_CU_SUCCESS) { return result_; }                \
-    } while (0)
-// Calls that need a context say so, and those that give something back never fail.
-#define INSIDE(name)               \
-    assert_true(fake.depth > 0);   \
-    CALL(name)
-#define GIVE_BACK(name)                       \
-    fake.calls[fake.n_calls++] = name;        \
-    assert_true(fake.n_calls < MAX_CALLS);    \
-    fake.alive--
-
-static void *make(void) {
-    fake.alive++;
-    return calloc(1, 1);
-}
-
-static rp_cu_result fake_init(unsigned flags) { (void)flags; CALL("init"); return 0; }
-static rp_cu_result fake_driver_version(int *version) { CALL("driver_version"); *version = 13000; return 0; }
-static rp_cu_result fake_error_name(rp_cu_result result, const char **text) {
-    *text = result == 2 ? "FAKE_OOM" : "FAKE_ERROR";
-    return 0;
-}
-static rp_cu_result fake_error_string(rp_cu_result result, const char **text) {
-    (void)result;
-    *text = "what it means";
-    return 0;
-}
-static rp_cu_result fake_device_count(int *count) { CALL("device_count"); *count = fake.n_devices; return 0; }
-static rp_cu_result fake_device_get(rp_cu_device *out, int index) { CALL("device_get"); *out = 70 + index; return 0; }
-static rp_cu_result fake_device_name(char *name, int cap, rp_cu_device device) {
-    CALL("device_name");
-    snprintf(name, (size_t)cap, "Fake %d", device);
-    return 0;
-}
-static rp_cu_result fake_device_memory(size_t *bytes, rp_cu_device device) {
-    (void)device;
-    CALL("device_memory");
-    *bytes = 1 << 30;
-    return 0;
-}
-static rp_cu_result fake_device_attribute(int *value, int attribute, rp_cu_device device) {
-    (void)device;
-    CALL("device_attribute");
-    *value = attribute == RP_CU_ATTRIBUTE_MAJOR ? fake.major : 0;
-    return 0;
-}
-static rp_cu_result fake_context_retain(rp_cu_context *out, rp_cu_device device) {
-    CALL("context_retain");
-    *out = (rp_cu_context)(uintptr_t)(device * 16);
-    fake.contexts++;
-    return 0;
-}
-static rp_cu_result fake_context_release(rp_cu_device device) { (void)device; fake.contexts--; return 0; }
-static rp_cu_result fake_context_push(rp_cu_context context) {
-    CALL("context_push");
-    fake.current[fake.depth++] = (uintptr_t)context;
-    return 0;
-}
-static rp_cu_result fake_context_pop(rp_cu_context *out) {
-    fake.calls[fake.n_calls++] = "context_pop";
-    assert_true(fake.depth > 0);
-    *out = (rp_cu_context)fake.current[--fake.depth];
-    return 0;
-}
-static rp_cu_result fake_stream_create(rp_cu_stream *out, unsigned flags) {
-    INSIDE("stream_create");
-    assert_int_equal(flags, RP_CU_STREAM_NON_BLOCKING);
-    *out = make();
-    return 0;
-}
-static rp_cu_result fake_stream_destroy(rp_cu_stream stream) { GIVE_BACK("stream_destroy"); free(stream); return 0; }
-static rp_cu_result fake_stream_wait(rp_cu_stream stream) { assert_non_null(stream); INSIDE("stream_wait"); return 0; }
-static rp_cu_result fake_event_create(rp_cu_event *out, unsigned flags) {
-    (void)flags;
-    INSIDE("event_create");
-    *out = make();
-    return 0;
-}
-static rp_cu_result fake_event_destroy(rp_cu_event event) { GIVE_BACK("event_destroy"); free(event); return 0; }
-static rp_cu_result fake_event_record(rp_cu_event event, rp_cu_stream stream) {
-    (void)event, (void)stream;
-    INSIDE("event_record");
-    return 0;
-}
-static rp_cu_result fake_event_wait(rp_cu_event event) { (void)event; INSIDE("event_wait"); return 0; }
-static rp_cu_result fake_stream_wait_event(rp_cu_stream stream, rp_cu_event event, unsigned flags) {
-    INSIDE("stream_wait_event");
-    assert_non_null(stream);
-    assert_non_null(event);
-    assert_int_equal(flags, 0);
-    return 0;
-}
-// Memory below FOREIGN is nobody's; then 4096 bytes of the first device, of the second, and of the host.
-#define FOREIGN ((rp_cu_pointer)0x10000)
-static rp_cu_result fake_pointer_attribute(void *value, int attribute, rp_cu_pointer address) {
-    const rp_cu_pointer page = address / 4096 - FOREIGN / 4096;
-    INSIDE("pointer_attribute");
-    if (address < FOREIGN || page > 2) { return RP_CU_INVALID_VALUE; }
-    *(uint32_t *)value = attribute == RP_CU_POINTER_KIND ? (page == 2 ? 1 : RP_CU_KIND_DEVICE) : (uint32_t)page;
-    return 0;
-}
-static rp_cu_result fake_memory_info(size_t *free_bytes, size_t *total_bytes) {
-    INSIDE("memory_info");
-    *free_bytes = FREE_BYTES;
-    *total_bytes = 1 << 30;
-    return 0;
-}
-static void *pages(size_t bytes) {
-    fake.alive++;
-    return aligned_alloc(256, (bytes + 255) / 256 * 256);
-}
-static rp_cu_result fake_memory_alloc(rp_cu_pointer *out, size_t bytes) {
-    INSIDE("memory_alloc");
-    assert_true(bytes > 0);
-    *out = (rp_cu_pointer)(uintptr_t)pages(bytes);
-    return 0;
-}
-static rp_cu_result fake_memory_free(rp_cu_pointer address) {
-    GIVE_BACK("memory_free");
-    free((void *)(uintptr_t)address);
-    return 0;
-}
-static rp_cu_result fake_host_alloc(void **out, size_t bytes, unsigned flags) {
-    INSIDE("host_alloc");
-    assert_true(flags & RP_CU_HOST_PORTABLE);
-    *out = pages(bytes);
-    return 0;
-}
-static rp_cu_result fake_host_free(void *memory) { GIVE_BACK("host_free"); free(memory); return 0; }
-static rp_cu_result fake_host_address(rp_cu_pointer *out, void *memory, unsigned flags) {
-    INSIDE("host_address");
-    assert_int_equal(flags, 0);
-    *out = (rp_cu_pointer)(uintptr_t)memory;
-    return 0;
-}
-static rp_cu_result fake_copy_to_device(rp_cu_pointer to, const void *from, size_t bytes, rp_cu_stream stream) {
-    INSIDE("copy_to_device");
-    assert_non_null(stream);
-    memcpy((void *)(uintptr_t)to, from, bytes);
-    return 0;
-}
-static rp_cu_result fake_copy_to_host(void *to, rp_cu_pointer from, size_t bytes, rp_cu_stream stream) {
-    INSIDE("copy_to_host");
-    assert_non_null(stream);
-    memcpy(to, (const void *)(uintptr_t)from, bytes);
-    return 0;
-}
-static rp_cu_result fake_module_load(rp_cu_module *out, const void *image) {
-    INSIDE("module_load");
-    assert_non_null(image);
-    *out = make();
-    return 0;
-}
-static rp_cu_result fake_module_unload(rp_cu_module module) { GIVE_BACK("module_unload"); free(module); return 0; }
-static rp_cu_result fake_module_function(rp_cu_function *out, rp_cu_module module, const char *name) {
-    INSIDE("module_function");
-    assert_non_null(module);
-    assert_true(fake.n_kernels < MAX_NODES);
-    snprintf(fake.kernels[fake.n_kernels], sizeof *fake.kernels, "%s", name);
-    *out = (rp_cu_function)&fake.kernels[fake.n_kernels++];
-    return 0;
-}
-static void keep(fake_work *work, rp_cu_function function, const unsigned *grid, const unsigned *block, void **params) {
-    snprintf(work->kernel, sizeof work->kernel, "%s", (const char *)function);
-    memcpy(work->grid, grid, sizeof work->grid);
-    memcpy(work->block, block, sizeof work->block);
-    memcpy(&work->args, params[0], sizeof work->args);
-}
-static rp_cu_result fake_function_set(rp_cu_function function, int attribute, int value) {
-    INSIDE("function_set");
-    assert_non_null(function);
-    assert_int_equal(attribute, RP_CU_FUNCTION_DYNAMIC_SHARED);
-    assert_true(value > (int)RP_CUDA_PLAIN_SHARED);
-    return 0;
-}
-
-static rp_cu_result fake_launch(rp_cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
-                                unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
-                                rp_cu_stream stream, void **params, void **extra) {
-    INSIDE("launch");
-    assert_non_null(stream);
-    assert_null(extra);
-    assert_int_equal(shared_bytes, 0);
-    assert_true(fake.n_launches < MAX_NODES);
-    keep(&fake.launches[fake.n_launches++], function, (unsigned[]){ grid_x, grid_y, grid_z },
-         (unsigned[]){ block_x, block_y, block_z }, params);
-    return 0;
-}
-static rp_cu_result fake_graph_create(rp_cu_graph *out, unsigned flags) {
-    (void)flags;
-    INSIDE("graph_create");
-    *out = make();
-    return 0;
-}
-static rp_cu_result fake_graph_destroy(rp_cu_graph graph) { GIVE_BACK("graph_destroy"); free(graph); return 0; }
-static rp_cu_result fake_graph_add_kernel(rp_cu_node *out, rp_cu_graph graph, const rp_cu_node *deps, size_t n_deps,
-                                          const rp_cu_kernel_node *node) {
-    INSIDE("graph_add_kernel");
-    assert_non_null(graph);
-    assert_int_equal(node->shared_bytes, 0);
-    assert_true(fake.n_nodes < MAX_NODES && n_deps <= MAX_NODES);
-    fake_work *work = &fake.nodes[fake.n_nodes++];
-    keep(work, node->function, node->grid, node->block, node->params);
-    work->n_deps = n_deps;
-    for (size_t i = 0; i < n_deps; i++) { work->deps[i] = (int)((fake_work *)deps[i] - fake.nodes); }
-    *out = (rp_cu_node)work;
-    return 0;
-}
-static rp_cu_result fake_tensor_map(void *map, int type, uint32_t rank, void *address, const uint64_t *lengths, const uint64_t *strides,
-                                    const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int promotion, int fill) {
-    INSIDE("tensor_map");
-    assert_int_equal((uintptr_t)map % 64, 0);
-    assert_int_equal(type, RP_CU_MAP_FLOAT16);
-    assert_int_equal(rank, 2);
-    assert_int_equal(steps[0] * 10 + steps[1], 11);
-    assert_int_equal(interleave + fill, 0);
-    assert_int_equal(swizzle, RP_CU_MAP_SWIZZLE_128B);
-    assert_int_equal(promotion, RP_CU_MAP_PROMOTE_256B);
-    assert_true(fake.n_maps < MAX_NODES);
-    fake.maps[fake.n_maps].address = (uintptr_t)address;
-    memcpy(fake.maps[fake.n_maps].lengths, lengths, sizeof fake.maps->lengths);
-    memcpy(fake.maps[fake.n_maps].box, box, sizeof fake.maps->box);
-    fake.maps[fake.n_maps++].stride = strides[0];
-    memset(map, fake.n_maps, RP_CU_MAP_BYTES);
-    return 0;
-}
-static rp_cu_result fake_graph_add_edges(rp_cu_graph graph, const rp_cu_node *from, const rp_cu_node *to, const rp_cu_edge *edges, size_t n) {
-    INSIDE("graph_add_edges");
-    assert_non_null(graph);
-    for (size_t i = 0; i < n; i++) {
-        fake_work *work = (fake_work *)to[i];
-        assert_int_equal(edges[i].from_port, RP_CU_PORT_PROGRAMMATIC);
-        assert_int_equal(edges[i].type, RP_CU_EDGE_PROGRAMMATIC);
-        work->overlaps = true;
-        work->deps[work->n_deps++] = (int)((fake_work *)from[i] - fake.nodes);
-    }
-    return 0;
-}
-static rp_cu_result fake_graph_instantiate(rp_cu_exec *out, rp_cu_graph graph, unsigned long long flags) {
-    (void)flags;
-    INSIDE("graph_instantiate");
-    assert_non_null(graph);
-    *out = make();
-    return 0;
-}
-static rp_cu_result fake_exec_destroy(rp_cu_exec exec) { GIVE_BACK("exec_destroy"); free(exec); return 0; }
-static rp_cu_result fake_exec_upload(rp_cu_exec exec, rp_cu_stream stream) {
-    (void)exec, (void)stream;
-    INSIDE("exec_upload");
-    return 0;
-}
-static rp_cu_result fake_exec_launch(rp_cu_exec exec, rp_cu_stream stream) {
-    INSIDE("exec_launch");
-    assert_non_null(exec);
-    assert_non_null(stream);
-    return 0;
-}
+#include "fake_cuda.h"
 
 static const unsigned char image[16];
-static const rp_blob all_blobs[] = { { "copy", image, image + 16 }, { "rmsnorm", image, image + 16 },
-                                     { "linear", image, image + 16 }, { NULL, NULL, NULL } };
 static const rp_blob no_linear[] = { { "copy", image, image + 16 },
                                      { "rmsnorm", image, image + 16 },
                                      { NULL, NULL, NULL } };
-
-static rp_cuda_driver table(void) {
-    rp_cuda_driver driver;
-#define X(member, symbol, parameters) driver.member = fake_##member;
-    RP_CU_LIST(X)
-    RP_CU_OPTIONAL(X)
-#undef X
-    driver.blobs = all_blobs;
-    return driver;
-}
-
-static int reset(void **state) {
-    (void)state;
-    memset(&fake, 0, sizeof fake);
-    fake.n_devices = 2;
-    fake.major = 12;
-    fake.armed = true;
-    return 0;
-}
 
 // ---- a small graph ----
 
@@ -433,7 +102,7 @@ static int count_calls(const char *name) {
 static void opens_and_closes(void **state) {
     (void)state;
     rig r;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     assert_int_equal(rig_open(&r, &driver, -1, false), RP_OK);
     assert_string_equal(r.device.info.spec, "cuda:0");
     assert_string_equal(r.device.info.backend, "cuda");
@@ -446,7 +115,7 @@ static void opens_and_closes(void **state) {
     rp_device_info info = RP_DEVICE_INFO_INIT;    // free memory is asked for anew
     assert_int_equal(r.device.info.memory_free_bytes, 0);
     assert_int_equal(rp_device_copy_info(&r.device, &info), RP_OK);
-    assert_int_equal(info.memory_free_bytes, FREE_BYTES);
+    assert_int_equal(info.memory_free_bytes, FAKE_FREE_BYTES);
     assert_int_equal(info.memory_bytes, 1 << 30);
     assert_non_null(strstr(info.uses, "matrix units"));
     assert_string_equal(info.lacks, "");
@@ -460,7 +129,7 @@ static void opens_and_closes(void **state) {
 static void absent_devices_are_explained(void **state) {
     (void)state;
     rig r;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     assert_int_equal(rig_open(&r, &driver, 2, false), RP_NOT_FOUND);
     assert_non_null(strstr(r.device.error.text, "cuda:2"));
     rig_close(&r);
@@ -515,7 +184,7 @@ static void check_work(const fake_work *work, const rp_launch *launch) {
 static void records_what_the_plan_says(void **state) {
     (void)state;
     rig r;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
     assert_int_equal(rig_plan(&r), RP_OK);
     clear_calls();
@@ -576,7 +245,7 @@ static void maps_go_with_a_launch(void **state) {
     (void)state;
     enum { M = 70, N = 16, K = 24 };
     rig r;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     fake.major = 9;
     assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
     r.device.wgmma = 1;                                            // whatever kernels this build holds
@@ -622,7 +291,7 @@ static void overlaps_only_where_it_can(void **state) {
     (void)state;
     for (int old_gpu = 0; old_gpu < 2; old_gpu++) {
         rig r;
-        rp_cuda_driver driver = table();
+        rp_cuda_driver driver = fake_table();
         fake.n_nodes = 0;
         fake.major = old_gpu ? 8 : 12;
         if (!old_gpu) { driver.graph_add_edges = NULL; }
@@ -641,7 +310,7 @@ static void overlaps_only_where_it_can(void **state) {
 static void replay_is_one_launch(void **state) {
     (void)state;
     rig r;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
     assert_int_equal(rig_plan(&r), RP_OK);
     assert_int_equal(r.device.backend->record(&r.device, r.plan, &r.recording), RP_OK);
@@ -665,9 +334,9 @@ static void replay_is_one_launch(void **state) {
 static void direct_runs_launch_by_launch(void **state) {
     (void)state;
     rig r;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     for (int direct = 0; direct < 2; direct++) {
-        reset(NULL);
+        fake_reset(NULL);
         assert_int_equal(rig_open(&r, &driver, 0, direct), RP_OK);
         assert_int_equal(rig_plan(&r), RP_OK);
         clear_calls();
@@ -692,7 +361,7 @@ static void direct_runs_launch_by_launch(void **state) {
 static void copies_go_through_staging(void **state) {
     (void)state;
     rig r;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     const uint64_t count = RP_CUDA_STAGING_BYTES / 4 * 2 + 77;
     rp_buffer *buffer;
     double *from = malloc(count * sizeof *from), *to = malloc(count * sizeof *to);
@@ -732,7 +401,7 @@ static void copies_go_through_staging(void **state) {
 static void devices_do_not_notice_each_other(void **state) {
     (void)state;
     rig r[2];
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     fake.current[fake.depth++] = 0x5555;   // somebody else's context
     for (int i = 0; i < 2; i++) {
         assert_int_equal(rig_open(&r[i], &driver, i, false), RP_OK);
@@ -766,19 +435,19 @@ static void devices_do_not_notice_each_other(void **state) {
 static void callers_memory_is_checked(void **state) {
     (void)state;
     static const struct { int32_t ordinal; rp_cu_pointer address; uint64_t bytes; const char *says; } wrong[] = {
-        { 1, FOREIGN, 4, "cuda:1" },        { -1, FOREIGN, 4, "cuda:-1" },
-        { 0, FOREIGN - 4, 4, "freed" },     { 0, 0, 4, "freed" },
-        { 0, FOREIGN + 4096, 4, "another" }, { 0, FOREIGN + 4000, 200, "another" },
-        { 0, FOREIGN + 8192, 4, "host" },   { 0, FOREIGN + 12288, 4, "freed" },
+        { 1, FAKE_FOREIGN, 4, "cuda:1" },        { -1, FAKE_FOREIGN, 4, "cuda:-1" },
+        { 0, FAKE_FOREIGN - 4, 4, "freed" },     { 0, 0, 4, "freed" },
+        { 0, FAKE_FOREIGN + 4096, 4, "another" }, { 0, FAKE_FOREIGN + 4000, 200, "another" },
+        { 0, FAKE_FOREIGN + 8192, 4, "host" },   { 0, FAKE_FOREIGN + 12288, 4, "freed" },
     };
     rig r;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     rp_buffer buffer;
     assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
     clear_calls();
-    assert_int_equal(r.device.backend->borrow(&r.device, "Its values", 0, FOREIGN + 96, 4000, &buffer), RP_OK);
+    assert_int_equal(r.device.backend->borrow(&r.device, "Its values", 0, FAKE_FOREIGN + 96, 4000, &buffer), RP_OK);
     assert_calls("context_push", "pointer_attribute", "pointer_attribute", "pointer_attribute", "pointer_attribute", "context_pop");
-    assert_true(buffer.address == FOREIGN + 96 && buffer.bytes == 4000 && buffer.kind == RP_MEMORY_DEVICE);
+    assert_true(buffer.address == FAKE_FOREIGN + 96 && buffer.bytes == 4000 && buffer.kind == RP_MEMORY_DEVICE);
     assert_int_equal(r.device.counters.buffers, 0);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(r.device.backend->borrow(&r.device, "Its values", wrong[i].ordinal, wrong[i].address, wrong[i].bytes, &buffer),
@@ -794,7 +463,7 @@ static void callers_memory_is_checked(void **state) {
 static void callers_stream_is_followed(void **state) {
     (void)state;
     rig r;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
     clear_calls();
     assert_int_equal(r.device.backend->after(&r.device, 1, false), RP_OK);
@@ -818,7 +487,7 @@ static void callers_stream_is_followed(void **state) {
 static void missing_kernels_are_named(void **state) {
     (void)state;
     rig r;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     driver.blobs = no_linear;
     assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
     assert_int_equal(rig_plan(&r), RP_OK);
@@ -832,7 +501,7 @@ static void out_of_memory_says_how_much(void **state) {
     (void)state;
     rig r;
     rp_buffer *buffer;
-    rp_cuda_driver driver = table();
+    rp_cuda_driver driver = fake_table();
     assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
     for (int kind = RP_MEMORY_DEVICE; kind <= RP_MEMORY_HOST; kind++) {
         fake.countdown = 0;
@@ -847,83 +516,22 @@ static void out_of_memory_says_how_much(void **state) {
     rig_close(&r);
 }
 
-// Everything a forecast does, once.
-static rp_status whole_life(rig *r, const rp_cuda_driver *driver) {
-    rp_status status = RP_OK;
-    const rp_backend *cuda = &rp_backend_cuda;
-    float numbers[64] = { 0 };
-    rp_buffer borrowed;
-    rp_device_info info = RP_DEVICE_INFO_INIT;
-    RP_TRY(rig_open(r, driver, 0, false));
-    RP_TRY(rp_device_copy_info(&r->device, &info));
-    RP_TRY(rig_plan(r));
-    RP_TRY(cuda->write(r->weights, 0, RP_F32, numbers, RP_F32, 64));
-    RP_TRY(cuda->write(r->weights, 0, RP_F32, numbers, RP_F32, 64));
-    RP_TRY(cuda->write(r->weights, 0, RP_F32, numbers, RP_F32, 64));
-    RP_TRY(cuda->borrow(&r->device, "A tensor", 0, FOREIGN, 64, &borrowed));
-    RP_TRY(cuda->after(&r->device, 1, true));
-    RP_TRY(cuda->enqueue(&r->device, r->plan));
-    RP_TRY(cuda->run(&r->device, r->plan));
-    RP_TRY(cuda->record(&r->device, r->plan, &r->recording));
-    RP_TRY(cuda->replay(&r->device, &r->recording, 1));
-    RP_TRY(cuda->wait(&r->device));
-    RP_TRY(cuda->read(r->out, 0, RP_F32, numbers, RP_F32, 64));
-cleanup:
-    return status;
-}
-
-static void any_call_may_fail(void **state) {
-    (void)state;
-    static const struct { rp_cu_result result; rp_status status; } ways[] = {
-        { RP_CU_OUT_OF_MEMORY, RP_OUT_OF_MEMORY }, { 700, RP_DEVICE_LOST }, { 719, RP_DEVICE_LOST },
-        { 209, RP_UNSUPPORTED },                   { 1, RP_INTERNAL },      { 123456, RP_INTERNAL },
-    };
-    const rp_cuda_driver driver = table();
-    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
-        int n = 1;
-        for (;; n++) {
-            rig r;
-            reset(NULL);
-            fake.fail_at = n;
-            fake.fail_with = ways[way].result;
-            rp_status status = whole_life(&r, &driver);
-            if (fake.failed == NULL) {
-                assert_int_equal(status, RP_OK);
-                rig_close(&r);
-                break;
-            }
-            // Of this one call that answer says something about the caller's tensor.
-            const bool told = ways[way].result == RP_CU_INVALID_VALUE && strcmp(fake.failed, "pointer_attribute") == 0;
-            const rp_status want = told ? RP_INVALID_ARGUMENT : ways[way].status;
-            if (status != want || r.device.error.text[0] == '\0') {
-                print_message("call %d (%s) with result %d: %s, \"%s\"\n", n, fake.failed, ways[way].result,
-                              rp_status_name(status), r.device.error.text);
-            }
-            assert_int_equal(status, want);
-            assert_true(strlen(r.device.error.text) > 40);
-            rig_close(&r);   // nothing is left
-        }
-        assert_true(n > 60);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(opens_and_closes, reset),
-        cmocka_unit_test_setup(absent_devices_are_explained, reset),
-        cmocka_unit_test_setup(missing_driver_is_explained, reset),
-        cmocka_unit_test_setup(records_what_the_plan_says, reset),
-        cmocka_unit_test_setup(maps_go_with_a_launch, reset),
-        cmocka_unit_test_setup(overlaps_only_where_it_can, reset),
-        cmocka_unit_test_setup(replay_is_one_launch, reset),
-        cmocka_unit_test_setup(direct_runs_launch_by_launch, reset),
-        cmocka_unit_test_setup(copies_go_through_staging, reset),
-        cmocka_unit_test_setup(devices_do_not_notice_each_other, reset),
-        cmocka_unit_test_setup(callers_memory_is_checked, reset),
-        cmocka_unit_test_setup(callers_stream_is_followed, reset),
-        cmocka_unit_test_setup(missing_kernels_are_named, reset),
-        cmocka_unit_test_setup(out_of_memory_says_how_much, reset),
-        cmocka_unit_test_setup(any_call_may_fail, reset),
+        cmocka_unit_test_setup(opens_and_closes, fake_reset),
+        cmocka_unit_test_setup(absent_devices_are_explained, fake_reset),
+        cmocka_unit_test_setup(missing_driver_is_explained, fake_reset),
+        cmocka_unit_test_setup(records_what_the_plan_says, fake_reset),
+        cmocka_unit_test_setup(maps_go_with_a_launch, fake_reset),
+        cmocka_unit_test_setup(overlaps_only_where_it_can, fake_reset),
+        cmocka_unit_test_setup(replay_is_one_launch, fake_reset),
+        cmocka_unit_test_setup(direct_runs_launch_by_launch, fake_reset),
+        cmocka_unit_test_setup(copies_go_through_staging, fake_reset),
+        cmocka_unit_test_setup(devices_do_not_notice_each_other, fake_reset),
+        cmocka_unit_test_setup(callers_memory_is_checked, fake_reset),
+        cmocka_unit_test_setup(callers_stream_is_followed, fake_reset),
+        cmocka_unit_test_setup(missing_kernels_are_named, fake_reset),
+        cmocka_unit_test_setup(out_of_memory_says_how_much, fake_reset),
     };
     return cmocka_run_group_tests_name("cuda_driver", tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include "args.h"
 #include "reprise_dlpack.h"
 
-#define TINY RP_TEST_DIR "/golden/toto-tiny"
+#define TINY RP_GOLDEN_DIR "/toto-tiny"
 #define V 3u
 #define T 37u
 #define H 20u

@@ -752,14 +752,14 @@ static void golden_checkpoint(void **state) {
     rp_weights *weights;
     rp_config *config;
     uint32_t width = 0, k = 0, n = 0;
-    if (rp_config_open(RP_TEST_DIR "/golden/toto-tiny/config.json", &config, &error) != RP_OK) {
+    if (rp_config_open(RP_GOLDEN_DIR "/toto-tiny/config.json", &config, &error) != RP_OK) {
         fail_msg("%s", error.text);
     }
     assert_int_equal(rp_config_u32(config, "embed_dim", 1, 65536, &width, &error), RP_OK);
     assert_int_equal(rp_config_u32(config, "output_distribution_kwargs.k_components", 1, 1024, &k, &error), RP_OK);
     assert_int_equal(rp_config_strings(config, "output_distribution_classes", 1, 4, &n, &error), RP_OK);
     rp_config_close(config);
-    if (rp_weights_open(RP_TEST_DIR "/golden/toto-tiny", &weights, &error) != RP_OK) { fail_msg("%s", error.text); }
+    if (rp_weights_open(RP_GOLDEN_DIR "/toto-tiny", &weights, &error) != RP_OK) { fail_msg("%s", error.text); }
     const rp_weight *w = rp_weights_find(weights, "model.output_distribution.df.weight");
     assert_non_null(w);
     assert_true(w->n_dims == 2 && w->dims[0] == k && w->dims[1] == width);

@@ -4,7 +4,7 @@
 
 #include "toto.h"
 
-#define TINY RP_TEST_DIR "/golden/toto-tiny"
+#define TINY RP_GOLDEN_DIR "/toto-tiny"
 #define VARIATES 3u
 #define HORIZON 40u     // patch 16: three patches, the last one cut
 

@@ -4,8 +4,8 @@
 
 #include "kronos.h"
 
-#define KRONOS RP_TEST_DIR "/golden/kronos-tiny"
-#define TOTO RP_TEST_DIR "/golden/toto-tiny"
+#define KRONOS RP_GOLDEN_DIR "/kronos-tiny"
+#define TOTO RP_GOLDEN_DIR "/toto-tiny"
 #define WINDOW 24u
 #define HORIZON 9u
 #define COLUMNS 6u

@@ -179,6 +179,39 @@ static void test_coverage(void **state) {
     near(t.below[9], 4); // at or below the median, 2: 1, 2, 0.5, -1
 }
 
+// Quantiles that a model gives: their levels are its own, nothing is known beyond them, and the CRPS is twice the mean pinball loss.
+static void test_given_quantiles(void **state) {
+    (void)state;
+    const float nine[] = { 1, 2, 3, 4, 5, 6, 7, 8, 19 };
+    near(given_quantile(nine, 9, 0.1, 0.1), 1);
+    near(given_quantile(nine, 9, 0.1, 0.9), 19);
+    near(given_quantile(nine, 9, 0.1, 0.25), 2.5);
+    near(given_quantile(nine, 9, 0.1, 0.85), 13.5);
+    no_number(given_quantile(nine, 9, 0.1, 0.05));
+    no_number(given_quantile(nine, 9, 0.1, 0.95));
+    near(given_quantile(nine, 9, 0, 1), sorted_quantile(nine, 9, 1)); // without a tail they are paths
+    // At 5.5: those below miss by 4.5, 3.5, .., 0.5, weighed by 0.1 to 0.5; those above by 0.5, 1.5, 2.5, 13.5, by 0.4 to 0.1.
+    const double below = 0.1 * 4.5 + 0.2 * 3.5 + 0.3 * 2.5 + 0.4 * 1.5 + 0.5 * 0.5, above = 0.4 * 0.5 + 0.3 * 1.5 + 0.2 * 2.5 + 0.1 * 13.5;
+    near(quantile_crps(nine, 9, 0.1, 5.5), 2 * (below + above) / 9);
+    tally t = { 0 };
+    step_tally s = { 0 };
+    const double actuals[] = { 5.5, 2, 19, 0.5 };
+    for (size_t i = 0; i < 4; i++) {
+        judged j = value(nine, 9, actuals[i], 0, 0, NAN);
+        j.tail = 0.1;
+        tally_value(&t, &s, &j);
+    }
+    near(tally_measure(&t, MEASURE_MAE), (0.5 + 3 + 14 + 4.5) / 4);
+    near(tally_measure(&t, MEASURE_CRPS), 2 * tally_measure(&t, MEASURE_PINBALL)); // the deciles are its levels
+    near(tally_measure(&t, MEASURE_IN_50), 25);  // 2.5 to 7.5
+    near(tally_measure(&t, MEASURE_IN_80), 75);
+    no_number(tally_measure(&t, MEASURE_IN_90));
+    near(t.n_below[0], 0);
+    near(t.n_below[1], 4);
+    near(t.below[1], 1);
+    near(t.n_below[N_LEVELS - 1], 0);
+}
+
 // Zeros in MAPE and sMAPE, a column that does not change in MASE, nothing judged at all.
 static void test_edges(void **state) {
     (void)state;
@@ -243,7 +276,8 @@ int main(void) {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_sort),     cmocka_unit_test(test_quantile),
                                         cmocka_unit_test(test_pinball),  cmocka_unit_test(test_crps),
                                         cmocka_unit_test(test_naive),    cmocka_unit_test(test_measures),
-                                        cmocka_unit_test(test_coverage), cmocka_unit_test(test_edges),
+                                        cmocka_unit_test(test_coverage), cmocka_unit_test(test_given_quantiles),
+                                        cmocka_unit_test(test_edges),
                                         cmocka_unit_test(test_add),      cmocka_unit_test(test_spread) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

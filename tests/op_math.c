@@ -80,6 +80,8 @@ static const function functions[] = {
     { "silu", rp_silu, want_silu, -87, 3.4e38f, 4 },
     { "cos2pi", rp_cos2pi, want_cos2pi, 0, 1, 2 },
     { "sqrt", rp_sqrt, sqrt, 0, 3.4e38f, 0.5 },
+    { "sinh", rp_sinh, sinh, -89.4f, 89.4f, 2.5 },
+    { "asinh", rp_asinh, asinh, -3.4e38f, 3.4e38f, 2 },
 };
 
 // 1 of 251 float32 numbers over the whole range, and every one of the ranges in which reductions change over.
@@ -110,6 +112,8 @@ static void test_limits(void **state) {
     assert_true(isnan(rp_log(NAN)) && isnan(rp_log(-NAN)) && isnan(rp_log1p(NAN)) && isnan(rp_log1p(-2)));
     assert_true(rp_log1p(-1) == -INFINITY && isinf(rp_log1p(INFINITY)));
     assert_true(rp_softplus(-INFINITY) == 0 && isinf(rp_softplus(INFINITY)) && isnan(rp_softplus(NAN)));
+    assert_true(rp_sinh(-INFINITY) == -INFINITY && rp_sinh(90) == INFINITY && isnan(rp_sinh(NAN)) && isnan(rp_asinh(NAN)));
+    assert_true(rp_asinh(INFINITY) == INFINITY && rp_asinh(-INFINITY) == -INFINITY);
     assert_true(rp_silu(-INFINITY) == 0 && isinf(rp_silu(INFINITY)) && isnan(rp_silu(NAN)) && rp_silu(-1e30f) == 0);
     for (float x = -105; x < -87; x += 0.01f) { assert_true(fabs((double)rp_silu(x) - want_silu((double)x)) <= 2e-43); }
 }

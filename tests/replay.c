@@ -86,7 +86,7 @@ static rp_tensor *linear(model *m, rp_tensor *x, uint32_t rows, uint32_t k, uint
 }
 
 static rp_tensor *norm(model *m, rp_tensor *x, const char *name) {
-    const struct rp_rmsnorm_params p = { ROWS, WIDTH, 1e-8f, 0 };
+    const struct rp_rmsnorm_params p = { .rows = ROWS, .width = WIDTH, .eps = 1e-8f };
     rp_tensor *in[2] = { x, random_tensor(m, name, WIDTH, 0.5, 1.5) }, *y = NULL;
     rp_graph_add(m->graph, RP_OP_RMSNORM, name, &p, sizeof p, in, &y);
     return y;
@@ -109,9 +109,9 @@ static rp_tensor *time_attention(model *m, rp_tensor *x) {
 }
 
 static rp_tensor *space_attention(model *m, rp_tensor *x) {
-    const struct rp_attn_space_params p = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, 0.35355338f, 0, 0 };
+    const struct rp_attn_space_params p = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, 0.35355338f, 0, 0, .kv_heads = HEADS };
     const int32_t ids[BATCH * VARIATES] = { 0, 0, 1, 2 };
-    rp_tensor *in[2] = { linear(m, norm(m, x, "norm1"), ROWS, WIDTH, 3 * WIDTH, NULL, "qkv"), bind(m, "ids", RP_I32, BATCH * VARIATES, ids) };
+    rp_tensor *in[3] = { linear(m, norm(m, x, "norm1"), ROWS, WIDTH, 3 * WIDTH, NULL, "qkv"), bind(m, "ids", RP_I32, BATCH * VARIATES, ids) };
     rp_tensor *y = NULL;
     rp_graph_add(m->graph, RP_OP_ATTN_SPACE, "across", &p, sizeof p, in, &y);
     return linear(m, y, ROWS, WIDTH, WIDTH, x, "out");

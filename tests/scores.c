@@ -22,7 +22,7 @@ static outcome make_outcome(void) {
     static const double asked[] = { 0.9, 0.5, 0.9 };
     o.n_all = o.n_variates = 1;
     o.values = values;
-    outcome_set_levels(&o, asked, 3);
+    outcome_set_levels(&o, asked, 3, 0);
     o.mean = take(HORIZON, sizeof *o.mean);
     o.quantiles = take(o.n_levels, HORIZON * sizeof *o.quantiles);
     for (size_t h = 0; h < HORIZON; h++) {
@@ -74,7 +74,7 @@ static void test_mean(void **state) {
     (void)state;
     outcome o = make_outcome();
     scores s;
-    o.paths = 0;
+    o.paths = 0, o.n_levels = 0;
     assert_true(scores_compute(&o, 0, &s));
     near(s.mae, (0 + 2 + 3) / 3.0);
     assert_true(isnan(s.inside[0]));

@@ -12,6 +12,8 @@
 #include "interrupt.h"
 #include "report.h"
 
+enum { DEFAULT_PATHS = 256, DEFAULT_SEEDS = 3 };
+
 // ---- the question ----
 
 // -1 when it can be answered, else the exit code.
@@ -26,9 +28,9 @@ static int read_request(int argc, char **argv, bt_request *r) {
         { "horizon", OPTION_COUNT, &r->horizon, "H", "rows to forecast in each window", NULL, true },
         { "step", OPTION_COUNT, &r->step, "K", "rows from one window to the next; default H", NULL, false },
         { "windows", OPTION_COUNT, &r->windows, "N", "of each file, the latest; default all that fit", NULL, false },
-        { "samples", OPTION_COUNT, &r->samples, "S", "sample paths; default 256", NULL, false },
+        { "samples", OPTION_COUNT, &r->samples, "S", "sample paths; default 256; of Toto 2.0 there are none", NULL, false },
         { "seed", OPTION_SEED, &r->seed, "N", "the first seed; default 0", NULL, false },
-        { "seeds", OPTION_COUNT, &r->seeds, "N", "so many seeds, one after the other; default 3", NULL, false },
+        { "seeds", OPTION_COUNT, &r->seeds, "N", "so many seeds, one after the other; default 3; of Toto 2.0 there are\nnone", NULL, false },
         { "columns", OPTION_NAMES, &r->columns, "a,b", "Toto: columns to forecast; default: all numeric ones", NULL, false },
         { "future-columns", OPTION_NAMES, &r->future_columns, "c,d",
           "Toto: columns that are known over the horizon and help the others", NULL, false },
@@ -42,6 +44,13 @@ static int read_request(int argc, char **argv, bt_request *r) {
         { "top-k", OPTION_COUNT, &r->top_k, "K", "Kronos: draw among the K likeliest tokens; default all", NULL, false },
         { "top-p", OPTION_NUMBER, &r->top_p, "P",
           "Kronos: draw among the likeliest tokens that together exceed P; default 1, all", NULL, false },
+        { "block", OPTION_COUNT, &r->block, "N",
+          "Toto 2.0: rows predicted in one pass before their medians are appended,\na multiple of its patch; default: the whole horizon",
+          NULL, false },
+        { "scaler-fallback-min-obs", OPTION_COUNT, &r->fallback_min_obs, "N",
+          "Toto 2.0: patches with fewer values before are scaled by the first N", NULL, false },
+        { "quantile-real-cap-k", OPTION_NUMBER, &r->cap_k, "K",
+          "Toto 2.0: quantiles stay within K standard deviations of what the\ncontext spans", NULL, false },
         { "device", OPTION_TEXT, &r->device, "D", "auto, cuda, cuda:N, vulkan, vulkan:N or ref; default auto", NULL, false },
         { "precision", OPTION_CHOICE, &r->precision, "P", "f32, mixed (16-bit operands on matrix units) or auto",
           PRECISION_CHOICES, false },
@@ -89,6 +98,23 @@ static int read_request(int argc, char **argv, bt_request *r) {
         return options_misused("backtest", "--fresh is about records, so it needs --report or --results");
     }
     if (r->step == 0) { r->step = r->horizon; }
+    return -1;
+}
+
+// -1, or the exit code: what a model that gives quantiles has beside one that samples paths.
+static int settle_sampling(bt_request *r, const session *s) {
+    if (s->model_info.quantiles == 0) {
+        const char *option = r->block ? "block" : r->fallback_min_obs ? "scaler-fallback-min-obs" : r->cap_k > 0 ? "quantile-real-cap-k" : NULL;
+        if (option) { return options_misused("backtest", "--%s is for Toto 2.0, and %s is none; leave it out", option, r->model); }
+        if (r->samples == 0) { r->samples = DEFAULT_PATHS; }
+        if (r->seeds == 0) { r->seeds = DEFAULT_SEEDS; }
+        return -1;
+    }
+    const char *option = r->samples ? "samples" : r->seeds ? "seeds" : NULL;
+    if (option) {
+        return options_misused("backtest", "%s gives quantiles and samples no paths; leave out --%s", r->model, option);
+    }
+    r->seeds = 1;
     return -1;
 }
 
@@ -216,6 +242,7 @@ static int deliver(const bt_run *run, bool ran, const cJSON *baseline) {
 
 static int answer(bt_run *run, bt_request *r) {
     int result = refuse(r, run->session);
+    if (result < 0) { result = settle_sampling(r, run->session); }
     message error = { "" };
     cJSON *baseline = NULL;
     if (result >= 0) { return result; }
@@ -244,7 +271,7 @@ static int answer(bt_run *run, bt_request *r) {
 
 int command_backtest(int argc, char **argv) {
     bt_request r = {
-        .samples = 256, .seeds = 3, .repeats = 5, .accuracy_tolerance = 2, .coverage_tolerance = 2, .speed_tolerance = 15
+        .repeats = 5, .accuracy_tolerance = 2, .coverage_tolerance = 2, .speed_tolerance = 15
     };
     session s = { 0 };
     char *results = NULL;

@@ -13,10 +13,12 @@ enum { EXIT_WORSE = 2, EXIT_SKIPPED = 3 };   // worse than the baseline; a file 
 typedef struct bt_request {
     const char *model, *tokenizer, *time_column, *device, *precision, *baseline, *save_baseline, *report, *results;
     name_list inputs, columns, future_columns;
-    uint32_t context, horizon, step, windows, samples, seeds, season, batch, repeats;
+    uint32_t context, horizon, step, windows, season, batch, repeats;
+    uint32_t samples, seeds;                   // of a model that gives quantiles: 0 and 1
     uint64_t seed, memory;
-    double temperature, top_p;                 // 0: not given, as top_k
-    uint32_t top_k;
+    double temperature, top_p;                 // 0: not given, as top_k and what is below
+    uint32_t top_k, block, fallback_min_obs;
+    double cap_k;
     double accuracy_tolerance, coverage_tolerance, speed_tolerance;   // percent, points, percent
     bool fresh;
 } bt_request;
@@ -84,6 +86,11 @@ typedef struct bt_run {
     uint64_t forecaster_bytes;     // the largest forecaster's
     uint64_t recordings, re_recordings;   // made by creating forecasters; made while forecasting
 } bt_run;
+
+// Numbers that are forecast of each value: paths, or the model's quantiles.
+static inline uint32_t bt_numbers(const bt_run *run) {
+    return run->request->samples ? run->request->samples : run->session->model_info.quantiles;
+}
 
 // Forecasts every file that is neither finished nor skipped. False after complaining; what was finished stays so.
 // `finished` is called for each file as soon as it is; false from it ends the run.

@@ -53,6 +53,11 @@ static void print_question(const bt_run *run, const bt_summary *s) {
     printf("windows   %zu of %zu file%s: context %" PRIu32 ", horizon %" PRIu32 ", every %" PRIu32 " row%s", s->n_windows,
            s->n_finished, s->n_finished == 1 ? "" : "s", r->context, r->horizon, r->step, r->step == 1 ? "" : "s");
     if (n_records) { printf(" (%zu file%s from records)", n_records, n_records == 1 ? "" : "s"); }
+    if (session_tail(session) > 0) {
+        printf("\nquantiles %" PRIu32 ", from %g to %g; no paths are sampled\n", bt_numbers(run), session_tail(session),
+               1 - session_tail(session));
+        return;
+    }
     printf("\npaths     %" PRIu32 ", seed%s %" PRIu64, r->samples, r->seeds == 1 ? "" : "s", r->seed);
     if (r->seeds > 1) { printf(" to %" PRIu64, r->seed + r->seeds - 1); }
     printf("\n");
@@ -65,6 +70,8 @@ static void print_stability(const bt_run *run, const bt_summary *s) {
     if (run->request->seeds > 1) {
         printf("MAE       σ %.3g over %" PRIu32 " seeds, %.2g %% of the mean\n", s->mae_deviation, run->request->seeds,
                100 * s->mae_deviation / mae);
+    } else if (session_tail(run->session) > 0) {
+        printf("MAE       does not scatter: no paths are sampled\n");
     } else {
         printf("MAE       one seed; --seeds tells how much it scatters\n");
     }
@@ -101,6 +108,9 @@ void bt_print(const bt_run *run, const bt_summary *s) {
     }
     if (s->n_finished > 1) { print_row("overall", width, s->n_windows, &s->total, s->mae_deviation); }
     printf("seasonal, last: the MASE of seasonal naive and of repeating the last value; errors are those of the median\n");
+    if (session_tail(run->session) > 0) {
+        printf("CRPS: twice the mean pinball loss of the model's quantiles; of intervals that reach beyond them there is no share\n");
+    }
     if (s->total.n_relative < s->total.n) {
         printf("MAPE leaves out %.0f values that are 0\n", s->total.n - s->total.n_relative);
     }

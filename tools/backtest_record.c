@@ -11,7 +11,7 @@
 
 #include "digest.h"
 
-enum { FORMAT = 1 }; // of records; to be raised when sums or their order change
+enum { FORMAT = 2 }; // of records; to be raised when sums or their order change
 
 static bool add_names(cJSON *object, const char *key, const name_list *names) {
     cJSON *array = cJSON_AddArrayToObject(object, key);
@@ -30,7 +30,9 @@ cJSON *bt_question(const bt_request *r, const char *family) {
                 json_add(json, "time_column", cJSON_CreateString(r->time_column ? r->time_column : "")) &&
                 add_names(json, "columns", &r->columns) && add_names(json, "future_columns", &r->future_columns) &&
                 json_add(json, "temperature", json_double(r->temperature)) && json_add(json, "top_k", json_double(r->top_k)) &&
-                json_add(json, "top_p", json_double(r->top_p));
+                json_add(json, "top_p", json_double(r->top_p)) && json_add(json, "block", json_double(r->block)) &&
+                json_add(json, "scaler_fallback_min_obs", json_double(r->fallback_min_obs)) &&
+                json_add(json, "quantile_real_cap_k", json_double(r->cap_k));
     if (good) { return json; }
     cJSON_Delete(json);
     return NULL;
@@ -134,7 +136,7 @@ static bool read_pictures(const cJSON *json, bt_result *r) {
     bool good = cJSON_IsArray(array) && (size_t)cJSON_GetArraySize(array) == r->n_pictures;
     cJSON_ArrayForEach(picture, array) {
         good = good && json_get_size(picture, "end", &end) && end == r->picture_ends[n] &&
-               json_get_doubles(picture, "quantiles", values, each);
+               json_get_holed(picture, "quantiles", values, each);
         for (size_t i = 0; i < each && good; i++) { r->pictures[n * each + i] = (float)values[i]; }
         n++;
         if (!good) { break; }

@@ -20,6 +20,7 @@ typedef struct group {
     bt_job *jobs;
     size_t n_jobs;
     rp_forecaster *forecaster;
+    float *levels;          // [quantiles] that the model gives; NULL: it samples paths
     uint32_t batch;
     bt_scoring scorings[2]; // one is judged while the other is forecast
     float *paths[2];
@@ -52,14 +53,15 @@ static rp_forecaster_config sizes_of(const group *g, uint32_t batch) {
     config.variates = session_is_bars(g->run->session) ? 0 : (uint32_t)g->n_all;
     config.max_batch = batch;
     config.max_paths = r->samples;
+    config.block = r->block;
     return config;
 }
 
-// All paths of all windows side by side, within the budget.
+// All paths, or quantiles, of all windows side by side, within the budget.
 static bool fits(const group *g, uint32_t batch, uint64_t budget) {
     rp_forecaster_config config = sizes_of(g, batch);
     rp_forecaster_info info = RP_FORECASTER_INFO_INIT;
-    const double paths = (double)batch * (double)g->n_all * config.max_horizon * config.max_paths * sizeof(float);
+    const double paths = (double)batch * (double)g->n_all * config.max_horizon * bt_numbers(g->run) * sizeof(float);
     if (paths > (double)PATHS_BUDGET) { return false; }
     return rp_forecaster_query(g->run->session->model, &config, &info) == RP_OK && info.chunks == 1 &&
            info.device_bytes <= budget;
@@ -108,7 +110,7 @@ static bool create(group *g) {
     if (info.device_bytes > run->forecaster_bytes) { run->forecaster_bytes = info.device_bytes; }
     if (g->batch > run->batch) { run->batch = g->batch; }
     const size_t each = g->n_all * (size_t)run->request->horizon;
-    for (size_t i = 0; i < 2; i++) { g->paths[i] = take(g->batch * each, run->request->samples * sizeof(float)); }
+    for (size_t i = 0; i < 2; i++) { g->paths[i] = take(g->batch * each, bt_numbers(run) * sizeof(float)); }
     return true;
 }
 
@@ -131,6 +133,10 @@ static rp_forecast_config question(const group *g, size_t seed, meter *m) {
     config.temperature = (float)r->temperature;
     config.top_k = r->top_k;
     config.top_p = r->top_k ? 0 : (float)r->top_p;
+    config.scaler_fallback_min_obs = r->fallback_min_obs;
+    config.quantile_real_cap_k = (float)r->cap_k;
+    config.quantile_levels = g->levels;
+    config.n_quantiles = g->levels ? g->run->session->model_info.quantiles : 0;
     // With it the host waits between steps, which would slow short calls; those end soon enough by themselves.
     if (g->last_call == 0 || g->last_call > SHORT_CALL) { config.progress = on_step, config.progress_user = m; }
     return config;
@@ -161,7 +167,7 @@ static rp_status forecast(group *g, const bt_job *jobs, size_t n, size_t seed, f
     }
     const rp_forecast_config config = question(g, seed, m);
     rp_forecast_result result = RP_FORECAST_RESULT_INIT;
-    result.samples = paths;
+    *(g->levels ? &result.quantiles : &result.samples) = paths;
     const uint64_t recordings = g->run->session->device->counters.recordings;
     const double start = seconds_now();
     rp_status status = bars ? rp_forecast_bars(g->forecaster, bar_series, (uint32_t)n, &config, &result)
@@ -174,6 +180,14 @@ static rp_status forecast(group *g, const bt_job *jobs, size_t n, size_t seed, f
     free(series);
     free(bar_series);
     return status;
+}
+
+// The levels of the quantiles that the model gives; NULL: none.
+static float *own_levels(const session *s) {
+    const uint32_t n = s->model_info.quantiles;
+    float *levels = n ? take(n, sizeof *levels) : NULL;
+    for (uint32_t i = 0; i < n; i++) { levels[i] = (float)((i + 1) * session_tail(s)); }
+    return levels;
 }
 
 // ---- batches ----
@@ -233,7 +247,8 @@ static bool run_jobs(group *g, bool (*finished)(const bt_run *run, const bt_file
                                  .n_jobs = n,
                                  .n_all = g->n_all,
                                  .horizon = r->horizon,
-                                 .n_paths = r->samples,
+                                 .n_paths = bt_numbers(g->run),
+                                 .tail = session_tail(g->run->session),
                                  .seed = seed,
                                  .paths = paths };
             bt_scoring_start(own);
@@ -254,8 +269,10 @@ static bool run_group(bt_run *run, size_t n_all, bool times_repeats, bool (*fini
         g.jobs = take_again(g.jobs, g.n_jobs + f->n_windows, sizeof *g.jobs);
         for (size_t w = 0; w < f->n_windows; w++) { g.jobs[g.n_jobs++] = (bt_job){ f, w }; }
     }
+    g.levels = own_levels(run->session);
     bool good = create(&g) && run_jobs(&g, finished);
     rp_forecaster_destroy(g.forecaster);
+    free(g.levels);
     for (size_t i = 0; i < 2; i++) { free(g.paths[i]); }
     free(g.jobs);
     return good;

@@ -16,7 +16,8 @@ typedef struct bt_job {
 typedef struct bt_scoring {
     const bt_job *jobs;            // [n_jobs]
     size_t n_jobs, n_all, horizon, n_paths, seed;   // seed: its index
-    float *paths;                  // [n_jobs, n_all, horizon, n_paths]; sorted by the judging
+    double tail;                   // 0: paths; else n_paths quantiles, as in judged
+    float *paths;                  // [n_jobs, n_all, horizon, n_paths]; sorted by the judging. Quantiles: [n_paths, n_jobs, n_all, horizon]
     pthread_t thread;
     bool threaded, busy;
 } bt_scoring;

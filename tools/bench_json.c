@@ -1,12 +1,12 @@
 // The figures of `reprise bench` as one JSON document; docs/benchmarks.md states its schema.
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "bench.h"
 #include "describe.h"
+#include "draft.h"
 
 // cJSON's adders return NULL where memory ran out, and take NULL then; the text is NULL in the end.
 static void add(cJSON *to, const char *name, double number) { cJSON_AddNumberToObject(to, name, number); }
@@ -120,9 +120,7 @@ bool bench_json_write(const char *path, const bench_model *models, size_t n, mes
     char *text = cJSON_Print(document);
     cJSON_Delete(document);
     if (text == NULL) { return message_set(error, "memory ran out while writing %s", path); }
-    FILE *file = fopen(path, "wb");
-    bool ok = file != NULL && fputs(text, file) >= 0 && fputc('\n', file) != EOF;
-    if (file != NULL) { ok = fclose(file) == 0 && ok; }
+    const bool ok = draft_text(path, text, error);
     cJSON_free(text);
-    return ok || message_set(error, "%s cannot be written: %s", path, strerror(errno));
+    return ok;
 }

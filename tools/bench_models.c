@@ -194,6 +194,7 @@ const published_model published_models[] = {
     { "kronos-mini", "kronos", 256, 4, false, 1e-5, 8.2e-2, KRONOS(tokenizer_2k, 10, 10, 4, 256, 4, 512) },
     { "toto2-22m", "toto2", 512, 6, true, 0, 0, TOTO2(512, 1368, 8, 6, "0.0001") },
     { "toto2-313m", "toto2", 1024, 24, true, 0, 0, TOTO2(1024, 2736, 16, 24, "0.0001") },
+    { "toto2-1b", "toto2", 1536, 36, true, 0, 0, TOTO2(1536, 4096, 24, 36, "0.0005") },
     { "toto2-2.5b", "toto2", 2048, 48, true, 0, 0, TOTO2(2048, 5464, 32, 48, "0.0005") },
     // Small ones, to try the program with.
     { "toto-tiny", "toto", 48, 4, false, 1e-4, 2.7e-1, TOTO(16, 48, 4, 4, 96, 4, 5) },

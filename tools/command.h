@@ -19,5 +19,6 @@ int command_trace(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_soak(int argc, char **argv);
 
 #endif

@@ -65,10 +65,11 @@ static void print_split(const walk *w) {
     }
 }
 
-static double worst_of(const sample *a, const float *x, const float *y, size_t each, size_t *far) {
+// Of n numbers, of each variate `each` in turn.
+static double worst_of(const sample *a, const float *x, const float *y, size_t n, size_t each, size_t *far) {
     double worst = 0;
-    for (size_t i = 0; i < a->sizes.variates * each; i++) {
-        const double std = a->std[i / each], e = fabs((double)x[i] - (double)y[i]) / (std > 0 ? std : 1);
+    for (size_t i = 0; i < n; i++) {
+        const double std = a->std[i / each % a->sizes.variates], e = fabs((double)x[i] - (double)y[i]) / (std > 0 ? std : 1);
         if (far != NULL && !(e <= ENOUGH)) { (*far)++; }
         worst = e <= worst ? worst : e;      // NaN stays
     }
@@ -76,14 +77,16 @@ static double worst_of(const sample *a, const float *x, const float *y, size_t e
 }
 
 static void print_forecast(const sample *a, const sample *b) {
-    const size_t H = a->sizes.horizon, S = a->sizes.paths, n = a->sizes.variates * H * S;
+    const size_t H = a->sizes.horizon, S = a->sizes.paths;
     size_t far = 0;
-    printf("\nforecast, in standard deviations of the series: mean %.2e apart", worst_of(a, a->mean, b->mean, H, NULL));
+    printf("\nforecast, in standard deviations of the series: %s %.2e apart", a->quantiles ? "median" : "mean",
+           worst_of(a, a->mean, b->mean, a->sizes.variates * H, H, NULL));
     if (S > 0) {
-        const double worst = worst_of(a, a->paths, b->paths, H * S, &far);
+        const double worst = worst_of(a, a->paths, b->paths, a->n_paths, H * S, &far);
         printf(", paths %.2e", worst);
-        if (far > 0) { printf(" (%zu of %zu numbers by more than %g: a draw at a boundary fell on the other side)", far, n, ENOUGH); }
+        if (far > 0) { printf(" (%zu of %zu numbers by more than %g: a draw at a boundary fell on the other side)", far, a->n_paths, ENOUGH); }
     }
+    if (a->quantiles > 0) { printf(", quantiles %.2e", worst_of(a, a->paths, b->paths, a->n_paths, H, NULL)); }
     printf("\n");
 }
 
@@ -92,7 +95,8 @@ static bool report(const walk *w, const request *r, const sample *a, const sampl
     for (size_t i = 0; i < w->n_nodes; i++) { compared += w->nodes[i].compared, ignored += w->nodes[i].ignored; }
     printf("%s, %s, context %u, horizon %u, variates %u, ", r->folder, precision_name(w->forecaster[0]->model->info.precision),
            a->sizes.context, a->sizes.horizon, a->sizes.variates);
-    if (a->sizes.paths > 0) { printf("paths %u, seed %llu\n", a->sizes.paths, (unsigned long long)a->sizes.seed); } else { printf("no paths\n"); }
+    if (a->sizes.paths > 0) { printf("paths %u, seed %llu\n", a->sizes.paths, (unsigned long long)a->sizes.seed); }
+    else if (a->quantiles > 0) { printf("quantiles %u\n", a->quantiles); } else { printf("no paths\n"); }
     for (uint32_t d = 0; d < 2; d++) { printf("%-12s %s\n", device_name(w, d), w->device[d]->info.name); }
     printf("%zu nodes of %zu replays, %llu numbers, %llu near a boundary of a draw; %llu nodes out of tolerance\n", w->n_nodes, w->n_plans,
            (unsigned long long)compared, (unsigned long long)ignored, (unsigned long long)w->failed);
@@ -161,6 +165,7 @@ int command_compare(int argc, char **argv) {
         { "variates", OPTION_COUNT, &r.sizes.variates, "V", "Toto: columns (default 1)", NULL, false },
         { "samples", OPTION_COUNT, &r.sizes.paths, "S", "sample paths (default 4)", NULL, false },
         { "seed", OPTION_SEED, &r.sizes.seed, "N", "of the paths (default 0)", NULL, false },
+        { "block", OPTION_COUNT, &r.sizes.block, "N", "Toto 2.0: rows predicted in one pass (default: the whole horizon)", NULL, false },
         { "mean", OPTION_FLAG, &mean, NULL, "no sampling: the mean of each step (Toto) or the likeliest tokens (Kronos)", NULL, false },
         { "rows", OPTION_COUNT, &r.rows, "N", "of the table of worst nodes (default 12)", NULL, false },
     };

@@ -96,7 +96,7 @@ char *doctor_unpack(void) {
     return folder;
 }
 
-static const char *const small_models[] = { "toto", "kronos" };
+static const char *const small_models[] = { "toto", "toto2", "kronos" };
 enum { N_SMALL = sizeof small_models / sizeof *small_models };
 
 typedef struct ops_count { size_t nodes, failed; double worst; } ops_count;
@@ -206,8 +206,7 @@ static rp_status forecast(rp_device *device, loaded *m, doctor_answer *a) {
     RP_RETURN(sample_forecast(&m->input, m->forecaster));
     a->forecast_seconds += seconds_now() - start;
     const sample *s = &m->input;
-    const size_t n = (size_t)s->sizes.variates * s->sizes.horizon;
-    for (size_t i = 0; i < n * s->sizes.paths; i++) {
+    for (size_t i = 0; i < s->n_paths; i++) {
         if (!isfinite(s->paths[i])) { return rp_fail(device, RP_INTERNAL, "Number %zu of its forecast is %g.", i, (double)s->paths[i]); }
     }
     return RP_OK;

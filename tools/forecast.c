@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "command.h"
+#include "interrupt.h"
 #include "output.h"
 #include "plot.h"
 #include "progress.h"
@@ -57,7 +58,14 @@ static int read_request(int argc, char **argv, request *r) {
           NULL, false },
         { "top-p", OPTION_NUMBER, &r->top_p, "P", "Kronos: draw among the likeliest tokens that together exceed P; default 1, all",
           NULL, false },
-        { "quantiles", OPTION_NUMBERS, &r->quantiles, "0.1,0.5,0.9", "what to print and write, from 0 to 1; Kronos then prints each column", NULL,
+        { "block", OPTION_COUNT, &r->block, "N",
+          "Toto 2.0: rows predicted in one pass before their medians are appended,\na multiple of its patch; default: the whole horizon",
+          NULL, false },
+        { "scaler-fallback-min-obs", OPTION_COUNT, &r->fallback_min_obs, "N",
+          "Toto 2.0: patches with fewer values before are scaled by the first N", NULL, false },
+        { "quantile-real-cap-k", OPTION_NUMBER, &r->cap_k, "K",
+          "Toto 2.0: quantiles stay within K standard deviations of what the\ncontext spans", NULL, false },
+        { "quantiles", OPTION_NUMBERS, &r->quantiles, "0.1,0.5,0.9", "what to print and write, from 0 to 1, of Toto 2.0 from 0.1 to 0.9; Kronos\nthen prints each column", NULL,
           false },
         { "mean", OPTION_FLAG, &r->mean, NULL, "no sampling: each step appends the mean of its distribution (Toto) or\ntakes the likeliest tokens (Kronos)", NULL, false },
         { "device", OPTION_TEXT, &r->device, "D",
@@ -66,6 +74,7 @@ static int read_request(int argc, char **argv, request *r) {
           PRECISION_CHOICES, false },
         { "memory", OPTION_BYTES, &r->memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G",
           NULL, false },
+        { "direct", OPTION_FLAG, &r->direct, NULL, "run operation by operation, without replaying recordings: slow; names the\noperation at which a device fails", NULL, false },
         { "output", OPTION_TEXT, &r->output, "FILE", "write .csv or .json instead of printing the table", NULL, false },
         { "plot", OPTION_TEXT, &r->plot, "FILE", "draw .svg or .png", NULL, false },
     };
@@ -73,7 +82,7 @@ static int read_request(int argc, char **argv, request *r) {
         "forecast",
         "--model DIR --input FILE.csv --horizon H [options]",
         "Forecasts the rows that follow a CSV file: columns of numbers, all of them together as one group\n"
-        "of variates (Toto), or price bars (Kronos). The folder says which model it is.\n",
+        "of variates (Toto, Toto 2.0), or price bars (Kronos). The folder says which model it is.\n",
         "  reprise forecast --model models/demo-toto --input data/air_passengers.csv --horizon 24 --end -24 --plot "
         "air.png\n"
         "  reprise forecast --model models/demo-kronos --input data/sse600977_5min.csv --context 168 --horizon 24 --end -24 \\\n"
@@ -102,8 +111,21 @@ static int read_request(int argc, char **argv, request *r) {
         return options_misused("forecast",
                                "--future-columns needs --end: the rows after it are where their future is known");
     }
-    if (!r->mean && r->samples == 0) { r->samples = DEFAULT_PATHS; }
     return -1;
+}
+
+bool forecast_suits(request *r, const rp_model_info *model, message *error) {
+    if (model->quantiles == 0) {
+        const char *option = r->block ? "block" : r->fallback_min_obs ? "scaler-fallback-min-obs" : r->cap_k > 0 ? "quantile-real-cap-k" : NULL;
+        if (option) { return message_set(error, "--%s is for Toto 2.0, and %s is none; leave it out", option, r->model); }
+        if (!r->mean && r->samples == 0) { r->samples = DEFAULT_PATHS; }
+        return true;
+    }
+    if (r->mean || r->samples) {
+        return message_set(error, "%s gives quantiles and samples no paths; leave out --%s (--quantiles says which)", r->model,
+                           r->mean ? "mean" : "samples");
+    }
+    return true;
 }
 
 // ---- the file ----
@@ -139,14 +161,14 @@ static rp_status run_forecast(rp_forecaster *forecaster, const forecast_kind *ki
     config.horizon = r->horizon;
     config.paths = r->samples;
     config.seed = r->seed;
+    config.scaler_fallback_min_obs = r->fallback_min_obs;
+    config.quantile_real_cap_k = (float)r->cap_k;
     config.quantile_levels = o->levels;
     config.n_quantiles = (uint32_t)o->n_levels;
     progress bar;
     progress_start(&bar);
-    if (progress_is_wanted()) {   // without it the host need not wait between replays
-        config.progress = progress_step;
-        config.progress_user = &bar;
-    }
+    config.progress = interrupt_step;   // with it the host waits between replays, which is what Ctrl-C needs
+    config.progress_user = progress_is_wanted() ? &bar : NULL;
     o->mean = take(o->n_all, o->horizon * sizeof *o->mean);
     o->quantiles = take(o->n_levels, o->n_all * o->horizon * sizeof *o->quantiles);
     rp_forecast_result result = RP_FORECAST_RESULT_INIT;
@@ -167,9 +189,10 @@ static bool answer(session *s, const forecast_kind *kind, const request *r, outc
     config.variates = kind->variates(o);
     config.max_paths = r->samples;
     config.memory_bytes = r->memory;
+    config.block = r->block;
     rp_status status = rp_forecaster_create(s->model, &config, &forecaster);
     if (status == RP_OK) { status = run_forecast(forecaster, kind, r, o); }
-    if (status != RP_OK) { session_complain(s->device, status); }
+    if (status != RP_OK && !interrupt_came()) { session_complain(s->device, status); }
     rp_forecaster_destroy(forecaster);
     o->model = r->model;
     snprintf(o->family, sizeof o->family, "%s", s->model_info.family);
@@ -198,6 +221,12 @@ static bool deliver(const request *r, const outcome *o, message *error) {
     return true;
 }
 
+// One forecast is whole or it is nothing: paths that end early would be other quantiles.
+static int stopped(void) {
+    complain("stopped by %s before the forecast was done; no file was written", interrupt_name());
+    return interrupt_exit(EXIT_FAILED);
+}
+
 int command_forecast(int argc, char **argv) {
     static const double usual_levels[] = { 0.1, 0.5, 0.9 };
     request r = { 0 };
@@ -209,14 +238,20 @@ int command_forecast(int argc, char **argv) {
     message error = { "" };
     int result = read_request(argc, argv, &r);
     if (result >= 0) { goto cleanup; }
+    interrupt_install();
     result = EXIT_FAILED;
     if (!read_file(&r, &t, &time, &time_column, &o, &error)) {
         complain("%s", error.text);
         goto cleanup;
     }
-    if (!session_open_pair(r.device, r.precision, r.model, r.tokenizer, &s)) { goto cleanup; }
+    if (interrupt_came()) {
+        result = stopped();
+        goto cleanup;
+    }
+    const session_how how = { r.device, r.precision, r.model, r.tokenizer, r.direct };
+    if (!session_open_how(&how, &s)) { goto cleanup; }
     const forecast_kind *kind = session_is_bars(&s) ? &forecast_of_bars : &forecast_of_series;
-    if (kind->refuses(&r, r.model, &error)) {
+    if (!forecast_suits(&r, &s.model_info, &error) || kind->refuses(&r, r.model, &error)) {
         result = options_misused("forecast", "%s", error.text);
         goto cleanup;
     }
@@ -226,14 +261,19 @@ int command_forecast(int argc, char **argv) {
     }
     if (!r.mean) {
         bool asked = r.quantiles.count > 0;
-        outcome_set_levels(&o, asked ? r.quantiles.numbers : usual_levels, asked ? r.quantiles.count : 3);
+        const double tail = session_tail(&s);
+        if (tail > 0) { o.mean_column = "median"; }
+        outcome_set_levels(&o, asked ? r.quantiles.numbers : usual_levels, asked ? r.quantiles.count : 3, tail);
     }
-    if (!answer(&s, kind, &r, &o)) { goto cleanup; }
+    if (interrupt_came() || !answer(&s, kind, &r, &o)) {
+        if (interrupt_came()) { result = stopped(); }
+        goto cleanup;
+    }
     if (!deliver(&r, &o, &error)) {
         complain("%s", error.text);
         goto cleanup;
     }
-    result = EXIT_DONE;
+    result = interrupt_exit(EXIT_DONE);   // a signal that came while files were written: they are, and the caller's loop ends
 cleanup:
     session_close(&s);
     outcome_free(&o);

@@ -1,5 +1,5 @@
 // What the two kinds of `reprise forecast` share: the question, and what a kind of model does with it. forecast.c asks and
-// answers; forecast_series.c (Toto) and forecast_bars.c (Kronos) read the table and call the model.
+// answers; forecast_series.c (Toto, Toto 2.0) and forecast_bars.c (Kronos) read the table and call the model.
 #ifndef TOOLS_FORECAST_H
 #define TOOLS_FORECAST_H
 
@@ -11,14 +11,15 @@
 typedef struct request {
     const char *model, *tokenizer, *input, *time_column, *device, *precision, *output, *plot;
     name_list columns, future_columns;
-    uint32_t context, horizon, samples, season;
+    uint32_t context, horizon, samples, season, block, fallback_min_obs;
     int64_t end;
     uint64_t seed, memory;
     number_list quantiles;
-    bool mean;
+    bool mean, direct;
     const char *future, *calendar;
     double temperature, top_p;   // 0: not given, as top_k
     uint32_t top_k;
+    double cap_k;                // 0: not given, as block and fallback_min_obs
 } request;
 
 typedef struct forecast_kind {
@@ -32,6 +33,10 @@ typedef struct forecast_kind {
 } forecast_kind;
 
 extern const forecast_kind forecast_of_series, forecast_of_bars;
+
+// What only the model can say: whether it samples paths, of which the usual number is put in, or gives quantiles of its own. Sets
+// the sentence if the question asks for the other.
+bool forecast_suits(request *r, const rp_model_info *model, message *error);
 
 // The context that is asked for, or `usual`, cut with a note to the rows there are.
 size_t forecast_context(const request *r, size_t end, size_t usual);

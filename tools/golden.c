@@ -98,6 +98,8 @@ bool golden_run(rp_device *device, const char *path, const golden_options *optio
         message_set(error, "%s", text.text);
     } else if (rp_weights_find(g.file, "input.ohlcva") != NULL) {
         ok = golden_run_kronos(&g, path, is_folder, options, error);
+    } else if (rp_weights_find(g.file, "expect.single") != NULL) {
+        ok = golden_run_toto2(&g, path, is_folder, options, error);
     } else {
         ok = golden_run_toto(&g, path, is_folder, options, error);
     }

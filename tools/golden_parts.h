@@ -1,4 +1,4 @@
-// What the goldens of every family share; golden.c has it, golden_toto.c and golden_kronos.c compare.
+// What the goldens of every family share; golden.c has it, golden_toto.c, golden_toto2.c and golden_kronos.c compare.
 #ifndef TOOLS_GOLDEN_PARTS_H
 #define TOOLS_GOLDEN_PARTS_H
 
@@ -42,6 +42,7 @@ double golden_limit(rp_device *device, const char *folder);
 double golden_limit_of(rp_device *device, double own);
 
 bool golden_run_toto(golden *g, const char *path, bool is_folder, const golden_options *options, message *error);
+bool golden_run_toto2(golden *g, const char *path, bool is_folder, const golden_options *options, message *error);
 bool golden_run_real(golden *g, const char *path, const golden_options *options, message *error);
 bool golden_run_kronos(golden *g, const char *path, bool is_folder, const golden_options *options, message *error);
 

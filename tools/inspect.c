@@ -7,7 +7,7 @@
 #include "session.h"
 
 typedef struct sizes {
-    uint32_t context, horizon, variates, batch, samples;
+    uint32_t context, horizon, variates, batch, samples, block;
     uint64_t memory;
 } sizes;
 
@@ -26,6 +26,9 @@ static void print_model(const char *folder, const session *s) {
                m->layers, m->heads, m->mlp_width, c->s1_bits, c->s2_bits, m->window);
         printf("tokenizer   width %u, layers %u + %u, heads %u, mlp %u\n", c->tokenizer.width, c->tokenizer.layers,
                c->tokenizer.decoder_layers, c->tokenizer.heads, c->tokenizer.mlp);
+    } else if (m->quantiles > 0) {
+        printf("sizes       patch %u, width %u, layers %u, heads %u, mlp %u, quantiles %u\n", m->patch, m->width, m->layers, m->heads,
+               m->mlp_width, m->quantiles);
     } else {
         printf("sizes       patch %u, width %u, layers %u, heads %u, mlp %u, mixture components %u\n", m->patch, m->width,
                m->layers, m->heads, m->mlp_width, m->components);
@@ -42,6 +45,7 @@ static bool print_memory(session *s, const sizes *size) {
     config.max_batch = size->batch;
     config.max_paths = size->samples;
     config.memory_bytes = size->memory;
+    config.block = size->block;
     rp_forecaster_info info = RP_FORECASTER_INFO_INIT;
     rp_status status = rp_forecaster_query(s->model, &config, &info);
     if (status != RP_OK) {
@@ -53,6 +57,10 @@ static bool print_memory(session *s, const sizes *size) {
     format_bytes(info.device_bytes + s->model_info.device_bytes, total, sizeof total);
     printf("forecaster  %s more, %s with the weights: context %u, horizon %u, ", bytes, total, size->context, size->horizon);
     if (size->variates) { printf("variates %u, ", size->variates); }
+    if (s->model_info.quantiles > 0) {
+        printf("batch %u\n", size->batch);
+        return true;
+    }
     printf("batch %u, paths %u\n", size->batch, size->samples);
     if (info.chunks == 1) {
         printf("paths       all decoded together\n");
@@ -90,6 +98,7 @@ int command_inspect(int argc, char **argv) {
         { "variates", OPTION_COUNT, &size.variates, "V", "Toto: columns; default 1", NULL, false },
         { "batch", OPTION_COUNT, &size.batch, "B", "series forecast together; default 1", NULL, false },
         { "samples", OPTION_COUNT, &size.samples, "S", "sample paths of each; default 256", NULL, false },
+        { "block", OPTION_COUNT, &size.block, "N", "Toto 2.0: rows predicted in one pass; default: the whole horizon", NULL, false },
         { "memory", OPTION_BYTES, &size.memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G",
           NULL, false },
     };

@@ -78,16 +78,19 @@ const char *json_get_text(const cJSON *object, const char *key) {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-bool json_get_doubles(const cJSON *object, const char *key, double *out, size_t n) {
+static bool get_doubles(const cJSON *object, const char *key, bool holes, double *out, size_t n) {
     const cJSON *array = cJSON_GetObjectItemCaseSensitive(object, key), *item;
     size_t i = 0;
     if (!cJSON_IsArray(array)) { return false; }
     cJSON_ArrayForEach(item, array) {
-        if (i == n || !cJSON_IsNumber(item)) { return false; }
-        out[i++] = item->valuedouble;
+        if (i == n || (!cJSON_IsNumber(item) && !(holes && cJSON_IsNull(item)))) { return false; }
+        out[i++] = cJSON_IsNumber(item) ? item->valuedouble : NAN;
     }
     return i == n;
 }
+
+bool json_get_doubles(const cJSON *object, const char *key, double *out, size_t n) { return get_doubles(object, key, false, out, n); }
+bool json_get_holed(const cJSON *object, const char *key, double *out, size_t n) { return get_doubles(object, key, true, out, n); }
 
 // ---- files ----
 

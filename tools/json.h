@@ -22,6 +22,7 @@ bool json_get_size(const cJSON *object, const char *key, size_t *out);     // a 
 const char *json_get_text(const cJSON *object, const char *key);           // NULL: missing
 // Exactly n numbers.
 bool json_get_doubles(const cJSON *object, const char *key, double *out, size_t n);
+bool json_get_holed(const cJSON *object, const char *key, double *out, size_t n);   // null is NAN
 
 // A whole file. NULL after writing the sentence; `missing` then says whether there is no such file, which leaves the sentence "".
 cJSON *json_read(const char *path, bool *missing, message *error);

@@ -96,6 +96,12 @@ double sorted_quantile(const float *sorted, size_t n, double level) {
     return sorted[below] + (at - (double)below) * ((double)sorted[above] - sorted[below]);
 }
 
+double given_quantile(const float *sorted, size_t n, double tail, double level) {
+    const double place = (level - tail) / (1 - 2 * tail), edge = 1e-9;   // 0.3 is no double
+    if (place < -edge || place > 1 + edge) { return NAN; }
+    return sorted_quantile(sorted, n, fmin(fmax(place, 0), 1));
+}
+
 double pinball_loss(double level, double forecast, double actual) {
     double miss = actual - forecast;
     return miss >= 0 ? level * miss : (level - 1) * miss;
@@ -115,24 +121,39 @@ double sorted_crps(const float *sorted, size_t n, double actual) {
     return sum;
 }
 
+// The CRPS is twice the integral of the pinball loss over all levels.
+double quantile_crps(const float *sorted, size_t n, double tail, double actual) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double level = n > 1 ? tail + (double)i / (double)(n - 1) * (1 - 2 * tail) : 0.5;
+        sum += pinball_loss(level, (double)sorted[i], actual);
+    }
+    return 2 * sum / (double)n;
+}
+
+static double quantile_of(const judged *j, double level) { return given_quantile(j->paths, j->n_paths, j->tail, level); }
+
+// Beyond a model's own quantiles there are none: such intervals and levels are not judged.
 static void tally_distribution(tally *t, const judged *j) {
-    t->crps += sorted_crps(j->paths, j->n_paths, j->actual);
+    t->crps += j->tail > 0 ? quantile_crps(j->paths, j->n_paths, j->tail, j->actual) : sorted_crps(j->paths, j->n_paths, j->actual);
     for (size_t i = 0; i < N_DECILES; i++) {
         double level = decile_level(i);
-        t->pinball[i] += pinball_loss(level, sorted_quantile(j->paths, j->n_paths, level), j->actual);
+        t->pinball[i] += pinball_loss(level, quantile_of(j, level), j->actual);
     }
     for (size_t i = 0; i < N_FANS; i++) {
-        double tail = (100 - fan_percent[i]) / 200;
-        t->inside[i] += sorted_quantile(j->paths, j->n_paths, tail) <= j->actual &&
-                        j->actual <= sorted_quantile(j->paths, j->n_paths, 1 - tail);
+        const double tail = (100 - fan_percent[i]) / 200, low = quantile_of(j, tail), high = quantile_of(j, 1 - tail);
+        t->n_inside[i] += !isnan(low) && !isnan(high);
+        t->inside[i] += low <= j->actual && j->actual <= high;
     }
     for (size_t i = 0; i < N_LEVELS; i++) {
-        t->below[i] += j->actual <= sorted_quantile(j->paths, j->n_paths, calibration_level(i));
+        const double quantile = quantile_of(j, calibration_level(i));
+        t->n_below[i] += !isnan(quantile);
+        t->below[i] += j->actual <= quantile;
     }
 }
 
 void tally_value(tally *t, step_tally *s, const judged *j) {
-    double median = sorted_quantile(j->paths, j->n_paths, 0.5), miss = fabs(median - j->actual);
+    double median = quantile_of(j, 0.5), miss = fabs(median - j->actual);
     double seasonal = fabs(j->seasonal - j->actual), last = fabs(j->last - j->actual), size = fabs(median) + fabs(j->actual);
     t->n++, s->n++;
     t->error += miss, s->error += miss;
@@ -177,7 +198,7 @@ double tally_measure(const tally *t, measure which) {
         return share(sum / N_DECILES, t->n);
     case MEASURE_IN_50:
     case MEASURE_IN_80:
-    case MEASURE_IN_90: return 100 * share(t->inside[which - MEASURE_IN_50], t->n);
+    case MEASURE_IN_90: return 100 * share(t->inside[which - MEASURE_IN_50], t->n_inside[which - MEASURE_IN_50]);
     case N_MEASURES: break;
     }
     return NAN;

@@ -18,8 +18,8 @@ typedef struct tally {
     double seasonal, last;               // |naive - actual|
     double crps;
     double pinball[N_DECILES];           // sums of the loss at each decile
-    double inside[N_FANS];               // values within the 50, 80 and 90 % intervals
-    double below[N_LEVELS];              // values at or below the quantile of each calibration level
+    double n_inside[N_FANS], inside[N_FANS];     // values within the 50, 80 and 90 % intervals, of those that had the interval
+    double n_below[N_LEVELS], below[N_LEVELS];   // values at or below the quantile of each calibration level, the same way
 } tally;
 enum { TALLY_NUMBERS = sizeof(tally) / sizeof(double) };
 
@@ -32,8 +32,9 @@ enum { STEP_NUMBERS = sizeof(step_tally) / sizeof(double) };
 
 // What one actual value is judged with.
 typedef struct judged {
-    const float *paths;                  // [n_paths], rising
+    const float *paths;                  // [n_paths], rising; or, with a tail, quantiles that the model gives
     size_t n_paths;
+    double tail;                         // 0: paths. Else the quantiles' levels run evenly from tail to 1 - tail
     double actual;                       // not NAN
     double seasonal, last;               // the naive forecasts
     double scale;                        // of MASE; NAN or 0: none
@@ -46,8 +47,12 @@ void step_tally_add(step_tally *to, const step_tally *from);
 double pinball_loss(double level, double forecast, double actual);
 // Quantile of rising numbers, linear between order statistics, as the library's own results are.
 double sorted_quantile(const float *sorted, size_t n, double level);
+// The same of n quantiles whose levels run evenly from tail to 1 - tail; NAN beyond them. A tail of 0: of paths.
+double given_quantile(const float *sorted, size_t n, double tail, double level);
 // The integral of (F(x) - [x >= actual])^2, F being the paths' empirical distribution.
 double sorted_crps(const float *sorted, size_t n, double actual);
+// What n quantiles tell of it: twice their mean pinball loss.
+double quantile_crps(const float *sorted, size_t n, double tail, double actual);
 
 // Sorts n floats, none of them NAN, with room for as many in `spare`. False if one is not finite.
 bool sort_paths(float *paths, float *spare, size_t n);

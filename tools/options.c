@@ -35,7 +35,8 @@ int options_misused(const char *command, const char *format, ...) {
 static void print_option(const option *opt) {
     char left[64];
     snprintf(left, sizeof left, "--%s%s%s", opt->name, opt->value ? " " : "", opt->value ? opt->value : "");
-    printf("  %-26s", left);
+    printf("  %-25s ", left);
+    if (strlen(left) > 25) { printf("\n%28s", ""); }   // what it means then begins on the next line
     const char *line = opt->help;
     for (;;) {
         size_t length = strcspn(line, "\n");

@@ -14,13 +14,16 @@ static int compare_floats(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-void outcome_set_levels(outcome *o, const double *asked, size_t n_asked) {
+void outcome_set_levels(outcome *o, const double *asked, size_t n_asked, double lowest) {
+    size_t n = 0;
     o->levels = take(n_asked + N_OWN, sizeof *o->levels);
-    for (size_t i = 0; i < N_OWN; i++) { o->levels[i] = own_levels[i]; }
-    for (size_t i = 0; i < n_asked; i++) { o->levels[N_OWN + i] = (float)asked[i]; }
-    qsort(o->levels, n_asked + N_OWN, sizeof *o->levels, compare_floats);
+    for (size_t i = 0; i < N_OWN; i++) {
+        if (own_levels[i] >= (float)lowest && own_levels[i] <= (float)(1 - lowest)) { o->levels[n++] = own_levels[i]; }
+    }
+    for (size_t i = 0; i < n_asked; i++) { o->levels[n++] = (float)asked[i]; }
+    qsort(o->levels, n, sizeof *o->levels, compare_floats);
     o->n_levels = 0;
-    for (size_t i = 0; i < n_asked + N_OWN; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (o->n_levels == 0 || o->levels[i] != o->levels[o->n_levels - 1]) { o->levels[o->n_levels++] = o->levels[i]; }
     }
     // In rising order whatever the order of the question, and each once.
@@ -46,6 +49,12 @@ void outcome_free(outcome *o) {
     *o = (outcome){ 0 };
 }
 
+bool outcome_has_levels(const outcome *o) { return o->n_levels > 0; }
+
+bool outcome_has_interval(const outcome *o, double tail) {
+    return outcome_level(o, tail) != SIZE_MAX && outcome_level(o, 1 - tail) != SIZE_MAX;
+}
+
 size_t outcome_level(const outcome *o, double level) {
     for (size_t i = 0; i < o->n_levels; i++) {
         if (o->levels[i] == (float)level) { return i; }
@@ -60,7 +69,7 @@ float outcome_quantile(const outcome *o, size_t level, size_t variate, size_t st
 }
 
 float outcome_point(const outcome *o, size_t variate, size_t step) {
-    if (o->paths == 0) { return outcome_mean(o, variate, step); }
+    if (!outcome_has_levels(o)) { return outcome_mean(o, variate, step); }
     return outcome_quantile(o, outcome_level(o, 0.5), variate, step);
 }
 

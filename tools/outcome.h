@@ -12,7 +12,7 @@ typedef struct outcome {
     char device_name[128];
     uint64_t parameters;
     uint64_t seed;
-    uint32_t paths;             // 0: mean mode
+    uint32_t paths;             // 0: mean mode, or a model that gives quantiles and samples none
     double seconds;             // the forecast itself, without loading
 
     const timeline *time;
@@ -28,6 +28,7 @@ typedef struct outcome {
 
     const char *unit;           // "bar"; NULL: "row"
     const char *mean_label, *mean_text;   // of a forecast without sampling; NULL: "mean", and what Toto does
+    const char *mean_column;    // what `mean` holds, as files call it; NULL: "mean"
     char sampling[64];          // how paths were drawn, where that can be chosen; ""
     float temperature, top_p;   // of bars, as the two below
     uint32_t top_k;
@@ -43,9 +44,15 @@ typedef struct outcome {
     float *quantiles;           // [n_levels, n_all, horizon]
 } outcome;
 
-// Takes the asked levels and those that pictures and scores need.
-void outcome_set_levels(outcome *o, const double *asked, size_t n_asked);
+// Takes the asked levels and those that pictures and scores need, as far as they lie between `lowest` and 1 - lowest.
+void outcome_set_levels(outcome *o, const double *asked, size_t n_asked, double lowest);
 void outcome_free(outcome *o);
+
+// Whether there is more than a point forecast; in mean mode there is not.
+bool outcome_has_levels(const outcome *o);
+
+// Whether both ends of the interval between the levels tail and 1 - tail are there.
+bool outcome_has_interval(const outcome *o, double tail);
 
 // The index of a level or SIZE_MAX.
 size_t outcome_level(const outcome *o, double level);

@@ -2,13 +2,13 @@
 #include "output.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "draft.h"
 #include "reprise.h"
 #include "scores.h"
 
@@ -40,6 +40,8 @@ void output_summary(const outcome *o) {
     printf("device    %s (%s)\n", o->device, o->device_name);
     if (o->paths) {
         printf("paths     %" PRIu32 ", seed %" PRIu64 "%s%s\n", o->paths, o->seed, o->sampling[0] ? ", " : "", o->sampling);
+    } else if (outcome_has_levels(o)) {
+        printf("paths     none: the model gives quantiles\n");
     } else {
         printf("paths     none: %s\n", o->mean_text ? o->mean_text : "each step appends the mean of its distribution");
     }
@@ -82,11 +84,13 @@ static void print_label(const outcome *o, size_t step, int width) {
     printf("%-*s", width, label);
 }
 
+static const char *mean_column(const outcome *o) { return o->mean_column ? o->mean_column : "mean"; }
+
 static const char *mean_label(const outcome *o) { return o->mean_label ? o->mean_label : "mean"; }
 
 // One line for each step: the point forecasts of all variates.
 static void print_overview(const outcome *o, int width) {
-    printf("\n%s\n%-*s", o->paths ? "medians" : mean_label(o), width, o->time->name);
+    printf("\n%s\n%-*s", outcome_has_levels(o) ? "medians" : mean_label(o), width, o->time->name);
     for (size_t v = 0; v < o->n_variates; v++) { printf("%14s", o->names[v]); }
     printf("\n");
     for (size_t step = 0; step < o->horizon; step++) {
@@ -103,7 +107,7 @@ static void print_variate(const outcome *o, size_t variate, int width) {
     bool known = false;
     for (size_t step = 0; step < o->horizon; step++) { known = known || !isnan(outcome_actual(o, variate, step)); }
     printf("\n%s\n%-*s", o->names[variate], width, o->time->name);
-    if (o->paths == 0) { printf("%14s", mean_label(o)); }
+    if (!outcome_has_levels(o)) { printf("%14s", mean_label(o)); }
     for (size_t i = 0; i < o->n_asked; i++) {
         char name[32];
         level_name(o->levels[o->asked[i]], name, sizeof name);
@@ -112,7 +116,7 @@ static void print_variate(const outcome *o, size_t variate, int width) {
     printf("%s\n", known ? "        actual" : "");
     for (size_t step = 0; step < o->horizon; step++) {
         print_label(o, step, width);
-        if (o->paths == 0) { print_number((double)outcome_mean(o, variate, step), decimals); }
+        if (!outcome_has_levels(o)) { print_number((double)outcome_mean(o, variate, step), decimals); }
         for (size_t i = 0; i < o->n_asked; i++) {
             print_number((double)outcome_quantile(o, o->asked[i], variate, step), decimals);
         }
@@ -125,7 +129,7 @@ void output_table(const outcome *o) {
     int width = label_width(o);
     if (o->overview) {
         print_overview(o, width);
-        if (o->paths || outcome_n_known(o) > 0) { print_variate(o, o->drawn[0], width); }
+        if (outcome_has_levels(o) || outcome_n_known(o) > 0) { print_variate(o, o->drawn[0], width); }
         return;
     }
     for (size_t variate = 0; variate < o->n_variates; variate++) { print_variate(o, variate, width); }
@@ -155,7 +159,9 @@ void output_scores(const outcome *o) {
     if (o->season) { printf("%14s", "seasonal"); }
     printf("%14s%10s", "last value", "MAPE");
     if (o->season) { printf("%8s", "MASE"); }
-    for (int i = 0; i < N_INTERVALS && o->paths; i++) { printf("   in %2d %%", interval_percent[i]); }
+    for (size_t i = 0; i < N_INTERVALS; i++) {
+        if (outcome_has_interval(o, interval_tail(i))) { printf("   in %2d %%", interval_percent[i]); }
+    }
     printf("\n");
     for (size_t v = 0; v < o->n_variates; v++) {
         if (!scores_compute(o, v, &s)) { continue; }
@@ -167,7 +173,9 @@ void output_scores(const outcome *o) {
         print_percent(s.mape);
         if (o->season && isnan(s.mase)) { printf("%8s", "-"); }
         else if (o->season) { printf("%8.2f", s.mase); }
-        for (int i = 0; i < N_INTERVALS && o->paths; i++) { print_percent(s.inside[i]); }
+        for (size_t i = 0; i < N_INTERVALS; i++) {
+            if (outcome_has_interval(o, interval_tail(i))) { print_percent(s.inside[i]); }
+        }
         printf("\n");
         n_zero += s.n_zero;
         n_missing += n_known - s.n;
@@ -186,13 +194,6 @@ void output_scores(const outcome *o) {
 // ---- files ----
 
 bool output_is_known(const char *path) { return ends_with(path, ".csv") || ends_with(path, ".json"); }
-
-static bool finish(FILE *file, const char *path, bool good, message *error) {
-    int reason = errno;
-    good = ferror(file) == 0 && good;
-    if (fclose(file) != 0) { good = false, reason = errno; }
-    return good || message_set(error, "%s cannot be written: %s", path, strerror(reason));
-}
 
 // Quotes where RFC 4180 asks for it.
 static void write_cell(FILE *file, const char *text) {
@@ -215,11 +216,12 @@ static void write_float(FILE *file, float value) {
 }
 
 static bool write_csv(const outcome *o, const char *path, message *error) {
-    FILE *file = fopen(path, "wb");
-    if (!file) { return message_set(error, "%s cannot be written: %s", path, strerror(errno)); }
+    draft d;
+    if (!draft_open(&d, path, error)) { return false; }
+    FILE *file = d.file;
     bool known = outcome_n_known(o) > 0;
     write_cell(file, o->time->name);
-    fputs(",variate,mean", file);
+    fprintf(file, ",variate,%s", mean_column(o));
     for (size_t i = 0; i < o->n_asked; i++) { fprintf(file, ",q%.6g", (double)o->levels[o->asked[i]]); }
     fputs(known ? ",actual\n" : "\n", file);
     for (size_t v = 0; v < o->n_variates; v++) {
@@ -237,7 +239,7 @@ static bool write_csv(const outcome *o, const char *path, message *error) {
             fputc('\n', file);
         }
     }
-    return finish(file, path, true, error);
+    return draft_finish(&d, true, error);
 }
 
 // cJSON prints a double with up to 17 digits; this hands it the double nearest to the float's shortest text.
@@ -272,10 +274,11 @@ static bool add_scores(cJSON *object, const outcome *o, size_t variate) {
         good = good && add(json, "mase", json_double(s.mase)) && add(json, "season", json_double(o->season)) &&
                add(json, "seasonal_naive_mae", json_double(s.seasonal_mae));
     }
-    if (!good || o->paths == 0) { return good; }
+    if (!good || !outcome_has_levels(o)) { return good; }
     inside = cJSON_AddObjectToObject(json, "inside_interval_percent");
-    for (int i = 0; i < N_INTERVALS && inside; i++) {
+    for (size_t i = 0; i < N_INTERVALS && inside; i++) {
         char key[16];
+        if (!outcome_has_interval(o, interval_tail(i))) { continue; }
         snprintf(key, sizeof key, "%d", interval_percent[i]);
         good = good && add(inside, key, json_double(s.inside[i]));
     }
@@ -286,7 +289,7 @@ static bool add_variate(cJSON *variates, const outcome *o, size_t v) {
     cJSON *json = cJSON_CreateObject(), *mean, *quantiles, *actual;
     if (!append(variates, json)) { return false; }
     bool good = add(json, "name", cJSON_CreateString(o->names[v]));
-    mean = good ? cJSON_AddArrayToObject(json, "mean") : NULL;
+    mean = good ? cJSON_AddArrayToObject(json, mean_column(o)) : NULL;
     for (size_t step = 0; step < o->horizon && mean; step++) {
         good = good && append(mean, json_float(outcome_mean(o, v, step)));
     }
@@ -341,9 +344,7 @@ static bool write_json(const outcome *o, const char *path, message *error) {
     char *text = json && fill_json(json, o) ? cJSON_Print(json) : NULL;
     cJSON_Delete(json);
     if (!text) { return message_set(error, "%s: memory ran out while writing JSON", path); }
-    FILE *file = fopen(path, "wb");
-    if (!file) { message_set(error, "%s cannot be written: %s", path, strerror(errno)); }
-    bool good = file && finish(file, path, fputs(text, file) >= 0 && fputc('\n', file) == '\n', error);
+    const bool good = draft_text(path, text, error);
     cJSON_free(text);
     return good;
 }

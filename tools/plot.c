@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "draft.h"
 #include "ticks.h"
 
 // All lengths are in points of the SVG and pixels of the PNG.
@@ -36,6 +37,7 @@ static const colour ink = { 0.13, 0.14, 0.16 }, faint = { 0.42, 0.44, 0.47 }, gr
 static const colour before = { 0.25, 0.27, 0.30 }, forecast = { 0.03, 0.30, 0.58 }, happened = { 0.84, 0.33, 0.02 };
 static const colour fans[] = { { 0.84, 0.90, 0.96 }, { 0.68, 0.80, 0.91 }, { 0.50, 0.67, 0.84 } };   // 90, 80, 50 %
 static const double fan_levels[][2] = { { 0.05, 0.95 }, { 0.1, 0.9 }, { 0.25, 0.75 } };
+enum { N_FANS = sizeof fans / sizeof *fans };
 static const char *const fan_names[] = { "90 %", "80 %", "50 %" };
 
 typedef struct panel {
@@ -86,6 +88,13 @@ static void stretch(double value, double *low, double *high) {
     if (!(value <= *high)) { *high = value; }
 }
 
+// The widest fan whose levels the forecast has; N_FANS: none.
+static size_t first_fan(const outcome *o) {
+    size_t i = 0;
+    while (i < N_FANS && !outcome_has_interval(o, fan_levels[i][0])) { i++; }
+    return i;
+}
+
 static void find_range(panel *p) {
     const outcome *o = p->o;
     double low = INFINITY, high = -INFINITY;
@@ -95,9 +104,10 @@ static void find_range(panel *p) {
     for (size_t step = 0; step < o->horizon; step++) { stretch((double)outcome_point(o, p->variate, step), &low, &high); }
     double span = high > low ? high - low : fmax(fabs(high), 1) * 0.1;
     double fan_low = low, fan_high = high;
-    for (size_t step = 0; step < o->horizon && o->paths; step++) {
-        stretch((double)outcome_quantile(o, outcome_level(o, fan_levels[0][0]), p->variate, step), &fan_low, &fan_high);
-        stretch((double)outcome_quantile(o, outcome_level(o, fan_levels[0][1]), p->variate, step), &fan_low, &fan_high);
+    const size_t widest = first_fan(o);
+    for (size_t step = 0; step < o->horizon && widest < N_FANS; step++) {
+        stretch((double)outcome_quantile(o, outcome_level(o, fan_levels[widest][0]), p->variate, step), &fan_low, &fan_high);
+        stretch((double)outcome_quantile(o, outcome_level(o, fan_levels[widest][1]), p->variate, step), &fan_low, &fan_high);
     }
     // A fan much wider than all that was seen is cut, so that the rest stays readable.
     low = fmax(fan_low, low - 1.5 * span);
@@ -176,7 +186,7 @@ static void draw_fans(cairo_t *cr, const panel *p) {
     size_t row = 0;
     double value = 0;
     bool joined = last_known(p, &row, &value);
-    for (size_t i = 0; i < sizeof fans / sizeof *fans; i++) {
+    for (size_t i = first_fan(o); i < N_FANS; i++) {
         size_t low = outcome_level(o, fan_levels[i][0]), high = outcome_level(o, fan_levels[i][1]);
         if (joined) { cairo_move_to(cr, x_of(p, (double)row), y_of(p, value)); }
         for (size_t step = 0; step < o->horizon; step++) {
@@ -239,7 +249,7 @@ static void draw_panel(cairo_t *cr, panel *p) {
     cairo_rectangle(cr, p->left, p->top, p->width + 2, p->height);
     cairo_clip(cr);
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
-    if (o->paths) { draw_fans(cr, p); }
+    draw_fans(cr, p);
 
     double start = floor(x_of(p, (double)o->end - 0.5)) + 0.5,
            dashes[] = { 4, 4 }; // between the last row and the first step
@@ -279,9 +289,9 @@ static void draw_legend(cairo_t *cr, const outcome *o, double x, double y) {
     font(cr, 13, false);
     x = legend_line(cr, x, y, before, 1.8, "history");
     if (outcome_n_known(o) > 0) { x = legend_line(cr, x, y, happened, 1.8, "what happened"); }
-    x = legend_line(cr, x, y, forecast, 2.5, o->paths ? "median forecast" : o->mean_label ? "greedy forecast" : "mean forecast");
-    if (o->paths == 0) { return; }
-    for (size_t i = sizeof fans / sizeof *fans; i-- > 0;) {
+    x = legend_line(cr, x, y, forecast, 2.5, outcome_has_levels(o) ? "median forecast" : o->mean_label ? "greedy forecast" : "mean forecast");
+    if (!outcome_has_levels(o)) { return; }
+    for (size_t i = N_FANS; i-- > first_fan(o);) {
         use(cr, fans[i]);
         cairo_rectangle(cr, x, y - 11, 28, 14);
         cairo_fill(cr);
@@ -290,7 +300,7 @@ static void draw_legend(cairo_t *cr, const outcome *o, double x, double y) {
         x += 36 + text_width(cr, fan_names[i]) + 18;
     }
     use(cr, faint);
-    put_text(cr, x, y, 0, "of the sampled paths");
+    put_text(cr, x, y, 0, o->paths ? "of the sampled paths" : "by the model's quantiles");
 }
 
 static void draw_head(cairo_t *cr, const outcome *o) {
@@ -314,7 +324,7 @@ static void draw_head(cairo_t *cr, const outcome *o) {
             snprintf(text + n, left, "%" PRIu32 " sampled paths, seed %" PRIu64 "%s%s, %s", o->paths, o->seed,
                      o->sampling[0] ? ", " : "", o->sampling, o->precision);
         } else {
-            snprintf(text + n, left, "no sampling, %s", o->precision);
+            snprintf(text + n, left, "%s, %s", outcome_has_levels(o) ? "quantiles" : "no sampling", o->precision);
         }
     }
     use(cr, faint);
@@ -346,14 +356,13 @@ static size_t place_panels(const outcome *o, panel *panels, int *height) {
     return n;
 }
 
-bool plot_write(const outcome *o, const char *path, message *error) {
-    panel panels[MAX_PANELS];
-    int height = 0;
-    size_t n_panels = place_panels(o, panels, &height);
-    bool svg = ends_with(path, ".svg");
-    if (o->n_drawn == 0 && n_panels < o->n_variates) { note("%s shows the first %zu of %zu variates", path, n_panels, o->n_variates); }
+static cairo_status_t to_file(void *file, const unsigned char *bytes, unsigned n) {
+    return fwrite(bytes, 1, n, file) == n ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
+}
+
+static cairo_status_t draw_to(const outcome *o, panel *panels, size_t n_panels, int height, bool svg, FILE *file) {
     // PNG at twice the size, which screens and paper need today.
-    cairo_surface_t *surface = svg ? cairo_svg_surface_create(path, WIDTH, height)
+    cairo_surface_t *surface = svg ? cairo_svg_surface_create_for_stream(to_file, file, WIDTH, height)
                                    : cairo_image_surface_create(CAIRO_FORMAT_RGB24, 2 * WIDTH, 2 * height);
     cairo_t *cr = cairo_create(surface);
     if (!svg) { cairo_scale(cr, 2, 2); }
@@ -365,10 +374,21 @@ bool plot_write(const outcome *o, const char *path, message *error) {
     cairo_destroy(cr);
     if (svg) { cairo_surface_finish(surface); }
     if (status == CAIRO_STATUS_SUCCESS) { status = cairo_surface_status(surface); }
-    if (status == CAIRO_STATUS_SUCCESS && !svg) { status = cairo_surface_write_to_png(surface, path); }
+    if (status == CAIRO_STATUS_SUCCESS && !svg) { status = cairo_surface_write_to_png_stream(surface, to_file, file); }
     cairo_surface_destroy(surface);
-    if (status != CAIRO_STATUS_SUCCESS) {
-        return message_set(error, "%s cannot be drawn: %s", path, cairo_status_to_string(status));
-    }
-    return true;
+    return status;
+}
+
+bool plot_write(const outcome *o, const char *path, message *error) {
+    panel panels[MAX_PANELS];
+    int height = 0;
+    size_t n_panels = place_panels(o, panels, &height);
+    draft d;
+    if (o->n_drawn == 0 && n_panels < o->n_variates) { note("%s shows the first %zu of %zu variates", path, n_panels, o->n_variates); }
+    if (!draft_open(&d, path, error)) { return false; }
+    const cairo_status_t status = draw_to(o, panels, n_panels, height, ends_with(path, ".svg"), d.file);
+    // A write error is the file's, and the draft knows why.
+    const bool drawn = status == CAIRO_STATUS_SUCCESS || status == CAIRO_STATUS_WRITE_ERROR;
+    if (!drawn) { message_set(error, "%s cannot be drawn: %s", path, cairo_status_to_string(status)); }
+    return draft_finish(&d, drawn, error);
 }

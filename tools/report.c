@@ -66,9 +66,13 @@ static void put_head(FILE *out, const bt_run *run, const bt_summary *s) {
     svg_text(out, title);
     fprintf(out,
             "</h1><p class=\"faint\">%zu windows of %zu file%s, context %" PRIu32 ", horizon %" PRIu32 ", every %" PRIu32
-            " row%s; %" PRIu32 " paths, %" PRIu32 " seed%s from %" PRIu64 "<br>",
-            s->n_windows, s->n_finished, s->n_finished == 1 ? "" : "s", r->context, r->horizon, r->step, r->step == 1 ? "" : "s",
-            r->samples, r->seeds, r->seeds == 1 ? "" : "s", r->seed);
+            " row%s; ",
+            s->n_windows, s->n_finished, s->n_finished == 1 ? "" : "s", r->context, r->horizon, r->step, r->step == 1 ? "" : "s");
+    if (session_tail(session) > 0) {
+        fprintf(out, "%" PRIu32 " quantiles from %g to %g<br>", bt_numbers(run), session_tail(session), 1 - session_tail(session));
+    } else {
+        fprintf(out, "%" PRIu32 " paths, %" PRIu32 " seed%s from %" PRIu64 "<br>", r->samples, r->seeds, r->seeds == 1 ? "" : "s", r->seed);
+    }
     fprintf(out, "%s model of %s parameters, %s, on ", session->model_info.family, count,
             precision_name(session->model_info.precision));
     svg_text(out, session->device_info.spec);
@@ -92,7 +96,7 @@ static void put_tile(FILE *out, const char *value, const char *css_class, const 
             *css_class ? "\"" : "", value, beside);
 }
 
-static void put_tiles(FILE *out, const bt_summary *s) {
+static void put_tiles(FILE *out, const bt_run *run, const bt_summary *s) {
     char value[64], other[64], last[64], beside[256];
     const double mase = tally_measure(&s->total, MEASURE_MASE), naive = tally_measure(&s->total, MEASURE_SEASONAL_MASE);
     const double before = tally_measure(&s->total, MEASURE_LAST_MASE), mae = tally_measure(&s->total, MEASURE_MAE);
@@ -108,7 +112,7 @@ static void put_tiles(FILE *out, const bt_summary *s) {
     snprintf(beside, sizeof beside, "in 50 %%: %s, in 90 %%: %s", other, last);
     put_tile(out, value, "", "inside the 80 % interval", beside);
     if (isnan(s->mae_deviation)) {
-        put_tile(out, "–", "", "σ of MAE over seeds", "one seed");
+        put_tile(out, "–", "", "σ of MAE over seeds", session_tail(run->session) > 0 ? "no paths are sampled" : "one seed");
     } else {
         snprintf(value, sizeof value, "%.2g %%", 100 * s->mae_deviation / mae);
         snprintf(beside, sizeof beside, "of the MAE, %.4g", mae);
@@ -224,7 +228,7 @@ static void put_stability(FILE *out, const bt_run *run, const bt_summary *s) {
     fputs("<dl>", out);
     fprintf(out, "<dt>MAE over %" PRIu32 " seed%s</dt><dd>", run->request->seeds, run->request->seeds == 1 ? "" : "s");
     if (isnan(s->mae_deviation)) {
-        fputs("one seed tells nothing of how it scatters", out);
+        fputs(session_tail(run->session) > 0 ? "no paths are sampled, so it does not scatter" : "one seed tells nothing of how it scatters", out);
     } else {
         fprintf(out, "standard deviation %.4g, %.2g %% of %.6g", s->mae_deviation, 100 * s->mae_deviation / mae, mae);
     }
@@ -246,7 +250,8 @@ static void put_stability(FILE *out, const bt_run *run, const bt_summary *s) {
     fputs("</dl>\n", out);
 }
 
-static void put_notes(FILE *out, const bt_summary *s) {
+static void put_notes(FILE *out, const bt_run *run, const bt_summary *s) {
+    const bool given = session_tail(run->session) > 0;
     fputs(
         "<h2>What the measures mean</h2>\n<dl>"
         "<dt>MAE</dt><dd>mean of |median − actual|; beside it that of seasonal naive (the value one season ago) and of the last "
@@ -254,9 +259,17 @@ static void put_notes(FILE *out, const bt_summary *s) {
         "<dt>MAPE, sMAPE</dt><dd>that error in percent of the actual value, and of the mean of both sizes</dd>"
         "<dt>MASE</dt><dd>that error divided by the mean change from one season to the next before the window; below the naive "
         "ones is better</dd>"
-        "<dt>CRPS</dt><dd>distance of the paths' distribution from what happened, in the unit of the column; less is better</dd>"
+        "<dt>CRPS</dt><dd>",
+        out);
+    fputs(given ? "twice the mean pinball loss of the model's quantiles" : "distance of the paths' distribution from what happened", out);
+    fputs(
+        ", in the unit of the column; less is better</dd>"
         "<dt>pinball loss</dt><dd>mean over the quantiles 0.1 to 0.9; less is better</dd>"
-        "<dt>in 50, 80, 90 %</dt><dd>share of actual values inside the interval; the nearer to its name the better</dd></dl>\n"
+        "<dt>in 50, 80, 90 %</dt><dd>share of actual values inside the interval; the nearer to its name the better",
+        out);
+    if (given) { fputs("; – where the interval reaches beyond the model's quantiles", out); }
+    fputs(
+        "</dd></dl>\n"
         "<p class=\"faint\">MAE, CRPS and pinball loss have the unit of their column, so over columns of different size the "
         "largest rule; MASE "
         "and the percentages do not.",
@@ -277,7 +290,7 @@ bool report_write(const bt_run *run, const bt_summary *s, const comparisons *com
     size_t n_put = 0;
     if (!draft_open(&d, path, error)) { return false; }
     put_head(d.file, run, s);
-    put_tiles(d.file, s);
+    put_tiles(d.file, run, s);
     if (compared) { put_comparison(d.file, run->request, compared); }
     put_files(d.file, run, s);
     step_tally *steps = steps_of(run, NULL);
@@ -295,7 +308,7 @@ bool report_write(const bt_run *run, const bt_summary *s, const comparisons *com
     fputs("</div>\n", d.file);
     figure_times(d.file, run, ++id);
     fputs("</div>\n", d.file);
-    put_notes(d.file, s);
+    put_notes(d.file, run, s);
     free(steps);
     return draft_finish(&d, true, error);
 }

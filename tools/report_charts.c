@@ -56,8 +56,7 @@ static void fan_range(const bt_file *f, size_t variate, size_t first, size_t las
     double fan_low = low, fan_high = high;
     for (size_t p = from; p < r->n_pictures; p++) {
         for (size_t h = 0; h < r->horizon; h++) {
-            stretch((double)picture(r, p, variate, 0)[h], &fan_low, &fan_high);
-            stretch((double)picture(r, p, variate, PICTURE_LEVELS - 1)[h], &fan_low, &fan_high);
+            for (size_t q = 0; q < PICTURE_LEVELS; q++) { stretch((double)picture(r, p, variate, q)[h], &fan_low, &fan_high); }
         }
     }
     // A fan much wider than all that happened is cut, so that the rest stays readable.
@@ -65,6 +64,9 @@ static void fan_range(const bt_file *f, size_t variate, size_t first, size_t las
     c->y_high = fmin(fan_high, high + span);
     round_out(&c->y_low, &c->y_high);
 }
+
+// Whether the forecasts have an interval: 0 is the 90 % one, 1 the 80 % one. A model's own quantiles may end before.
+static bool has_band(const bt_result *r, size_t band) { return !isnan(r->pictures[band * r->horizon]); }
 
 // One window: bands and median, grown out of the last value before it.
 static void draw_fan(const chart *c, const bt_file *f, size_t which, size_t variate) {
@@ -78,6 +80,7 @@ static void draw_fan(const chart *c, const bt_file *f, size_t which, size_t vari
     x[0] = (double)end - 1;
     low[0] = high[0] = values[end - 1];
     for (size_t b = 0; b < 3; b++) {
+        if (!has_band(r, b)) { continue; }
         for (size_t h = 0; h < r->horizon; h++) {
             x[h + 1] = (double)(end + h);
             low[h + 1] = (double)picture(r, which, variate, b)[h];
@@ -85,7 +88,7 @@ static void draw_fan(const chart *c, const bt_file *f, size_t which, size_t vari
         }
         chart_band(c, bands[b], x + skip, low + skip, high + skip, n - skip);
     }
-    for (size_t h = 0; h < r->horizon; h++) { low[h + 1] = (double)picture(r, which, variate, PICTURE_MEDIAN)[h]; }
+    for (size_t h = 0; h < r->horizon; h++) { x[h + 1] = (double)(end + h), low[h + 1] = (double)picture(r, which, variate, PICTURE_MEDIAN)[h]; }
     chart_line(c, "median", x + skip, low + skip, n - skip);
     free(x);
     free(low);
@@ -138,7 +141,7 @@ void figure_fans(FILE *out, const bt_file *f, size_t variate, size_t context, un
     legend(out, "median", "median");
     legend(out, "band50", "50 %");
     legend(out, "band80", "80 %");
-    legend(out, "band90", "90 %");
+    if (has_band(r, 0)) { legend(out, "band90", "90 %"); }
     fputs("</figcaption></figure>\n", out);
     free(x);
 }
@@ -198,7 +201,7 @@ void figure_steps(FILE *out, const step_tally *steps, size_t horizon, unsigned i
 // ---- calibration ----
 
 static void observed(const tally *t, double *y) {
-    for (size_t i = 0; i < N_LEVELS; i++) { y[i] = t->n > 0 ? 100 * t->below[i] / t->n : NAN; }
+    for (size_t i = 0; i < N_LEVELS; i++) { y[i] = t->n_below[i] > 0 ? 100 * t->below[i] / t->n_below[i] : NAN; }
 }
 
 void figure_calibration(FILE *out, const bt_run *run, const bt_file *file, unsigned id) {

@@ -1,4 +1,6 @@
 // The program `reprise`: finds the command and hands over to it.
+#define _XOPEN_SOURCE 700   // SIGXFSZ
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +20,7 @@ static const command commands[] = {
     { "trace", command_trace, "write a forecast's timeline for trace viewers" },
     { "dump", command_dump, "print a model's graph: nodes, shapes, launches, lifetimes" },
     { "bench", command_bench, "time whole forecasts" },
+    { "soak", command_soak, "forecast for a long time: equal results, no growing memory" },
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -36,6 +39,7 @@ static void print_help(void) {
 }
 
 int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN);   // a file beyond the limit (ulimit -f) is then a write error with its sentence
     if (argc < 2) {
         complain("which command? 'reprise --help' lists them");
         return EXIT_USAGE;

@@ -37,6 +37,10 @@ void sample_make(const rp_model *model, sample_sizes sizes, sample *out) {
     *out = (sample){ .sizes = sizes, .bars = model->family->forecast_bars != NULL };
     sample_sizes *z = &out->sizes;
     const uint32_t window = model->info.window;
+    if (model->info.quantiles > 0) {   // it samples no paths
+        out->quantiles = z->paths > 0 ? model->info.quantiles : 0;
+        z->paths = 0;
+    }
     if (z->context == 0) { z->context = 64; }
     if (z->horizon == 0) { z->horizon = out->bars ? 4 : 2 * model->info.patch; }   // later steps too, not only the first
     if (window > 0 && z->horizon > window) { z->horizon = window; }
@@ -47,7 +51,8 @@ void sample_make(const rp_model *model, sample_sizes sizes, sample *out) {
     out->values = take(V, T * sizeof *out->values);
     out->times = take(T, sizeof *out->times);
     out->mean = take(V, H * sizeof *out->mean);
-    out->paths = z->paths ? take(V * H, z->paths * sizeof *out->paths) : NULL;
+    out->n_paths = V * H * (z->paths + out->quantiles);
+    out->paths = out->n_paths ? take(out->n_paths, sizeof *out->paths) : NULL;
     out->std = take(V, sizeof *out->std);
     out->bars ? fill_bars(out) : fill_series(out);
     for (size_t v = 0; v < V; v++) {
@@ -66,7 +71,7 @@ void sample_free(sample *s) {
 rp_status sample_forecaster(const sample *s, rp_model *model, rp_forecaster **out) {
     rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
     config.max_context = s->sizes.context, config.max_horizon = s->sizes.horizon, config.variates = s->sizes.variates;
-    config.max_paths = s->sizes.paths;
+    config.max_paths = s->sizes.paths, config.block = s->sizes.block;
     return rp_forecaster_create(model, &config, out);
 }
 
@@ -74,7 +79,11 @@ rp_status sample_forecast(sample *s, rp_forecaster *forecaster) {
     rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
     rp_forecast_result result = RP_FORECAST_RESULT_INIT;
     config.horizon = s->sizes.horizon, config.paths = s->sizes.paths, config.seed = s->sizes.seed;
-    result.mean = s->mean, result.samples = s->paths;
+    result.mean = s->mean;
+    *(s->quantiles ? &result.quantiles : &result.samples) = s->paths;
+    float levels[RP_BLOCK_QUANTILES];
+    for (uint32_t i = 0; i < s->quantiles; i++) { levels[i] = (float)((i + 1) / (s->quantiles + 1.0)); }
+    config.quantile_levels = levels, config.n_quantiles = s->quantiles;
     const float *v = s->values;
     const size_t T = s->sizes.context;
     if (s->bars) {

@@ -7,6 +7,7 @@
 
 typedef struct sample_sizes {
     uint32_t context, horizon, variates, paths;   // variates 0: 1, bars: 6; paths 0: mean mode
+    uint32_t block;                               // Toto 2.0: time steps of a decode block; 0: a single pass
     uint64_t seed;                                // of the forecast; the inputs are always the same
 } sample_sizes;
 
@@ -16,7 +17,9 @@ typedef struct sample {
     float *values;            // [V, T]: waves with noise; of bars the highest price is the high, the lowest the low
     int64_t *times;           // [T], every five minutes
     float *mean;              // [V, H], of the last forecast
-    float *paths;             // [V, H, S]; NULL in mean mode
+    float *paths;             // [V, H, S]; of a model that gives quantiles, these, [quantiles, V, H]; NULL in mean mode
+    uint32_t quantiles;       // so many; 0: paths are sampled, or neither
+    size_t n_paths;           // numbers that `paths` has
     double *std;              // [V], of the values
 } sample;
 

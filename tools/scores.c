@@ -7,6 +7,8 @@
 
 const int interval_percent[N_INTERVALS] = { 50, 80, 90 };
 
+double interval_tail(size_t i) { return (100 - interval_percent[i]) / 200.0; }
+
 bool scores_compute(const outcome *o, size_t variate, scores *out) {
     const double *history = o->values + variate * o->n_rows;
     double error = 0, relative = 0, seasonal = 0, last = 0, before = naive_last(history, o->end);
@@ -25,8 +27,9 @@ bool scores_compute(const outcome *o, size_t variate, scores *out) {
         }
         if (o->season) { seasonal += fabs(naive_seasonal(history, o->end, o->season, step) - actual); }
         last += fabs(before - actual);
-        for (size_t i = 0; i < N_INTERVALS && o->paths > 0; i++) {
-            double tail = (100 - interval_percent[i]) / 200.0;
+        for (size_t i = 0; i < N_INTERVALS; i++) {
+            double tail = interval_tail(i);
+            if (!outcome_has_interval(o, tail)) { continue; }
             double low = (double)outcome_quantile(o, outcome_level(o, tail), variate, step);
             double high = (double)outcome_quantile(o, outcome_level(o, 1 - tail), variate, step);
             inside[i] += low <= actual && actual <= high;
@@ -39,6 +42,6 @@ bool scores_compute(const outcome *o, size_t variate, scores *out) {
     out->mase = scale > 0 ? out->mae / scale : NAN;
     out->seasonal_mae = o->season ? seasonal / n : NAN;
     out->last_mae = last / n;
-    for (size_t i = 0; i < N_INTERVALS; i++) { out->inside[i] = o->paths > 0 ? 100 * (double)inside[i] / n : NAN; }
+    for (size_t i = 0; i < N_INTERVALS; i++) { out->inside[i] = outcome_has_interval(o, interval_tail(i)) ? 100 * (double)inside[i] / n : NAN; }
     return true;
 }

@@ -18,6 +18,8 @@ void session_complain(rp_device *device, rp_status status) {
     complain("%s (%s)", text[0] ? text : rp_status_text(status), rp_status_name(status));
 }
 
+double session_tail(const session *s) { return s->model_info.quantiles ? 1 / (s->model_info.quantiles + 1.0) : 0; }
+
 bool session_is_bars(const session *s) { return strcmp(s->model_info.family, "kronos") == 0; }
 
 bool session_open(const char *device, const char *precision, const char *folder, session *out) {
@@ -25,17 +27,23 @@ bool session_open(const char *device, const char *precision, const char *folder,
 }
 
 bool session_open_pair(const char *device, const char *precision, const char *folder, const char *tokenizer, session *out) {
+    return session_open_how(&(session_how){ device, precision, folder, tokenizer, false }, out);
+}
+
+bool session_open_how(const session_how *how, session *out) {
     *out = (session){ .device_info = RP_DEVICE_INFO_INIT, .model_info = RP_MODEL_INFO_INIT };
     rp_model_config config = RP_MODEL_CONFIG_INIT;
-    config.precision = precision_of(precision);
-    config.tokenizer = tokenizer;
-    rp_status status = rp_device_create(device, NULL, &out->device);
+    rp_device_config device = RP_DEVICE_CONFIG_INIT;
+    config.precision = precision_of(how->precision);
+    config.tokenizer = how->tokenizer;
+    device.direct = how->direct;
+    rp_status status = rp_device_create(how->device, &device, &out->device);
     if (status == RP_OK) { status = rp_device_copy_info(out->device, &out->device_info); }
-    if (status == RP_OK) { status = rp_model_load(out->device, folder, &config, &out->model); }
+    if (status == RP_OK) { status = rp_model_load(out->device, how->folder, &config, &out->model); }
     if (status == RP_OK) { status = rp_model_copy_info(out->model, &out->model_info); }
-    bool odd = status == RP_OK && tokenizer && !session_is_bars(out);
+    bool odd = status == RP_OK && how->tokenizer && !session_is_bars(out);
     if (status == RP_OK && !odd) { return true; }
-    if (odd) { complain("%s is a %s model, which has no tokenizer; leave out --tokenizer", folder, out->model_info.family); }
+    if (odd) { complain("%s is a %s model, which has no tokenizer; leave out --tokenizer", how->folder, out->model_info.family); }
     else { session_complain(out->device, status); }
     session_close(out);
     return false;

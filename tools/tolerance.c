@@ -31,6 +31,10 @@ const tolerance_rule tolerance_rules[RP_OP_COUNT] = {
     [RP_OP_ROPE_HALF] = { NULL, tolerance_rope_half, NULL },
     [RP_OP_DRAW_TOKEN] = { NULL, tolerance_draw_token, NULL },
     [RP_OP_BARS_RESULT] = { NULL, tolerance_bars_result, tolerance_absolute_bars_result },
+    [RP_OP_BLOCK_SCALE] = { tolerance_begin_block_scale, tolerance_block_scale, NULL },
+    [RP_OP_BLOCK_ROPE] = { NULL, tolerance_block_rope, NULL },
+    [RP_OP_BLOCK_ATTN] = { tolerance_begin_block_attn, tolerance_block_attn, tolerance_absolute_block_attn },
+    [RP_OP_BLOCK_RESULT] = { tolerance_begin_block_result, tolerance_block_result, NULL },
 };
 
 bool tolerance_known(rp_op op) { return tolerance_rules[op].allowed != NULL || tolerance_column_of(op) != TOL_REDUCE; }

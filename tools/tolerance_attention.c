@@ -1,6 +1,7 @@
-// Tolerances of attention, over time and over variates.
+// Tolerances of attention: over time, over variates, in block decode.
 #include <math.h>
 
+#include "op_math.h"
 #include "tolerance.h"
 
 // y = sum p v / sum p. A score carries d + 3 roundings of its sum of |products| (at most `score`), its difference to the
@@ -89,12 +90,12 @@ void tolerance_absolute_attn_time(tolerance_case *c) {
 // extra[0], as above; qkv holds q, k and v of a token one after the other.
 void tolerance_begin_attn_space(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_space);
-    const uint64_t D = (uint64_t)p->heads * p->head_width;
+    const uint64_t D = (uint64_t)p->heads * p->head_width, G = (uint64_t)p->kv_heads * p->head_width;
     const float *qkv = c->tensor[0].data;
     double sum = 0, key = 0;
-    for (uint64_t at = 0; at < c->tensor[0].count; at += 3 * D) {
+    for (uint64_t at = 0; at < c->tensor[0].count; at += D + 2 * G) {
         sum = fmax(sum, widest_head(qkv + at, p->heads, p->head_width));
-        key = fmax(key, largest(qkv + at + D, D));
+        key = fmax(key, largest(qkv + at + D, G));
     }
     c->extra[0] = sum * key * (double)p->scale;
 }
@@ -105,12 +106,38 @@ double tolerance_attn_space(const tolerance_case *c, uint32_t output, uint64_t i
     return allowed(p->head_width, c->extra[0], p->variates, magnitude) + (p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
 }
 
-// The values alone: every third run of D numbers.
+// The values alone: the last heads of each token.
 void tolerance_absolute_attn_space(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_space);
-    const uint64_t D = (uint64_t)p->heads * p->head_width;
+    const uint32_t first = p->heads + p->kv_heads, all = p->heads + 2 * p->kv_heads;
     float *qkv = c->tensor[0].data;
     for (uint64_t i = 0; i < c->tensor[0].count; i++) {
-        if (i / D % 3 == 2) { qkv[i] = fabsf(qkv[i]); }
+        if (i / p->head_width % all >= first) { qkv[i] = fabsf(qkv[i]); }
     }
 }
+
+// extra[0], as above; queries of live tokens, and the slots that the last of them may see.
+void tolerance_begin_block_attn(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, block_attn);
+    const float *q = c->tensor[0].data, *k = c->tensor[1].data;
+    const uint32_t *n = c->tensor[4].data, *step = c->tensor[5].data;            // step and horizon are words 4 and 5
+    const uint64_t D = (uint64_t)p->heads * p->head_width, G = (uint64_t)p->kv_heads * p->head_width;
+    double sum = 0, key = 0;
+    for (uint32_t row = 0; row < p->batch * p->variates; row++) {
+        const rp_call call = rp_call_of(n[row / p->variates], step[4], step[5], p->patch_size, p->block, p->later);
+        const uint32_t live = call.given + call.fresh - 1;
+        for (uint32_t token = 0; token < live; token++) {
+            sum = fmax(sum, widest_head(q + ((uint64_t)row * p->q_tokens + token) * D, p->heads, p->head_width));
+        }
+        key = fmax(key, largest(k + (uint64_t)row * p->cap * G, (call.start + live) * G));
+    }
+    c->extra[0] = sum * key * (double)p->scale;
+}
+
+double tolerance_block_attn(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    (void)output, (void)index;
+    TOLERANCE_PARAMS(c, block_attn);
+    return allowed(p->head_width, c->extra[0], p->cap, magnitude) + (p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
+}
+
+void tolerance_absolute_block_attn(tolerance_case *c) { tolerance_make_absolute(&c->tensor[2]); }

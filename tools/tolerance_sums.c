@@ -24,6 +24,7 @@ static double norm_error(const struct rp_linear_params *p) { return p->norm ? ((
 static double mixed(const struct rp_linear_params *p, double largest, double ref, double magnitude) {
     const double x = (p->x_f16 ? 0 : U16ROUND) + norm_error(p), subnormal = p->x_f16 ? 0 : p->k * 0x1p-25 * largest;
     double error = ((p->k + 4.0) * 2 * U32ROUND + x) * magnitude + subnormal;
+    if (p->silu) { error = 1.1 * error + 8 * U32ROUND * fabs(ref) + 105 * FLUSH; }
     if (p->gated) { error = 4.2 * error + 2.1 * subnormal * (p->k + 1.0) + 12 * U32ROUND * magnitude; }
     return p->y_f16 ? error * (1 + U16ROUND) + U16ROUND * fabs(ref) + 0x1p-25 : error;
 }
@@ -45,9 +46,11 @@ static double roundings(uint32_t k) {
 double tolerance_linear(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
     (void)output, (void)index;
     TOLERANCE_PARAMS(c, linear);
+    if (p->silu) { magnitude = 2 * magnitude; }     // silu(A) >= A / 2 for what `absolute` makes of the sum
     if (p->w_f16) { return mixed(p, c->extra[0], ref, magnitude); }
     const double tiny = p->k * (6 * FLUSH + 0x1p-134 * (c->extra[0] + c->extra[1]));     // six products a term
     const double error = (roundings(p->k) * U32ROUND + norm_error(p)) * magnitude;
+    if (p->silu) { return 1.1 * (error + tiny) + 16 * U32ROUND * fabs(ref) + 105 * FLUSH; }   // the slope of silu, and its own error
     return (p->gated ? 4.2 * error + 8 * U32ROUND * magnitude : error) + tiny;
 }
 

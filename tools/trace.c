@@ -2,11 +2,12 @@
 #include "trace.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "draft.h"
 
 void trace_begin(trace *t) { *t = (trace){ .began = seconds_now() }; }
 
@@ -174,18 +175,13 @@ static bool put_event(FILE *file, const trace_event *from, bool last) {
 }
 
 bool trace_write(const trace *t, const char *path, message *error) {
-    char beside[4096];
-    if (snprintf(beside, sizeof beside, "%s.part", path) >= (int)sizeof beside) { return message_set(error, "%.64s.. is too long for a path", path); }
-    FILE *file = fopen(beside, "w");
-    if (file == NULL) { return message_set(error, "%s cannot be written: %s", path, strerror(errno)); }
-    bool good = fprintf(file, "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n") > 0 && put_name(file, "process_name", TRACE_HOST, "reprise") &&
-                put_name(file, "thread_name", TRACE_HOST, "host") &&
-                put_name(file, "thread_name", TRACE_DEVICE, "device, one launch at a time");
-    for (size_t i = 0; i < t->n_events && good; i++) { good = put_event(file, &t->events[i], i + 1 == t->n_events); }
-    good = good && fprintf(file, "]}\n") > 0;
-    good = fclose(file) == 0 && good;
-    if (good && rename(beside, path) == 0) { return true; }
-    message_set(error, "%s cannot be written: %s", path, strerror(errno));
-    (void)remove(beside);
-    return false;
+    draft d;
+    if (!draft_open(&d, path, error)) { return false; }
+    bool good = fprintf(d.file, "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n") > 0 && put_name(d.file, "process_name", TRACE_HOST, "reprise") &&
+                put_name(d.file, "thread_name", TRACE_HOST, "host") &&
+                put_name(d.file, "thread_name", TRACE_DEVICE, "device, one launch at a time");
+    for (size_t i = 0; i < t->n_events && good; i++) { good = put_event(d.file, &t->events[i], i + 1 == t->n_events); }
+    good = good && fprintf(d.file, "]}\n") > 0;
+    if (!good && !ferror(d.file)) { message_set(error, "%s: memory ran out while writing JSON", path); }
+    return draft_finish(&d, good || ferror(d.file), error);   // of a write that failed the draft knows the reason
 }

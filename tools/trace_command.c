@@ -10,8 +10,6 @@
 #include "session.h"
 #include "trace.h"
 
-enum { DEFAULT_PATHS = 256 };
-
 static bool read_input(const request *r, table *t, timeline *time, size_t *time_column, outcome *o, message *error) {
     if (!table_read(r->input, t, error) || !timeline_read(t, r->time_column, time, time_column, error)) { return false; }
     o->time = time;
@@ -50,7 +48,7 @@ static rp_status forecast(trace *t, const char *name, rp_forecaster *forecaster,
 static rp_status run_phases(trace *t, rp_model *model, const forecast_kind *kind, const request *r, outcome *o, rp_forecaster **out) {
     rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
     config.max_context = (uint32_t)o->context, config.max_horizon = r->horizon, config.variates = kind->variates(o);
-    config.max_paths = r->samples, config.memory_bytes = r->memory;
+    config.max_paths = r->samples, config.memory_bytes = r->memory, config.block = r->block;
     o->mean = take(o->n_all, o->horizon * sizeof *o->mean);
     const size_t e = trace_enter(t, TRACE_HOST, "phase", "create forecaster");
     rp_status status = rp_forecaster_create(model, &config, out);
@@ -91,6 +89,7 @@ static int read_request(int argc, char **argv, request *r) {
         { "samples", OPTION_COUNT, &r->samples, "S", "sample paths; default 256", NULL, false },
         { "seed", OPTION_SEED, &r->seed, "N", "of the random stream; default 0", NULL, false },
         { "mean", OPTION_FLAG, &r->mean, NULL, "no sampling, as forecast has it", NULL, false },
+        { "block", OPTION_COUNT, &r->block, "N", "Toto 2.0: rows predicted in one pass; default: the whole horizon", NULL, false },
         { "device", OPTION_TEXT, &r->device, "D", "auto (default), cuda[:N], vulkan[:N] or ref", NULL, false },
         { "precision", OPTION_CHOICE, &r->precision, "P", "auto (default), f32 or mixed", PRECISION_CHOICES, false },
         { "memory", OPTION_BYTES, &r->memory, "BYTES", "device memory to stay within beyond the model's own, such as 2G", NULL, false },
@@ -104,7 +103,6 @@ static int read_request(int argc, char **argv, request *r) {
         options, sizeof options / sizeof *options };
     int result = options_parse(&set, argc, argv, NULL, 0, NULL);
     if (result < 0 && r->mean && r->samples) { result = options_misused("trace", "--mean samples no paths, so --samples does not go with it"); }
-    if (result < 0 && !r->mean && r->samples == 0) { r->samples = DEFAULT_PATHS; }
     return result;
 }
 
@@ -130,7 +128,7 @@ int command_trace(int argc, char **argv) {
     if (good) { status = open_model(&events, &r, &device, &model); }
     if (!good || status != RP_OK) { goto failed; }
     const forecast_kind *kind = model->family->forecast_bars ? &forecast_of_bars : &forecast_of_series;
-    if (kind->refuses(&r, r.model, &error) || !kind->prepare(&r, &model->info, &t, time_column, &time, &o, &error)) { goto failed; }
+    if (!forecast_suits(&r, &model->info, &error) || kind->refuses(&r, r.model, &error) || !kind->prepare(&r, &model->info, &t, time_column, &time, &o, &error)) { goto failed; }
     status = run_phases(&events, model, kind, &r, &o, &forecaster);
     if (status != RP_OK || !trace_write(&events, r.output, &error)) { goto failed; }
     summarise(&events, &r, device->info.spec);

@@ -26,7 +26,7 @@ int command_verify(int argc, char **argv) {
     const option_set set = { "verify", "[options] PATH...",
                              "Runs recorded results of the original code, golden folders or files, and prints each expected\n"
                              "tensor's worst error. Exits 1 if any is over its limit.\n",
-                             "  reprise verify --device vulkan tests/golden/toto-tiny\n"
+                             "  reprise verify --device vulkan build/golden/toto-tiny\n"
                              "  reprise verify --model models/demo-toto tests/golden-demo/air.safetensors\n",
                              rows, sizeof rows / sizeof *rows };
     const char *paths[MAX_PATHS];

@@ -1,4 +1,4 @@
-// linear: y = x w^T (+ bias) (+ residual), or gated; w in float32, or in float16 for matrix units.
+// linear: y = x w^T (+ bias) (+ residual), or gated, or through silu; w in float32, or in float16 for matrix units.
 #include "op.h"
 
 rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *out) {
@@ -6,7 +6,7 @@ rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *
     EXPECT_F16(p->w_f16);
     if ((!p->w_f16 && (p->x_f16 || p->y_f16)) || (p->w_f16 && p->k % RP_LINEAR_MIXED_STEP != 0) ||
         (p->gated && (p->has_residual || p->n % (2 * RP_LINEAR_GATE) != 0)) ||
-        (p->norm && (p->x_f16 || p->m > RP_LINEAR_SKINNY_M))) {
+        (p->norm && (p->x_f16 || p->m > RP_LINEAR_SKINNY_M)) || (p->silu && (p->gated || p->has_residual))) {
         return rp_fail(graph->device, RP_INTERNAL, "'%s' asks for a product that no kernel makes (op_params.h, linear).", node->label);
     }
     EXPECT(0, p->x_f16 ? RP_F16 : RP_F32, p->m, p->k);
@@ -21,7 +21,8 @@ rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *
 // Compute capability 9.0: the tiles that are done soonest, by cycles of a multiprocessor. A step of 64 in k is bound by the matrix
 // units, 2048 products a cycle, or by what comes out of the L2 cache, some 48 bytes. `store`: what a tile takes besides; of
 // kernels whose warpgroups take turns, the last tile alone.
-static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
+// False where none of them makes it: the large ones have no registers left for silu.
+static bool launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
     static const struct { const char *kernel; uint32_t rows, columns, bytes, store; bool turns; } tiles[RP_LINEAR_WGMMA_SHAPES] = {
         { "linear_wgmma_turns_128x128", 128, 128, RP_LINEAR_WGMMA_SHARED(128, 128, 6), 5000, true },
         { "linear_wgmma_128x256", 128, 256, RP_LINEAR_WGMMA_SHARED(128, 256, 4), 5000, false },
@@ -35,7 +36,8 @@ static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
         const uint64_t rounds = ceil_div(n, out->processors), units = rows * columns / 32, cache = (rows + columns) * 128 / 48;
         const uint64_t step = units > cache || n < out->processors / 2 ? units : cache;
         const uint64_t cycles = rounds * ceil_div(p->k, 64) * step + (tiles[i].turns ? 1 : rounds) * tiles[i].store;
-        if (out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) { continue; }
+        const bool large = rows * columns > 128 * 96;
+        if ((out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) || (p->silu && large)) { continue; }
         least = cycles;
         out->kernel = tiles[i].kernel;
         out->shared_bytes = tiles[i].bytes;
@@ -43,9 +45,11 @@ static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
         out->map[0] = (rp_launch_map){ 0, p->m, p->k, tiles[i].rows };
         out->map[1] = (rp_launch_map){ 1, p->n, p->k, tiles[i].columns };
     }
+    if (least == UINT64_MAX) { return false; }
     out->group = RP_LINEAR_WGMMA_GROUP;
     out->grid[1] = out->grid[2] = 1;
     out->n_maps = 2;
+    return true;
 }
 
 // At most RP_LINEAR_SKINNY_M rows on matrix units: a group a multiprocessor, or as many as it takes for chunk sums to fit.
@@ -82,10 +86,7 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
         launch_skinny(p, kernels[p->m > 8][p->x_f16 ? 1 : 0], out);
         return;
     }
-    if (out->wgmma && p->x_f16 && p->m >= RP_LINEAR_WGMMA_M) {
-        launch_wgmma(p, out);
-        return;
-    }
+    if (out->wgmma && p->x_f16 && p->m >= RP_LINEAR_WGMMA_M && launch_wgmma(p, out)) { return; }
     uint32_t i = 0;
     while (i < 2 && 4 * ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns) < 3ull * out->processors) { i++; }
     const uint64_t rows = ceil_div(p->m, tiles[i].rows);
@@ -211,6 +212,7 @@ void rp_ref_linear(const void *params, void *const *binding) {
                 if (p->has_bias) { value[part] += bias[row]; }
             }
             if (p->gated) { value[0] *= value[1] / (1 + exp(-value[0])); }
+            if (p->silu) { value[0] /= 1 + exp(-value[0]); }
             if (p->has_residual) { value[0] += residual[i * width + j]; }
             ref_put(binding[5], i * width + j, value[0], p->y_f16);
         }

@@ -5,7 +5,7 @@ rp_status rp_shape_pad_rows(const rp_graph *graph, const rp_node *node, rp_shape
     PARAMS(pad_rows);
     EXPECT(0, RP_F32, p->x_count);
     if (p->mask_words > 0) { EXPECT(1, RP_U32, p->mask_words); }
-    out[0] = out[1] = RP_SHAPE(RP_F32, p->rows, p->cap);
+    out[0] = out[1] = RP_SHAPE(RP_F32, p->rows, p->y_stride);
     out[2] = RP_SHAPE(RP_U32, 1);
     return RP_OK;
 }
@@ -32,7 +32,7 @@ void rp_ref_pad_rows(const void *params, void *const *binding) {
     memcpy(&largest, &bits, sizeof largest);
     for (uint32_t row = 0; row < p->rows; row++) {
         for (uint32_t t = 0; t < p->cap; t++) {
-            const size_t to = (size_t)row * p->cap + t;
+            const size_t to = (size_t)row * p->y_stride + t;
             double value = 0;
             bool real = false;
             if (t >= p->pad && t - p->pad < p->count) {
@@ -42,6 +42,10 @@ void rp_ref_pad_rows(const void *params, void *const *binding) {
                 real = real && (p->known || !isnan(value));
                 if (real && !(fabs(value) <= (double)largest)) { bad->value = 1; }
                 if (!isfinite(value) && !real) { value = 0; }
+                if (p->count - i <= p->whole && !real) {
+                    if (!(fabs(value) <= (double)largest)) { value = 0; }
+                    real = true;
+                }
             }
             y[to] = value;
             if (!p->known) { y_mask[to] = real; }

@@ -4,8 +4,11 @@
 rp_status rp_shape_rmsnorm(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(rmsnorm);
     EXPECT_F16(p->y_f16);
+    if (p->run > 0 && (p->rows % p->run != 0 || p->queries + p->keys > p->run || p->y_f16)) {
+        return rp_fail(graph->device, RP_INTERNAL, "'%s' asks for a norm that no kernel makes (op_params.h, rmsnorm).", node->label);
+    }
     EXPECT(0, RP_F32, p->rows, p->width);
-    EXPECT(1, RP_F32, p->width);
+    EXPECT(1, RP_F32, p->run > 0 ? 2 : 1, p->width);
     out[0] = RP_SHAPE(p->y_f16 ? RP_F16 : RP_F32, p->rows, p->width);
     return RP_OK;
 }
@@ -22,11 +25,16 @@ void rp_cost_rmsnorm(const rp_node *node, rp_cost *out) {
 
 void rp_ref_rmsnorm(const void *params, void *const *binding) {
     REF_PARAMS(rmsnorm);
-    const double *x = binding[0], *scale = binding[1];   // [rows, width], [width]
+    const double *x = binding[0], *scale = binding[1];   // [rows, width], [width] or [2, width]
     for (size_t row = 0; row < p->rows; row++) {
+        const size_t place = p->run > 0 ? row % p->run : 0, scale_row = p->run > 0 && place >= p->queries;
+        if (p->run > 0 && place >= p->queries + p->keys) {
+            memcpy((double *)binding[2] + row * p->width, x + row * p->width, p->width * sizeof *x);
+            continue;
+        }
         double sum = 0;
         for (size_t i = 0; i < p->width; i++) { sum += x[row * p->width + i] * x[row * p->width + i]; }
         const double root = sqrt(sum / p->width + p->eps);
-        for (size_t i = 0; i < p->width; i++) { ref_put(binding[2], row * p->width + i, x[row * p->width + i] / root * scale[i], p->y_f16); }
+        for (size_t i = 0; i < p->width; i++) { ref_put(binding[2], row * p->width + i, x[row * p->width + i] / root * scale[scale_row * p->width + i], p->y_f16); }
     }
 }

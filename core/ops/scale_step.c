@@ -16,7 +16,12 @@ rp_status rp_shape_scale_step(const rp_graph *graph, const rp_node *node, rp_sha
 
 void rp_launch_scale_step(const rp_node *node, rp_launch *out) {
     PARAMS(scale_step);
-    rp_launch_rows(out, "scale_step_f32", ceil_div((uint64_t)p->batch * p->paths * p->variates, RP_GROUP_ROW), RP_GROUP_ROW);
+    const uint64_t rows = (uint64_t)p->batch * p->paths * p->variates;
+    if (out->fast) {
+        rp_launch_rows(out, "scale_step_f32_warp", ceil_div(32 * rows, RP_GROUP_SCALE_STEP), RP_GROUP_SCALE_STEP);
+        return;
+    }
+    rp_launch_rows(out, "scale_step_f32", ceil_div(rows, RP_GROUP_ROW), RP_GROUP_ROW);
 }
 
 void rp_cost_scale_step(const rp_node *node, rp_cost *out) {

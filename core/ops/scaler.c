@@ -19,7 +19,12 @@ rp_status rp_shape_scaler(const rp_graph *graph, const rp_node *node, rp_shape *
 
 void rp_launch_scaler(const rp_node *node, rp_launch *out) {
     PARAMS(scaler);
-    rp_launch_rows(out, "scaler_f32", (uint64_t)p->batch * p->variates, RP_GROUP_ROW);
+    const uint64_t rows = (uint64_t)p->batch * p->variates;
+    if (out->fast) {
+        rp_launch_rows(out, "scaler_f32_warps", rows, RP_GROUP_SCALER);
+        return;
+    }
+    rp_launch_rows(out, "scaler_f32", rows, RP_GROUP_ROW);
 }
 
 void rp_cost_scaler(const rp_node *node, rp_cost *out) {

@@ -1,10 +1,12 @@
-// gather_last: series of different lengths in one batch.
+// gather_last: series of different lengths in one batch; one token and several.
 #include "../case.h"
 
 static const struct { const char *name; struct rp_gather_last_params p; } cases[] = {
-    { "one element", { 1, 1, 1, 1, 0 } },
-    { "lengths of their own", { 4, 3, 9, 37, 0 } },
-    { "after a label", { 3, 2, 8, 65, 1 } },
+    { "one element", { 1, 1, 1, 1, 0, 1, 0 } },
+    { "lengths of their own", { 4, 3, 9, 37, 0, 1, 0 } },
+    { "after a label", { 3, 2, 8, 65, 1, 1, 0 } },
+    { "several, some past the end", { 4, 3, 9, 37, 0, 4, 0 } },
+    { "from the start", { 3, 2, 8, 65, 5, 4, 1 } },
 };
 
 bool test_case_gather_last(test_case *c, uint32_t index) {
@@ -16,6 +18,6 @@ bool test_case_gather_last(test_case *c, uint32_t index) {
     for (uint32_t b = 0; b < p->batch; b++) { n_patches[b] = 1 + test_below(c, p->tokens - p->extra); }
     n_patches[0] = p->tokens - p->extra;
     if (p->batch > 1) { n_patches[1] = 1; }
-    test_output(c, 2, (uint64_t)p->batch * p->variates * p->width);
+    test_output(c, 2, (uint64_t)p->batch * p->variates * p->count * p->width);
     return true;
 }

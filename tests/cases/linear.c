@@ -1,7 +1,8 @@
 // linear: both kernels (skinny up to 16 rows, tiles above), sizes that divide nothing, k not divisible by 4, chunks of 128.
 #include "../case.h"
 
-#define PLAIN 0, 0    // norm, its epsilon
+#define PLAIN 0, 0, 0    // norm, its epsilon; silu
+#define SILU 0, 0, 1
 #define NONE 0, 0, 0, 0, PLAIN    // w, x, y float16; gated
 static const struct { const char *name; struct rp_linear_params p; bool spice; } cases[] = {
     { "one element", { 1, 1, 1, 0, 0, NONE }, false },
@@ -32,21 +33,29 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "gated, skinny, m 13", { 13, 144, 600, 0, 0, 0, 0, 0, 1, PLAIN }, false },
     { "gated, tile, m 65", { 65, 208, 50, 1, 0, 0, 0, 0, 1, PLAIN }, false },
     { "gated, tile, m 200", { 200, 208, 64, 0, 0, 0, 0, 0, 1, PLAIN }, false },
-    { "norm, m 1, k 512", { 1, 40, 512, 1, 0, 0, 0, 0, 0, 1, 1e-5f }, false },
-    { "norm, m 2, k 3", { 2, 9, 3, 0, 1, 0, 0, 0, 0, 1, 1e-8f }, false },
-    { "norm, m 7, k 1030", { 7, 33, 1030, 0, 1, 0, 0, 0, 0, 1, 1e-5f }, false },
-    { "norm, m 16, k 832, gated", { 16, 64, 832, 1, 0, 0, 0, 0, 1, 1, 1e-5f }, false },
-    { "norm, m 11, k 100", { 11, 20, 100, 1, 1, 0, 0, 0, 0, 1, 1e-4f }, false },
+    { "norm, m 1, k 512", { 1, 40, 512, 1, 0, 0, 0, 0, 0, 1, 1e-5f, 0 }, false },
+    { "norm, m 2, k 3", { 2, 9, 3, 0, 1, 0, 0, 0, 0, 1, 1e-8f, 0 }, false },
+    { "norm, m 7, k 1030", { 7, 33, 1030, 0, 1, 0, 0, 0, 0, 1, 1e-5f, 0 }, false },
+    { "norm, m 16, k 832, gated", { 16, 64, 832, 1, 0, 0, 0, 0, 1, 1, 1e-5f, 0 }, false },
+    { "norm, m 11, k 100", { 11, 20, 100, 1, 1, 0, 0, 0, 0, 1, 1e-4f, 0 }, false },
     { "skinny, m 16, k 4224", { 16, 20, 4224, 1, 1, NONE }, false },
     { "skinny, m 6, k 3072", { 6, 1100, 3072, 1, 1, NONE }, true },
     { "gated, skinny, m 9, k 2112", { 9, 96, 2112, 1, 0, 0, 0, 0, 1, PLAIN }, false },
-    { "norm, m 8, k 1088", { 8, 3200, 1088, 1, 0, 0, 0, 0, 0, 1, 1e-5f }, false },
-    { "mixed, norm, m 1", { 1, 48, 512, 1, 0, 1, 0, 0, 0, 1, 1e-5f }, false },
-    { "mixed, norm, m 10, k 832, gated", { 10, 96, 832, 0, 0, 1, 0, 1, 1, 1, 1e-5f }, false },
-    { "mixed, norm, m 16, k 2056", { 16, 24, 2056, 1, 1, 1, 0, 0, 0, 1, 1e-4f }, false },
+    { "norm, m 8, k 1088", { 8, 3200, 1088, 1, 0, 0, 0, 0, 0, 1, 1e-5f, 0 }, false },
+    { "mixed, norm, m 1", { 1, 48, 512, 1, 0, 1, 0, 0, 0, 1, 1e-5f, 0 }, false },
+    { "mixed, norm, m 10, k 832, gated", { 10, 96, 832, 0, 0, 1, 0, 1, 1, 1, 1e-5f, 0 }, false },
+    { "mixed, norm, m 16, k 2056", { 16, 24, 2056, 1, 1, 1, 0, 0, 0, 1, 1e-4f, 0 }, false },
     { "mixed, skinny, m 5, k 5464, float32 x", { 5, 40, 5464, 0, 1, 1, 0, 0, 0, PLAIN }, false },
     { "mixed, skinny, m 16, k 4360", { 16, 20, 4360, 1, 1, 1, 1, 0, 0, PLAIN }, false },
     { "mixed, skinny, m 8, k 3072", { 8, 1100, 3072, 1, 1, 1, 1, 1, 0, PLAIN }, false },
+    { "skinny, silu, k 128", { 5, 40, 128, 1, 0, 0, 0, 0, 0, SILU }, false },
+    { "skinny, silu", { 5, 40, 131, 1, 0, 0, 0, 0, 0, SILU }, false },
+    { "narrow, silu", { 37, 65, 64, 1, 0, 0, 0, 0, 0, SILU }, false },
+    { "tile, silu, no bias", { 200, 300, 64, 0, 0, 0, 0, 0, 0, SILU }, false },
+    { "mixed, skinny, silu", { 5, 96, 264, 1, 0, 1, 1, 1, 0, SILU }, false },
+    { "mixed, silu", { 200, 304, 264, 1, 0, 1, 1, 1, 0, SILU }, false },
+    { "mixed, silu, odd rows of y", { 150, 131, 96, 0, 0, 1, 1, 0, 0, SILU }, false },
+    { "mixed, narrow, silu, float32 x", { 100, 131, 96, 1, 0, 1, 0, 0, 0, SILU }, false },
     { "mixed, one row, one column", { 1, 1, 8, 0, 0, 1, 0, 0, 0, PLAIN }, false },
     { "mixed, skinny, m 8", { 8, 70, 768, 1, 0, 1, 1, 0, 0, PLAIN }, false },
     { "mixed, skinny, m 16, k 40, float32 x", { 16, 65, 40, 1, 1, 1, 0, 0, 0, PLAIN }, false },

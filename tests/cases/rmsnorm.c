@@ -1,15 +1,18 @@
-// rmsnorm: rows shorter and longer than the group, rows of zeros (eps alone), outliers.
+// rmsnorm: heads in runs, rows shorter and longer than the group, rows of zeros (eps alone), outliers.
 #include "../case.h"
 
+#define NO_RUN 0, 0, 0
 static const struct { const char *name; struct rp_rmsnorm_params p; bool spice; } cases[] = {
-    { "one element", { 1, 1, 1e-8f, 0 }, false },
-    { "no rows", { 0, 8, 1e-8f, 0 }, false },
-    { "width 5", { 3, 5, 1e-8f, 0 }, false },
-    { "width 64", { 7, 64, 1e-8f, 0 }, false },
-    { "width 65, outliers", { 9, 65, 1e-8f, 0 }, true },
-    { "width 768", { 33, 768, 1e-8f, 0 }, false },
-    { "to float16", { 9, 96, 1e-8f, 1 }, false },
-    { "width 771, outliers", { 4, 771, 1e-5f, 0 }, true },
+    { "one element", { 1, 1, 1e-8f, 0, NO_RUN }, false },
+    { "no rows", { 0, 8, 1e-8f, 0, NO_RUN }, false },
+    { "width 5", { 3, 5, 1e-8f, 0, NO_RUN }, false },
+    { "width 64", { 7, 64, 1e-8f, 0, NO_RUN }, false },
+    { "width 65, outliers", { 9, 65, 1e-8f, 0, NO_RUN }, true },
+    { "width 768", { 33, 768, 1e-8f, 0, NO_RUN }, false },
+    { "to float16", { 9, 96, 1e-8f, 1, NO_RUN }, false },
+    { "heads of q, k and v", { 35, 12, 5e-5f, 0, 5, 2, 1 }, false },
+    { "heads, no keys", { 12, 68, 1e-8f, 0, 4, 3, 0 }, false },
+    { "width 771, outliers", { 4, 771, 1e-5f, 0, NO_RUN }, true },
 };
 
 bool test_case_rmsnorm(test_case *c, uint32_t index) {
@@ -21,7 +24,7 @@ bool test_case_rmsnorm(test_case *c, uint32_t index) {
         memset(x, 0, p->width * sizeof *x);
         for (uint32_t i = 0; i < p->width; i++) { x[p->width + i] = 1e-4f * (float)test_random(c); }   // of the size of eps
     }
-    test_uniform(c, 1, p->width, -1.5f, 1.5f);
+    test_uniform(c, 1, (uint64_t)(p->run > 0 ? 2 : 1) * p->width, -1.5f, 1.5f);
     (p->y_f16 ? test_output_f16 : test_output)(c, 2, (uint64_t)p->rows * p->width);
     c->needs_mixed = p->y_f16 != 0;
     return true;

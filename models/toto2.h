@@ -1,0 +1,131 @@
+// Toto 2.0 (specs: Datadog/Toto-2.0-*): what its files share. toto2_config.c reads config.json, toto2_weights.c folds the
+// tensors, toto2_graph.c builds the prompt and the rounds of block decode, toto2_forecaster.c sizes and records them,
+// toto2_forecast.c runs them.
+#ifndef RP_TOTO2_H
+#define RP_TOTO2_H
+
+#include "chunks.h"
+#include "device_inputs.h"
+#include "family.h"
+#include "replays.h"
+#include "safetensors.h"
+
+typedef struct toto2_config {
+    uint32_t patch, width, layers, heads, kv_heads;   // P, D, layers, h, g
+    uint32_t group;                 // layers of a group
+    uint32_t variate_layers;        // of each group, so many attend over variates
+    bool variate_first;             // they are its first, else its last
+    double eps;                     // of the norms
+    bool norm_weight, qk_norm, per_dim_scale, xpos;
+    uint32_t mlp;                   // d_ff; this and the two below follow from the tensors
+    uint32_t embed_hidden, head_hidden;
+} toto2_config;
+
+rp_status toto2_config_read(const rp_config *file, toto2_config *out, rp_error *error);
+bool toto2_layer_is_variate(const toto2_config *c, uint32_t layer);
+static inline uint32_t toto2_head_width(const toto2_config *c) { return c->width / c->heads; }
+
+// Weights on the device with every factor folded in. The residual stream is carried as scale x: where the original divides by
+// sqrt(1 + tau^2), scale is multiplied by it, so that an addition is left and each norm takes eps scale^2. Biases may be absent.
+// In precision mixed the matrices of layers and head, and the embedding's wide one, are float16.
+typedef struct toto2_linear { rp_tensor *w, *b; } toto2_linear;         // [out, in], [out]
+
+typedef struct toto2_layer {
+    toto2_linear qkv, out;          // [(h + 2 g) d, D], [D, h d]
+    toto2_linear fc1, fc2;          // [2 M, D]: silu's half first, as rp_gate_turns says; [D, M]
+    rp_tensor *norm1, *norm2;       // [D]
+    rp_tensor *qk_scale;            // [2, d]: of the norms of q and k; NULL: no such norm
+    float eps1, eps2;
+    double scale;                   // of the residual stream behind this layer
+} toto2_layer;
+
+typedef struct toto2_residual_mlp { toto2_linear first, second, skip; } toto2_residual_mlp;
+
+typedef struct toto2_model {
+    rp_model base;
+    toto2_config config;
+    bool mixed;
+    rp_arena arena;                 // the tensors below
+    toto2_layer *layers;
+    toto2_residual_mlp embed, head;
+    rp_tensor *ones, *out_norm;     // [D]
+    float out_eps;
+} toto2_model;
+
+rp_status toto2_weights_load(toto2_model *model, rp_weights *file);
+rp_status toto2_load(rp_device *device, const char *folder, const rp_config *config, rp_precision precision, rp_model **out);
+
+// ---- forecasters ----
+
+// A tensor of the first call that verify reads: `name` as the goldens call it, "context_embed"; of the residual stream, times
+// `scale`. [B, V, n, D]
+typedef struct toto2_tap { const char *name; rp_tensor *tensor; double scale; } toto2_tap;
+#define TOTO2_MAX_TAPS 64
+
+// Inputs of a forecast, packed in this order; the same layout on the host's side and the device's.
+typedef struct toto2_inputs {
+    rp_tensor *step;                // [RP_STEP_WORDS] u32
+    rp_tensor *n_patches;           // [B] u32
+    rp_tensor *settings;            // [2] u32, see rp_block_scale_params
+    rp_tensor *group_ids;           // [B, V] i32
+    rp_tensor *series;              // [2, B, V, A, P]: values, then 1 where observed
+    rp_tensor *bad;                 // [B] u32: a series from the device has numbers that none may have; NULL: they come from the host
+} toto2_inputs;
+
+typedef struct toto2_forecaster {
+    rp_forecaster base;
+    rp_arena arena;                 // graphs and plans
+    uint32_t patches, future;       // N; most future patches, and A = N + future
+    uint32_t block;                 // K: patches predicted in one call
+    bool taps_wanted;               // keep what verify reads
+
+    rp_buffer *host_in, *host_out;  // RP_MEMORY_HOST: inputs packed as on the device, results
+    rp_buffer *state;               // everything on the device that outlives a graph
+    rp_buffer *activations;
+    uint64_t in_words, out_words;
+
+    toto2_inputs in, staged;        // on the device; in host_in
+    rp_tensor *rope, *powers;       // tables, see toto2_graph.c
+    uint32_t zero;                  // the row of power 0
+    rp_tensor **k, **v;             // for each layer [B, V, A, g, d]; NULL for those over variates
+    rp_tensor *stats, *hidden;      // [B, V, RP_BLOCK_STATE] f64, [B, V, N] u32
+    rp_tensor *result;              // [B, V, 9, future P]
+
+    rp_run inputs;                  // with device_inputs: the copy of host_in; else it is the prompt's first node, and this is empty
+    rp_run prompt, round, last;     // the first call; a later one; the shorter last one of the longest horizon, or empty
+    uint32_t last_count;            // patches that `last` predicts at most
+    rp_run collect;
+    toto2_tap taps[TOTO2_MAX_TAPS];
+    uint32_t n_taps;
+
+    float *scratch;                 // host: one padded input at a time, or the results
+    rp_replays queue;               // host: the replays of one forecast
+    rp_device_inputs from_device;   // host: what brings series from the caller's device memory
+} toto2_forecaster;
+
+// Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
+// Buffers may be stand-ins (see toto2_forecaster.c): their memory is not touched.
+rp_status toto2_build(toto2_forecaster *f, rp_sizes *out);
+
+// Fills the tables of rotary angles and xPos powers; once, when the state exists.
+rp_status toto2_write_tables(toto2_forecaster *f);
+
+rp_status toto2_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info);
+rp_status toto2_forecaster_create(rp_model *model, const rp_forecaster_config *config, rp_forecaster **out);
+// With intermediate tensors kept: what `reprise verify` needs. Every token then goes through every layer.
+rp_status toto2_forecaster_create_with(rp_model *model, const rp_forecaster_config *config, bool taps, rp_forecaster **out);
+void toto2_forecaster_destroy(rp_forecaster *forecaster);
+
+rp_status toto2_forecast(rp_forecaster *forecaster, const rp_series *series, uint32_t n_series,
+                         const rp_forecast_config *config, const rp_forecast_result *result);
+// The same with series that are on the device already, in full or in part; f->base.config.device_inputs is set.
+rp_status toto2_forecast_device(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *there, uint32_t n_series,
+                                const rp_forecast_config *config, const rp_forecast_result *result);
+
+// The same, one replay at a time: `after` is called when replay `i` of the forecast has ended (0: the first call) and may read
+// tensors. levels [B, V, 9, H] as float64.
+typedef rp_status (*toto2_after_fn)(void *user, toto2_forecaster *f, uint32_t replay);
+rp_status toto2_forecast_traced(toto2_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
+                                toto2_after_fn after, void *user, double *levels);
+
+#endif

@@ -1,0 +1,137 @@
+// Sizing, allocating and recording a Toto 2.0 forecaster; nothing here runs during a forecast.
+#include <stdlib.h>
+#include <string.h>
+
+#include "toto2.h"
+
+static uint32_t ceil_div(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
+
+// Kernels count elements in 32 bits; false where one tensor would have more than 2^31.
+static bool countable(const rp_forecaster *forecaster, uint32_t paths) {
+    (void)paths;
+    const toto2_forecaster *f = (const toto2_forecaster *)forecaster;
+    const toto2_config *c = &((toto2_model *)f->base.model)->config;
+    const double rows = (double)f->base.config.max_batch * f->base.config.variates, all = (double)f->patches + f->future;
+    double width = (1 + 2.0 * c->kv_heads / c->heads) * c->width;
+    if (width < 2.0 * c->mlp) { width = 2.0 * c->mlp; }
+    if (width < c->embed_hidden) { width = c->embed_hidden; }
+    if (width < c->head_hidden) { width = c->head_hidden; }
+    if (width < (double)RP_BLOCK_QUANTILES * c->patch) { width = (double)RP_BLOCK_QUANTILES * c->patch; }
+    return rows * all * width < 2147483647.0 && 2 * rows * all * c->patch + 4096 < 2147483647.0;
+}
+
+// Fills what follows from the config alone.
+static rp_status size(toto2_forecaster *f, rp_model *model, const rp_forecaster_config *config) {
+    const toto2_config *c = &((toto2_model *)model)->config;
+    f->base.model = model;
+    f->base.config = *config;
+    f->base.config.max_paths = 1;      // none are sampled
+    if (config->block % c->patch != 0) {
+        return rp_fail(model->device, RP_INVALID_ARGUMENT,
+                       "The decode block is %u time steps, which are no whole patches of %u. Take a multiple of %u, or 0 for a single pass.",
+                       config->block, c->patch, c->patch);
+    }
+    if (config->max_context > (1u << 24) || config->max_horizon > (1u << 24) || config->variates > (1u << 16) || config->max_batch > (1u << 16)) {
+        return rp_fail(model->device, RP_INVALID_ARGUMENT,
+                       "A forecaster takes at most 16777216 steps of context and of horizon, 65536 variates and 65536 series.");
+    }
+    f->patches = ceil_div(config->max_context, c->patch);
+    f->future = ceil_div(config->max_horizon, c->patch);
+    f->block = config->block / c->patch;
+    if (f->block == 0 || f->block > f->future) { f->block = f->future; }
+    if (!countable(&f->base, 1)) {
+        return rp_fail(model->device, RP_OUT_OF_MEMORY,
+                       "A forecaster of %u series x %u variates with context %u and horizon %u needs tensors of more than 2^31 "
+                       "elements. Create it for fewer series (max_batch) or a shorter context.",
+                       config->max_batch, config->variates, config->max_context, config->max_horizon);
+    }
+    return RP_OK;
+}
+
+// Sizes over stand-in buffers; the arena is emptied again.
+static rp_status measure(rp_forecaster *forecaster, uint32_t paths, rp_sizes *out) {
+    (void)paths;
+    toto2_forecaster *f = (toto2_forecaster *)forecaster;
+    rp_buffer state = { 0 }, in = { 0 }, result = { 0 };
+    f->state = &state, f->host_in = &in, f->host_out = &result, f->activations = NULL;
+    rp_status status = toto2_build(f, out);
+    f->state = f->host_in = f->host_out = NULL;
+    rp_arena_destroy(&f->arena);
+    return status;
+}
+
+rp_status toto2_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info) {
+    toto2_forecaster f = { .base.info = RP_FORECASTER_INFO_INIT };
+    rp_sizes sizes;
+    rp_status status = size(&f, model, config);
+    if (status == RP_OK) { status = rp_chunks_choose(&f.base, measure, countable, &sizes); }
+    rp_arena_destroy(&f.arena);
+    *info = f.base.info;
+    return status;
+}
+
+static rp_status allocate(toto2_forecaster *f, const rp_sizes *sizes) {
+    rp_device *device = f->base.model->device;
+    const rp_backend *backend = device->backend;
+    RP_RETURN(backend->buffer_create(device, sizes->in, RP_MEMORY_HOST, &f->host_in));
+    RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
+    RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
+    RP_RETURN(backend->buffer_create(device, sizes->activations, RP_MEMORY_DEVICE, &f->activations));
+    f->scratch = malloc(sizes->in > sizes->out ? sizes->in : sizes->out);
+    if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
+    if (f->base.config.device_inputs) { RP_RETURN(rp_device_inputs_create(&f->from_device, device, 2 * f->base.config.max_batch)); }
+    return rp_replays_create(&f->queue, device, 2 + (uint64_t)ceil_div(f->future, f->block));
+}
+
+// A forecast of fewer steps than there is room for leaves the rest of the result as it is; it is copied all the same.
+static rp_status clear_result(toto2_forecaster *f) {
+    memset(f->scratch, 0, f->out_words * sizeof *f->scratch);
+    return f->base.model->device->backend->write(f->result->buffer, f->result->offset, RP_F32, f->scratch, RP_F32, f->out_words);
+}
+
+static rp_status record(toto2_forecaster *f) {
+    rp_run *const runs[] = { &f->inputs, &f->prompt, &f->round, &f->last, &f->collect };
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) { RP_RETURN(rp_run_record(f->base.model->device, runs[i])); }
+    return RP_OK;
+}
+
+rp_status toto2_forecaster_create_with(rp_model *model, const rp_forecaster_config *config, bool taps, rp_forecaster **out) {
+    rp_status status = RP_OK;
+    rp_sizes sizes;
+    *out = NULL;
+    toto2_forecaster *f = calloc(1, sizeof *f);
+    if (f == NULL) { return rp_fail(model->device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
+    f->base.info = (rp_forecaster_info)RP_FORECASTER_INFO_INIT;
+    f->base.model = model;
+    f->taps_wanted = taps;
+    RP_TRY(size(f, model, config));
+    RP_TRY(rp_chunks_choose(&f->base, measure, countable, &sizes));
+    RP_TRY(allocate(f, &sizes));
+    RP_TRY(toto2_build(f, &sizes));
+    RP_TRY(toto2_write_tables(f));
+    RP_TRY(clear_result(f));
+    RP_TRY(record(f));
+    *out = &f->base;
+    f = NULL;
+cleanup:
+    if (f != NULL) { toto2_forecaster_destroy(&f->base); }
+    return status;
+}
+
+rp_status toto2_forecaster_create(rp_model *model, const rp_forecaster_config *config, rp_forecaster **out) {
+    return toto2_forecaster_create_with(model, config, false, out);
+}
+
+void toto2_forecaster_destroy(rp_forecaster *forecaster) {
+    toto2_forecaster *f = (toto2_forecaster *)forecaster;
+    const rp_backend *backend = f->base.model->device->backend;
+    rp_run *const runs[] = { &f->inputs, &f->prompt, &f->round, &f->last, &f->collect };
+    rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) { rp_run_destroy(f->base.model->device, runs[i]); }
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { backend->buffer_destroy(buffers[i]); }
+    rp_arena_destroy(&f->arena);
+    free(f->scratch);
+    rp_replays_destroy(&f->queue);
+    rp_device_inputs_destroy(&f->from_device);
+    free(f);
+}

@@ -1,0 +1,311 @@
+// Toto 2.0's graphs: the first call, from the context, a round of block decode, the shorter last one; and where everything
+// lives. Runs twice for each forecaster: once over stand-in buffers to learn the sizes, once over the real ones.
+#include <math.h>
+#include <stdlib.h>
+
+#include "product.h"
+#include "region.h"
+#include "toto2.h"
+
+#define XPOS_BASE 256.0        // exponents count in 1/256, spec section 2
+#define ROPE_BASE 10000.0
+
+static void lay_inputs(toto2_forecaster *f, rp_region *r, toto2_inputs *in) {
+    const uint32_t B = f->base.config.max_batch, V = f->base.config.variates;
+    in->step = rp_region_lay(r, "step block", RP_SHAPE(RP_U32, RP_STEP_WORDS));
+    in->n_patches = rp_region_lay(r, "patches of each series", RP_SHAPE(RP_U32, B));
+    in->settings = rp_region_lay(r, "guards", RP_SHAPE(RP_U32, 2));
+    in->group_ids = rp_region_lay(r, "group ids", RP_SHAPE(RP_I32, B, V));
+    in->series = rp_region_lay(r, "series", RP_SHAPE(RP_F32, 2, B, V, f->patches + f->future, ((toto2_model *)f->base.model)->config.patch));
+    in->bad = f->base.config.device_inputs ? rp_region_lay(r, "unusable series", RP_SHAPE(RP_U32, B)) : NULL;
+}
+
+// ---- building blocks ----
+
+typedef struct builder {
+    toto2_forecaster *f;
+    const toto2_model *m;
+    const toto2_config *c;
+    rp_graph *g;
+    uint32_t B, V;
+    uint32_t n;                       // tokens of each variate that x has now
+    uint32_t tokens;                  // of the call
+    uint32_t count;                   // patches that the call predicts at most
+    bool later;
+    bool tail;                        // x has only the tokens that predict
+} builder;
+
+static uint32_t rows_of(const builder *b) { return b->B * b->V * b->n; }
+
+static bool is_f16(const rp_tensor *tensor) { return tensor != NULL && tensor->dtype == RP_F16; }
+
+static rp_tensor *linear(builder *b, const char *label, rp_tensor *x, const toto2_linear *w, rp_tensor *residual, uint32_t n, uint32_t k) {
+    const rp_product p = { .x = x, .w = w->w, .bias = w->b, .residual = residual, .m = rows_of(b), .n = n, .k = k };
+    return rp_product_add(b->g, label, NULL, &p);
+}
+
+// linear2(silu(linear1(x))) + skip(x); every factor is in the weights.
+static rp_tensor *residual_mlp(builder *b, const char *label, rp_tensor *x, const toto2_residual_mlp *w, uint32_t in_width, uint32_t hidden,
+                               uint32_t out_width) {
+    const rp_product in = { .x = x, .w = w->first.w, .bias = w->first.b, .m = rows_of(b), .n = hidden, .k = in_width, .silu = true,
+                            .y_f16 = is_f16(w->first.w) };
+    rp_tensor *h = rp_product_add(b->g, rp_arena_format(b->g->arena, "%s in", label), NULL, &in);
+    rp_tensor *skip = linear(b, rp_arena_format(b->g->arena, "%s skip", label), x, &w->skip, NULL, out_width, in_width);
+    return linear(b, rp_arena_format(b->g->arena, "%s out", label), h, &w->second, skip, out_width, hidden);
+}
+
+// The tokens that predict: of the first call from the last of the context on, later from the last given one.
+static rp_tensor *predicting(builder *b, rp_tensor *x) {
+    const struct rp_gather_last_params p = { .batch = b->B, .variates = b->V, .tokens = b->n, .width = b->c->width,
+                                             .extra = b->later ? b->f->block - 1 : 0, .count = b->count, .from_start = b->later };
+    rp_tensor *in[] = { x, b->f->in.n_patches }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_GATHER_LAST, "tokens that predict", &p, sizeof p, in, out);
+    return out[0];
+}
+
+static float scale_of(uint32_t d) { return 1.0f / (float)d; }
+static float scale_rest_of(uint32_t d) { return (float)(1.0 / d - scale_of(d)); }
+
+// In a later call token i stands for patch i of the context when it comes to who is hidden, spec section 2. The tokens that
+// predict in the first call are none of them hidden.
+static rp_tensor *attention_variates(builder *b, const char *label, rp_tensor *qkv) {
+    const toto2_config *c = b->c;
+    const uint32_t d = toto2_head_width(c);
+    const bool shown = b->tail && !b->later;
+    const struct rp_attn_space_params p = { .batch = b->B, .paths = 1, .variates = b->V, .tokens = b->n, .heads = c->heads, .head_width = d,
+                                            .scale = scale_of(d), .scale_rest = scale_rest_of(d), .y_f16 = b->m->mixed,
+                                            .kv_heads = c->kv_heads, .patches = shown ? 0 : b->f->patches,
+                                            .first = b->tail && b->later ? b->f->block - 1 : 0 };
+    rp_tensor *in[] = { qkv, b->f->in.group_ids, shown ? NULL : b->f->hidden }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_ATTN_SPACE, label, &p, sizeof p, in, out);
+    return out[0];
+}
+
+// tail: only the tokens that predict ask; all of them are kept in the cache.
+static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, rp_tensor *qkv, bool tail) {
+    const toto2_config *c = b->c;
+    toto2_forecaster *f = b->f;
+    const uint32_t d = toto2_head_width(c), cap = f->patches + f->future;
+    const struct rp_block_rope_params rope = { .batch = b->B, .variates = b->V, .tokens = b->n, .heads = c->heads, .kv_heads = c->kv_heads,
+                                               .head_width = d, .cap = cap, .zero = f->zero, .patch_size = c->patch, .block = f->block,
+                                               .later = b->later };
+    rp_tensor *rope_in[] = { qkv, f->rope, f->powers, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, f->k[layer], f->v[layer] };
+    rp_graph_add(b->g, RP_OP_BLOCK_ROPE, label, &rope, sizeof rope, rope_in, rope_out);
+    const struct rp_block_attn_params p = { .batch = b->B, .variates = b->V, .tokens = tail ? b->count : b->n, .q_tokens = b->n,
+                                            .tail = tail, .heads = c->heads, .kv_heads = c->kv_heads, .head_width = d, .cap = cap,
+                                            .patches = f->patches, .patch_size = c->patch, .block = f->block, .later = b->later,
+                                            .scale = scale_of(d), .scale_rest = scale_rest_of(d), .y_f16 = b->m->mixed };
+    rp_tensor *in[] = { rope_out[0], f->k[layer], f->v[layer], f->hidden, f->in.n_patches, f->in.step }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_BLOCK_ATTN, label, &p, sizeof p, in, out);
+    return out[0];
+}
+
+// RMS norm of each head of q and k, where the model has it.
+static rp_tensor *head_norms(builder *b, const char *label, rp_tensor *qkv, const toto2_layer *w) {
+    const toto2_config *c = b->c;
+    if (w->qk_scale == NULL) { return qkv; }
+    const uint32_t run = c->heads + 2 * c->kv_heads;
+    const struct rp_rmsnorm_params p = { .rows = rows_of(b) * run, .width = toto2_head_width(c), .eps = (float)c->eps, .run = run,
+                                         .queries = c->heads, .keys = c->kv_heads };
+    rp_tensor *in[] = { qkv, w->qk_scale }, *out[] = { NULL };
+    rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
+    return out[0];
+}
+
+// last: the last layer over time. Behind its attention only the tokens that predict go on.
+static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x, bool last) {
+    const toto2_layer *w = &b->m->layers[i];
+    const toto2_config *c = b->c;
+    const uint32_t D = c->width, d = toto2_head_width(c);
+#define LABEL(text) rp_arena_format(b->g->arena, "layer %u " text, i)
+    const rp_product in = { .x = x, .w = w->qkv.w, .bias = w->qkv.b, .norm = w->norm1, .eps = w->eps1, .m = rows_of(b),
+                            .n = (c->heads + 2 * c->kv_heads) * d, .k = D };
+    rp_tensor *qkv = rp_product_add(b->g, LABEL("qkv"), LABEL("norm1"), &in);
+    qkv = head_norms(b, LABEL("norms of q and k"), qkv, w);
+    rp_tensor *a = toto2_layer_is_variate(c, i) ? attention_variates(b, LABEL("variate attention"), qkv)
+                                                : attention_time(b, LABEL("time attention"), i, qkv, last);
+    if (last) {
+        x = predicting(b, x);
+        b->tail = true;
+        b->n = b->count;
+    }
+    x = linear(b, LABEL("attention out"), a, &w->out, x, D, c->heads * d);
+    const rp_product mlp = { .x = x, .w = w->fc1.w, .bias = w->fc1.b, .norm = w->norm2, .eps = w->eps2, .m = rows_of(b), .n = 2 * c->mlp,
+                             .k = D, .gated = true, .y_f16 = b->m->mixed };
+    rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &mlp);
+    return linear(b, LABEL("mlp out"), h, &w->fc2, x, D, c->mlp);
+#undef LABEL
+}
+
+static void tap(builder *b, const char *name, rp_tensor *tensor, double scale) {
+    toto2_forecaster *f = b->f;
+    if (!f->taps_wanted || b->later || tensor == NULL || name == NULL || f->n_taps == TOTO2_MAX_TAPS) { return; }
+    tensor->keep = true;
+    f->taps[f->n_taps++] = (toto2_tap){ name, tensor, scale };
+}
+
+static void copy(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to, uint64_t words) {
+    const struct rp_copy_params p = { (uint32_t)words };
+    rp_tensor *in[] = { from }, *out[] = { to };
+    rp_graph_add(g, RP_OP_COPY, label, &p, sizeof p, in, out);
+}
+
+// ---- the graphs ----
+
+static void copy_inputs(toto2_forecaster *f, rp_graph *g) {
+    const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
+    copy(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all), f->in_words);
+}
+
+// Statistics and the tokens' inputs, through the embedding: [B V n, D].
+static rp_tensor *embed(builder *b) {
+    toto2_forecaster *f = b->f;
+    const toto2_config *c = b->c;
+    const struct rp_block_scale_params p = { .batch = b->B, .variates = b->V, .tokens = b->tokens, .patches = f->patches,
+                                             .series_patches = f->patches + f->future, .patch_size = c->patch, .block = f->block,
+                                             .later = b->later };
+    rp_tensor *in[] = { f->in.series, f->in.settings, f->in.n_patches, f->in.step, f->stats }, *out[] = { NULL, f->stats, f->hidden };
+    rp_graph_add(b->g, RP_OP_BLOCK_SCALE, "scaler", &p, sizeof p, in, out);
+    return residual_mlp(b, "patch embedding", out[0], &b->m->embed, 2 * c->patch, c->embed_hidden, c->width);
+}
+
+// From the tokens that predict to quantiles; the medians go into the series, and the step block moves on.
+static void predict(builder *b, rp_tensor *x) {
+    toto2_forecaster *f = b->f;
+    const toto2_config *c = b->c;
+    const struct rp_rmsnorm_params norm = { .rows = rows_of(b), .width = c->width, .eps = b->m->out_eps, .y_f16 = b->m->mixed };
+    rp_tensor *norm_in[] = { x, b->m->out_norm }, *normed[] = { NULL };
+    rp_graph_add(b->g, RP_OP_RMSNORM, "last norm", &norm, sizeof norm, norm_in, normed);
+    rp_tensor *raw = residual_mlp(b, "head", normed[0], &b->m->head, c->width, c->head_hidden, c->patch * RP_BLOCK_QUANTILES);
+    const struct rp_block_result_params p = { .batch = b->B, .variates = b->V, .count = b->count, .series_patches = f->patches + f->future,
+                                              .horizon_cap = f->future * c->patch, .patch_size = c->patch, .block = f->block,
+                                              .later = b->later };
+    rp_tensor *in[] = { raw, f->stats, f->in.settings, f->in.n_patches, f->in.step, f->in.series }, *out[] = { f->in.series, f->result };
+    rp_graph_add(b->g, RP_OP_BLOCK_RESULT, "quantiles", &p, sizeof p, in, out);
+    const struct rp_advance_params step = { RP_ADVANCE_STEP, 0 };
+    rp_tensor *step_in[] = { f->in.step }, *step_out[] = { f->in.step };
+    rp_graph_add(b->g, RP_OP_ADVANCE, "advance", &step, sizeof step, step_in, step_out);
+}
+
+// A call that predicts at most `count` patches of each variate.
+static rp_graph *build_call(toto2_forecaster *f, const char *name, bool later, uint32_t count) {
+    const toto2_model *m = (toto2_model *)f->base.model;
+    const toto2_config *c = &m->config;
+    rp_graph *g = rp_graph_create(m->base.device, &f->arena, name);
+    if (g == NULL) { return NULL; }
+    const uint32_t tokens = (later ? f->block : f->patches) + count - 1;
+    builder b = { .f = f, .m = m, .c = c, .g = g, .B = f->base.config.max_batch, .V = f->base.config.variates, .n = tokens,
+                  .tokens = tokens, .count = count, .later = later };
+    if (!later && !f->base.config.device_inputs) { copy_inputs(f, g); }
+    rp_tensor *x = embed(&b);
+    tap(&b, "context_embed", x, 1);
+    uint32_t last = 0;                 // the last layer over time, plus 1
+    for (uint32_t i = 0; i < c->layers; i++) { last = toto2_layer_is_variate(c, i) ? last : i + 1; }
+    if (f->taps_wanted) { last = UINT32_MAX; }
+    if (last == 0) {
+        x = predicting(&b, x);
+        b.tail = true, b.n = b.count;
+    }
+    for (uint32_t i = 0; i < c->layers; i++) {
+        x = layer(&b, i, x, i + 1 == last);
+        tap(&b, rp_arena_format(&f->arena, "layer%u", i), x, m->layers[i].scale);
+    }
+    if (!b.tail) {
+        x = predicting(&b, x);
+        b.n = b.count;
+    }
+    predict(&b, x);
+    return g;
+}
+
+static rp_status plan(rp_graph *g, rp_device *device, rp_buffer *activations, rp_plan **out, uint64_t *most) {
+    if (g == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
+    RP_RETURN(rp_plan_create(g, out));
+    rp_plan_bind(g, *out, activations);
+    if ((*out)->activation_bytes > *most) { *most = (*out)->activation_bytes; }
+    return RP_OK;
+}
+
+// The device's state in one buffer, in this order.
+static rp_status lay_state(toto2_forecaster *f, uint64_t *bytes) {
+    toto2_model *m = (toto2_model *)f->base.model;
+    const toto2_config *c = &m->config;
+    const uint32_t B = f->base.config.max_batch, V = f->base.config.variates, A = f->patches + f->future, d = toto2_head_width(c);
+    rp_region r = { &f->arena, f->state, 0, false };
+    lay_inputs(f, &r, &f->in);
+    f->in_words = r.used / 4;
+    f->rope = rp_region_lay(&r, "rotary angles", RP_SHAPE(RP_F32, A, d / 4, 2));
+    f->zero = A / 2 + 1;
+    f->powers = rp_region_lay(&r, "xpos powers", RP_SHAPE(RP_F32, 2 * f->zero + 1, d / 4));
+    f->stats = rp_region_lay(&r, "running statistics", RP_SHAPE(RP_F64, B, V, RP_BLOCK_STATE));
+    f->hidden = rp_region_lay(&r, "hidden patches", RP_SHAPE(RP_U32, B, V, f->patches));
+    f->k = rp_arena_alloc(&f->arena, c->layers * sizeof(rp_tensor *));
+    f->v = rp_arena_alloc(&f->arena, c->layers * sizeof(rp_tensor *));
+    r.failed = r.failed || !f->k || !f->v;
+    for (uint32_t i = 0; i < c->layers && !r.failed; i++) {
+        if (toto2_layer_is_variate(c, i)) { continue; }
+        f->k[i] = rp_region_lay(&r, "keys", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
+        f->v[i] = rp_region_lay(&r, "values", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
+    }
+    f->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, V, RP_BLOCK_QUANTILES, f->future * c->patch));
+    *bytes = r.used;
+    return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;
+}
+
+rp_status toto2_build(toto2_forecaster *f, rp_sizes *out) {
+    rp_device *device = f->base.model->device;
+    *out = (rp_sizes){ 0 };
+    f->n_taps = 0;
+    RP_RETURN(lay_state(f, &out->state));
+    rp_region staged = { &f->arena, f->host_in, 0, false };
+    lay_inputs(f, &staged, &f->staged);
+    out->in = staged.used;
+    out->out = rp_tensor_bytes(f->result);
+    f->out_words = out->out / 4;
+    if (staged.failed) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster."); }
+
+    f->last_count = f->future % f->block;
+    f->inputs.plan = f->round.plan = f->last.plan = NULL;
+    if (f->base.config.device_inputs) {
+        rp_graph *inputs = rp_graph_create(device, &f->arena, "inputs");
+        if (inputs == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
+        copy_inputs(f, inputs);
+        RP_RETURN(plan(inputs, device, f->activations, &f->inputs.plan, &out->activations));
+    }
+    RP_RETURN(plan(build_call(f, "prompt", false, f->block), device, f->activations, &f->prompt.plan, &out->activations));
+    if (f->future >= 2 * f->block) {
+        RP_RETURN(plan(build_call(f, "round", true, f->block), device, f->activations, &f->round.plan, &out->activations));
+    }
+    if (f->last_count > 0) {
+        RP_RETURN(plan(build_call(f, "last round", true, f->last_count), device, f->activations, &f->last.plan, &out->activations));
+    }
+    rp_graph *collect = rp_graph_create(device, &f->arena, "collect");
+    if (collect == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
+    rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
+    copy(collect, "results", rp_region_view(&f->arena, f->result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to, f->out_words);
+    return plan(collect, device, f->activations, &f->collect.plan, &out->activations);
+}
+
+// ---- tables: float64, rounded once to what the device keeps ----
+
+rp_status toto2_write_tables(toto2_forecaster *f) {
+    toto2_model *m = (toto2_model *)f->base.model;
+    rp_device *device = m->base.device;
+    const uint32_t pairs = f->rope->shape[1], positions = f->rope->shape[0], exponents = f->powers->shape[0], w = 2 * pairs;
+    double *table = malloc(((size_t)positions * 2 + exponents) * pairs * sizeof *table), *power = table + (size_t)positions * pairs * 2;
+    if (table == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while making the rotary tables."); }
+    for (uint32_t i = 0; i < pairs; i++) {
+        const double theta = pow(ROPE_BASE, -2.0 * i / w), base = (2 * i + 0.4 * w) / (1.4 * w);
+        for (uint32_t t = 0; t < positions; t++) {
+            table[((size_t)t * pairs + i) * 2] = cos(t * theta);
+            table[((size_t)t * pairs + i) * 2 + 1] = sin(t * theta);
+        }
+        for (uint32_t e = 0; e < exponents; e++) {
+            power[(size_t)e * pairs + i] = m->config.xpos ? pow(base, ((double)e - f->zero) / XPOS_BASE) : 1;
+        }
+    }
+    rp_status status = device->backend->write(f->state, f->rope->offset, RP_F32, table, RP_F64, (uint64_t)positions * pairs * 2);
+    if (status == RP_OK) { status = device->backend->write(f->state, f->powers->offset, RP_F32, power, RP_F64, (uint64_t)exponents * pairs); }
+    free(table);
+    return status;
+}

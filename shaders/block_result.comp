@@ -1,0 +1,96 @@
+// kernel block_result_f32 -DRP_REAL_F64=1
+// kernel block_result_f32_pair
+// block_result: from the head's output to nine quantiles in the series' own unit, and the median into the series;
+// core/ops/block_result.c is its definition.
+#version 460
+#define PARAMS rp_block_result_params
+#include "common.glsl"
+#include "op_math.h"
+#include "real.glsl"
+
+#define LEVELS RP_BLOCK_QUANTILES
+#define MEDIAN (LEVELS / 2)
+#define FLOAT_MOST 3.402823466e38
+
+layout(local_size_x = RP_GROUP_ROW) in;
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float v[]; };
+
+shared uint infinite;
+shared float bounds[LEVELS][2];
+
+// sinh(raw) std + mean; infinite where float32 cannot hold it.
+float unscale(float raw, real mean, real std) {
+    float turned = rp_sinh(raw);
+    if (abs(turned) <= FLOAT_MOST) {
+        float y = r_float(r_add(r_mul(r_of(turned), std), mean));
+        if (abs(y) <= FLOAT_MOST) { return y; }
+    }
+    return raw > 0.0 ? -NEG_INFINITY : NEG_INFINITY;
+}
+
+void main() {
+    InFloats raw = InFloats(address[0]);                 // [B, V, count, P, 9]
+    InReals state = InReals(address[1]);                 // [B, V, 5]
+    InWords settings = InWords(address[2]);              // [2]
+    InWords n_patches = InWords(address[3]);             // [B]
+    InStep step = InStep(address[4]);
+    Floats series = Floats(address[6]);                  // [2, B, V, A, P], the same place as input 5
+    OutFloats result = OutFloats(address[7]);            // [B, V, 9, horizon_cap]
+
+    uint group = group_index(), i = gl_LocalInvocationID.x, P = p.patch_size, rows = p.batch * p.variates;
+    if (group >= rows * p.count) { return; }             // the whole group
+    uint j = group % p.count, row = group / p.count, b = row / p.variates;
+    rp_call call = rp_call_of(n_patches.v[b], step.v.step, step.v.horizon, P, p.block, p.later);
+    if (b >= step.v.batch || j >= call.fresh) { return; }   // the whole group
+    uint from = group * P * LEVELS, patch_i = call.start + call.given + j, states = row * RP_BLOCK_STATE;
+    uint at = (row * p.series_patches + patch_i) * P, seen = rows * p.series_patches * P + at;
+    uint to = row * LEVELS * p.horizon_cap + (patch_i - n_patches.v[b]) * P;
+    real one = r_of(1.0), mean = state.v[states + 1];
+    real std = r_max(r_sqrt(r_div(state.v[states + 2], r_max(r_sub(state.v[states], one), one))), R_LEAST_STD);
+    float k = uintBitsToFloat(settings.v[1]);
+    float low = r_float(r_sub(state.v[states + 3], r_mul(r_of(k), std))), high = r_float(r_add(state.v[states + 4], r_mul(r_of(k), std)));
+
+    if (row % p.variates + step.v.exogenous >= p.variates) {   // its future is known; the whole group
+        for (uint t = i; t < P; t += RP_GROUP_ROW) {
+            for (uint q = 0; q < LEVELS; q++) { result.v[to + q * p.horizon_cap + t] = series.v[at + t]; }
+        }
+        return;
+    }
+    if (i == 0) { infinite = 0; }
+    barrier();                         // infinite is there before any sets it
+    for (uint e = i; e < P * LEVELS; e += RP_GROUP_ROW) {
+        if (abs(unscale(raw.v[from + e], mean, std)) > FLOAT_MOST) { infinite = 1; }
+    }
+    barrier();                         // every step was looked at
+    if (infinite != 0 && i < LEVELS) {
+        float least = -NEG_INFINITY, largest = NEG_INFINITY;
+        for (uint t = 0; t < P; t++) {
+            float y = unscale(raw.v[from + t * LEVELS + i], mean, std);
+            if (abs(y) <= FLOAT_MOST) {
+                least = min(least, y);
+                largest = max(largest, y);
+            }
+        }
+        bounds[i][0] = least <= largest ? least : r_float(mean);
+        bounds[i][1] = least <= largest ? largest : r_float(mean);
+    }
+    barrier();                         // the bounds are there before any uses them
+    for (uint t = i; t < P; t += RP_GROUP_ROW) {
+        float y[LEVELS];
+        for (uint q = 0; q < LEVELS; q++) {
+            float value = unscale(raw.v[from + t * LEVELS + q], mean, std);
+            if (!(abs(value) <= FLOAT_MOST)) { value = bounds[q][value > 0.0 ? 1 : 0]; }
+            y[q] = k > 0.0 ? min(max(value, low), high) : value;
+        }
+        for (uint turn = 0; turn < LEVELS; turn++) {     // sorted by exchanging neighbours, odd and even in turn
+            for (uint q = turn % 2; q + 1 < LEVELS; q += 2) {
+                float a = y[q], c = y[q + 1];
+                y[q] = min(a, c);
+                y[q + 1] = max(a, c);
+            }
+        }
+        for (uint q = 0; q < LEVELS; q++) { result.v[to + q * p.horizon_cap + t] = y[q]; }
+        series.v[at + t] = y[MEDIAN];
+        series.v[seen + t] = 1.0;
+    }
+}
