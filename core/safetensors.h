@@ -36,5 +36,7 @@ uint64_t rp_weights_file_bytes(const rp_weights *weights);                      
 
 // Looks for the first NaN or infinity. Errors: BAD_FILE, which names tensor, index and kind. Integers always pass.
 rp_status rp_weight_check_finite(const rp_weight *weight, rp_error *error);
+// True when every number of a floating-point tensor is within float16's range.
+bool rp_weight_fits_f16(const rp_weight *weight);
 
 #endif

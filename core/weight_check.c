@@ -1,6 +1,7 @@
-// Looks through a tensor for numbers that are none, before they spread through a whole forecast.
+// Looks through a tensor for numbers that are none, before they spread through a whole forecast, and for those beyond float16.
 #include <string.h>
 
+#include "backend.h"
 #include "quote.h"
 #include "safetensors.h"
 
@@ -56,4 +57,17 @@ rp_status rp_weight_check_finite(const rp_weight *weight, rp_error *error) {
     return rp_error_set(error, RP_BAD_FILE,
                         "tensor %s holds %s at element %llu of %llu; the weights are damaged or their training failed",
                         rp_quote(weight->name).text, kind, (unsigned long long)at, (unsigned long long)weight->count);
+}
+
+bool rp_weight_fits_f16(const rp_weight *weight) {
+    uint32_t piece[1024], most = 0;   // floats as bits, which compare like numbers without their sign: vector code
+    for (uint64_t i = 0; weight->dtype != RP_F16 && i < weight->count; i += 1024) {
+        const uint64_t n = weight->count - i < 1024 ? weight->count - i : 1024;
+        rp_convert(piece, RP_F32, (const char *)weight->data + i * rp_dtype_size(weight->dtype), weight->dtype, n);
+        for (uint64_t j = 0; j < n; j++) {
+            const uint32_t bits = piece[j] & 0x7FFFFFFFu;
+            most = bits > most ? bits : most;
+        }
+    }
+    return most <= 0x477FE000u;       // 65504
 }

@@ -39,6 +39,7 @@ typedef struct kronos_layer {
 typedef struct kronos_model {
     rp_model base;
     kronos_config config;
+    bool mixed;                         // matrices of the model and of the tokenizer's decoder are float16, its encoder's never
     rp_arena arena;                     // the tensors below
     kronos_layer *layers, *encoder, *decoder;
     // model
@@ -56,6 +57,7 @@ typedef struct kronos_model {
     rp_tensor *head_w, *head_b;         // [6, D], [6]
 } kronos_model;
 
+// Loads as model->mixed says. Errors: UNSUPPORTED where mixed cannot hold these weights.
 rp_status kronos_weights_load(kronos_model *model, rp_weights *file, rp_weights *tokenizer);
 
 // ---- forecasters ----

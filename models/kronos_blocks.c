@@ -13,9 +13,9 @@ rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_
     return rp_product_add(b->g, label, NULL, &p);
 }
 
-rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *scale, uint32_t rows, uint32_t width) {
-    const struct rp_rmsnorm_params p = { .rows = rows, .width = width, .eps = EPSILON };
-    rp_tensor *in[] = { x, scale }, *out[] = { NULL };
+rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, uint32_t rows, bool f16, rp_tensor *y) {
+    const struct rp_rmsnorm_params p = { .rows = rows, .width = b->m->config.model.width, .eps = EPSILON, .y_f16 = f16 };
+    rp_tensor *in[] = { x, b->m->norm }, *out[] = { y };
     rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
     return out[0];
 }
@@ -58,12 +58,14 @@ static rp_tensor *queries(kronos_builder *b, const char *name, const kronos_rows
     return out[0];
 }
 
+// What comes out is for a product with `w` to read.
 static rp_tensor *attend(kronos_builder *b, const char *label, const kronos_rows *r, uint32_t heads, uint32_t d, rp_tensor *q,
-                         const kronos_keys *own, const kronos_keys *shared) {
+                         const kronos_keys *own, const kronos_keys *shared, const rp_tensor *w) {
     const bool prompt = r->kind == RP_ROWS_PROMPT;
+    const bool mixed = w->dtype == RP_F16;
     const kronos_keys *prefix = prompt ? own : shared;
     const struct rp_attn_time_params p = { r->B, r->S, 1, r->n, heads, d, prompt ? r->cap : r->prefix, prompt ? 0 : r->cap, 0,
-                                           scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN, 0, 0 };
+                                           scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN, mixed, mixed };
     rp_tensor *in[] = { q, prefix->k, prefix->v, prompt ? NULL : own->k, prompt ? NULL : own->v, r->window->n_tokens, b->f->in.step };
     rp_tensor *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_ATTN_TIME, label, &p, sizeof p, in, out);
@@ -74,7 +76,7 @@ rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *
                         rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared) {
     const uint32_t D = c->width, M = c->mlp, rows = kronos_count(r);
     rp_tensor *q = queries(b, name, r, c, w, rope, x, own);
-    rp_tensor *a = attend(b, LABEL("attention"), r, c->heads, D / c->heads, q, own, shared);
+    rp_tensor *a = attend(b, LABEL("attention"), r, c->heads, D / c->heads, q, own, shared, w->out_w);
     x = kronos_linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D, NULL);
     const rp_product in = { .x = x, .w = w->w13, .norm = w->norm2, .eps = EPSILON, .m = rows, .n = 2 * M, .k = D, .gated = true,
                             .y_f16 = w->w2->dtype == RP_F16 };
@@ -137,7 +139,7 @@ void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decod
     const struct rp_take_row_params p = { rows, n1, b->f->base.config.max_horizon, D };
     rp_tensor *in[] = { m->query, d->tokens, b->f->in.step }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_TAKE_ROW, "query of s1", &p, sizeof p, in, out);
-    rp_tensor *a = attend(b, "cross-attention", &one, KRONOS_HEAD_HEADS, D / KRONOS_HEAD_HEADS, out[0], own, shared);
+    rp_tensor *a = attend(b, "cross-attention", &one, KRONOS_HEAD_HEADS, D / KRONOS_HEAD_HEADS, out[0], own, shared, m->dep_out_w);
     rp_tensor *y = kronos_linear(b, "cross-attention out", a, m->dep_out_w, m->dep_out_b, c_last, rows, D, D, NULL);
     const rp_product product = { .x = y, .w = m->s2_w, .bias = m->s2_b, .norm = m->dep_norm, .eps = EPSILON, .m = rows,
                                  .n = 1u << m->config.s2_bits, .k = D };

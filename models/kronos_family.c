@@ -21,7 +21,7 @@ static void describe(kronos_model *m, const rp_weights *model, const rp_weights 
     rp_model_info *info = &m->base.info;
     const rp_family *family = m->base.family;
     for (size_t i = 0; i < sizeof info->family - 1 && family->name[i]; i++) { info->family[i] = family->name[i]; }
-    info->precision = RP_PRECISION_F32;
+    info->precision = m->mixed ? RP_PRECISION_MIXED : RP_PRECISION_F32;
     info->file_bytes = rp_weights_file_bytes(model) + rp_weights_file_bytes(tokenizer);
     info->patch = 1, info->width = c->width, info->layers = c->layers, info->heads = c->heads, info->mlp_width = c->mlp;
     info->window = m->config.window;
@@ -70,23 +70,35 @@ cleanup:
     return status;
 }
 
-static rp_status load(rp_device *device, const char *folder, const rp_config *config, const rp_model_config *options, rp_model **out) {
+static rp_status load_as(rp_device *device, const char *folder, const rp_config *config, const char *tokenizer, bool mixed, rp_model **out) {
     *out = NULL;
-    if (options->precision == RP_PRECISION_MIXED) {
-        return rp_fail(device, RP_UNSUPPORTED, "Precision mixed is not available for Kronos on %s; use f32 or auto.", device->info.spec);
-    }
     kronos_model *m = calloc(1, sizeof *m);
     if (m == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while loading the model."); }
     m->base.device = device;
     m->base.family = &rp_family_kronos;
     m->base.info = (rp_model_info)RP_MODEL_INFO_INIT;
-    rp_status status = read_files(m, folder, config, options->tokenizer);
+    m->mixed = mixed;
+    rp_status status = read_files(m, folder, config, tokenizer);
     if (status != RP_OK) {
         model_destroy(&m->base);
         return status;
     }
     *out = &m->base;
     return RP_OK;
+}
+
+// Auto is mixed where device and model allow it.
+static rp_status load(rp_device *device, const char *folder, const rp_config *config, const rp_model_config *options, rp_model **out) {
+    *out = NULL;
+    if (options->precision == RP_PRECISION_MIXED && !device->info.mixed) {
+        return rp_fail(device, RP_UNSUPPORTED, "Precision mixed is not available on %s, which has no matrix units that are used; take f32 or auto.", device->info.spec);
+    }
+    const bool mixed = options->precision != RP_PRECISION_F32 && device->info.mixed;
+    rp_status status = load_as(device, folder, config, options->tokenizer, mixed, out);
+    if (status == RP_UNSUPPORTED && mixed && options->precision == RP_PRECISION_AUTO) {
+        status = load_as(device, folder, config, options->tokenizer, false, out);
+    }
+    return status;
 }
 
 static uint32_t plans(const rp_forecaster *forecaster, const rp_plan **out, uint32_t cap) {

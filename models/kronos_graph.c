@@ -65,8 +65,9 @@ static kronos_keys cross_keys(kronos_builder *b, rp_tensor *c, uint32_t rows, kr
     const kronos_model *m = b->m;
     const uint32_t D = m->config.model.width;
     rp_arena *a = &b->f->arena;
-    rp_tensor *k_w = rp_tensor_bind(a, "k_proj", RP_SHAPE(RP_F32, D, D), m->kv_w->buffer, m->kv_w->offset);
-    rp_tensor *v_w = rp_tensor_bind(a, "v_proj", RP_SHAPE(RP_F32, D, D), m->kv_w->buffer, m->kv_w->offset + (uint64_t)D * D * 4);
+    const rp_shape half = RP_SHAPE(m->kv_w->dtype, D, D);
+    rp_tensor *k_w = rp_tensor_bind(a, "k_proj", half, m->kv_w->buffer, m->kv_w->offset);
+    rp_tensor *v_w = rp_tensor_bind(a, "v_proj", half, m->kv_w->buffer, m->kv_w->offset + (uint64_t)D * D * rp_dtype_size(m->kv_w->dtype));
     rp_tensor *k_b = rp_tensor_bind(a, "k_proj bias", RP_SHAPE(RP_F32, D), m->kv_b->buffer, m->kv_b->offset);
     rp_tensor *v_b = rp_tensor_bind(a, "v_proj bias", RP_SHAPE(RP_F32, D), m->kv_b->buffer, m->kv_b->offset + (uint64_t)D * 4);
     if (k_w == NULL || v_w == NULL || k_b == NULL || v_b == NULL) {
@@ -78,13 +79,13 @@ static kronos_keys cross_keys(kronos_builder *b, rp_tensor *c, uint32_t rows, kr
     return keys;
 }
 
-// The last live row of each of `per_series` runs of n rows.
+// The last live row of each of `per_series` runs of n rows, normalised.
 static rp_tensor *last_row(kronos_builder *b, rp_tensor *x, rp_tensor *lengths, uint32_t per_series, uint32_t n, rp_tensor *y) {
-    const uint32_t D = b->m->config.model.width;
-    const struct rp_gather_last_params p = { b->f->base.config.max_batch, per_series, n, D, 0, .count = 1 };
-    rp_tensor *in[] = { x, lengths }, *out[] = { y };
+    const uint32_t B = b->f->base.config.max_batch;
+    const struct rp_gather_last_params p = { B, per_series, n, b->m->config.model.width, 0, .count = 1 };
+    rp_tensor *in[] = { x, lengths }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_GATHER_LAST, "last bar", &p, sizeof p, in, out);
-    return out[0];
+    return kronos_norm(b, "last norm", out[0], B * per_series, false, y);
 }
 
 static rp_tensor *first_logits(kronos_builder *b, rp_tensor *c, uint32_t rows, rp_tensor *y) {
@@ -110,9 +111,9 @@ static rp_graph *build_prompt(kronos_builder b) {
         kronos_keys keys = { f->k_prompt[i], f->v_prompt[i] };
         x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &keys, NULL);
     }
-    x = kronos_norm(&b, "norm", x, b.m->norm, kronos_count(&r), c->width);
-    (void)cross_keys(&b, x, kronos_count(&r), (kronos_keys){ f->k_prompt[L], f->v_prompt[L] });
     rp_tensor *last = last_row(&b, x, f->prompt_window.n_tokens, 1, f->tokens, f->c_last);
+    x = kronos_norm(&b, "norm", x, kronos_count(&r), b.m->mixed, NULL);
+    (void)cross_keys(&b, x, kronos_count(&r), (kronos_keys){ f->k_prompt[L], f->v_prompt[L] });
     (void)first_logits(&b, last, B, f->s1_logits);
     return b.g;
 }
@@ -155,7 +156,7 @@ static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state
         const kronos_keys shared = { f->k_prompt[i], f->v_prompt[i] };
         x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &own, &shared);
     }
-    x = kronos_norm(&b, "norm", x, b.m->norm, rows, D);
+    x = kronos_norm(&b, "norm", x, rows, false, NULL);
     rp_tensor *kv = kronos_linear(&b, "cross-attention keys and values", x, b.m->kv_w, b.m->kv_b, NULL, rows, 2 * D, D, NULL);
     const struct rp_cache_kv_params p = { rows, R, D };
     rp_tensor *in[] = { kv, f->in.step }, *out[] = { s->k[L], s->v[L] };
@@ -170,7 +171,7 @@ static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state
 static rp_graph *build_slide(kronos_builder b, kronos_decode *d) {
     kronos_forecaster *f = b.f;
     const kronos_part *c = &b.m->config.model;
-    const uint32_t L = c->layers, D = c->width;
+    const uint32_t L = c->layers;
     kronos_window window = { NULL, NULL, NULL };
     if (begin(&b, "slide") == NULL) { return NULL; }
     kronos_slide(&b, "window", false, &window);
@@ -181,11 +182,11 @@ static rp_graph *build_slide(kronos_builder b, kronos_decode *d) {
         x = kronos_block(&b, name_of(&b, "shared layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &shared, NULL);
         y = kronos_block(&b, name_of(&b, "layer", i), &p, c, &b.m->layers[i], f->model_rope[i], y, &own, &shared);
     }
-    x = kronos_norm(&b, "shared norm", x, b.m->norm, kronos_count(&r), D);
-    y = kronos_norm(&b, "norm", y, b.m->norm, kronos_count(&p), D);
+    rp_tensor *last = last_row(&b, y, window.own, d->paths, f->rounds, NULL);
+    x = kronos_norm(&b, "shared norm", x, kronos_count(&r), b.m->mixed, NULL);
+    y = kronos_norm(&b, "norm", y, kronos_count(&p), b.m->mixed, NULL);
     const kronos_keys none = { NULL, NULL };
     const kronos_keys shared = cross_keys(&b, x, kronos_count(&r), none), own = cross_keys(&b, y, kronos_count(&p), none);
-    rp_tensor *last = last_row(&b, y, window.own, d->paths, f->rounds, NULL);
     rp_tensor *s1_logits = first_logits(&b, last, p.B * p.S, NULL);
     kronos_draw_bar(&b, &p, d, RP_DRAW_SLIDING, last, s1_logits, false, &shared, &own, &d->slide_taps);
     return b.g;

@@ -1,5 +1,10 @@
 // Kronos' tensors: every name, shape and place. What follows a lookup and is linear is folded into the table when the model is
 // loaded: fusion_proj into the token embeddings, q_proj of the cross-attention into those of s1.
+//
+// Precision mixed keeps as float16 what products read, and as float32 these: tables, of which rows are taken; the tokenizer's encoder,
+// one pass for each series, because it ends in signs: operands rounded to 2^-11 move each value by some 5e-4 of the values'
+// deviation, so of the 8000 bits of 400 bars two or three would turn, and with each a token (docs/performance-notes.md); and the
+// few products of six columns or of a token's bits.
 #include <math.h>
 #include <string.h>
 
@@ -10,15 +15,24 @@
 typedef struct source {
     rp_loader *l;
     rp_weights *file;
+    bool f16;                          // matrices are kept as float16
 } source;
 
 #define NAME(...) rp_arena_format(&s.l->arena, __VA_ARGS__)
+
+static rp_shape matrix(source s, uint32_t rows, uint32_t columns) { return RP_SHAPE(s.f16 ? RP_F16 : RP_F32, rows, columns); }
+
+// A whole tensor that a product reads.
+static void want_matrix(source s, rp_tensor **slot, uint32_t rows, uint32_t columns, const char *name) {
+    rp_loader_target_add(s.l, slot, false, name, matrix(s, rows, columns));
+    rp_loader_part_add(s.l, slot, 0, s.file, rows, columns, name);
+}
 
 // Two or three equal tensors of a file, one below the other. `names` holds a %s for the part.
 static void want_stack(source s, rp_tensor **slot, const char *prefix, const char *const *parts, uint32_t n, const char *end,
                        uint32_t rows, uint32_t columns) {
     rp_loader_target_add(s.l, slot, false, NAME("%s%s..%s%s", prefix, parts[0], parts[n - 1], end),
-                         columns ? RP_SHAPE(RP_F32, n * rows, columns) : RP_SHAPE(RP_F32, n * rows));
+                         columns ? matrix(s, n * rows, columns) : RP_SHAPE(RP_F32, n * rows));
     for (uint32_t i = 0; i < n; i++) {
         rp_loader_part_add(s.l, slot, (uint64_t)i * rows * (columns ? columns : 1), s.file, rows, columns,
                            NAME("%s%s%s", prefix, parts[i], end));
@@ -32,7 +46,7 @@ static void want_gate(source s, rp_tensor **slot, const char *mlp, uint32_t M, u
         want_stack(s, slot, mlp, gate, 2, ".weight", M, D);
         return;
     }
-    rp_loader_target_add(s.l, slot, false, NAME("%sw1..w3.weight", mlp), RP_SHAPE(RP_F32, 2 * M, D));
+    rp_loader_target_add(s.l, slot, false, NAME("%sw1..w3.weight", mlp), matrix(s, 2 * M, D));
     rp_loader_part_add(s.l, slot, 0, s.file, M, D, NAME("%sw1.weight", mlp))->twin = NAME("%sw3.weight", mlp);
 }
 
@@ -63,10 +77,10 @@ static rp_status want_layer(source s, kronos_model *m, const kronos_part *c, con
     rp_loader_whole(s.l, &t->norm2, false, s.file, D, 0, NAME("%s.%u.norm2.weight", stack, i));
     want_stack(s, &t->qkv_w, attention, qkv, 3, ".weight", D, D);
     want_stack(s, &t->qkv_b, attention, qkv, 3, ".bias", D, 0);
-    rp_loader_whole(s.l, &t->out_w, false, s.file, D, D, NAME("%sout_proj.weight", attention));
+    want_matrix(s, &t->out_w, D, D, NAME("%sout_proj.weight", attention));
     rp_loader_whole(s.l, &t->out_b, false, s.file, D, 0, NAME("%sout_proj.bias", attention));
     want_gate(s, &t->w13, mlp, M, D);
-    rp_loader_whole(s.l, &t->w2, false, s.file, D, M, NAME("%sw2.weight", mlp));
+    want_matrix(s, &t->w2, D, M, NAME("%sw2.weight", mlp));
     return read_inv_freq(s, m, NAME("%srotary.inv_freq", attention), D / c->heads / 2, t);
 }
 
@@ -119,12 +133,12 @@ static rp_status want_model(source s, kronos_model *m, raw *r) {
     rp_loader_whole(s.l, &m->norm, false, s.file, D, 0, "norm.weight");
     want_stack(s, &m->kv_w, "dep_layer.cross_attn.", kv, 2, ".weight", D, D);
     want_stack(s, &m->kv_b, "dep_layer.cross_attn.", kv, 2, ".bias", D, 0);
-    rp_loader_whole(s.l, &m->dep_out_w, false, s.file, D, D, "dep_layer.cross_attn.out_proj.weight");
+    want_matrix(s, &m->dep_out_w, D, D, "dep_layer.cross_attn.out_proj.weight");
     rp_loader_whole(s.l, &m->dep_out_b, false, s.file, D, 0, "dep_layer.cross_attn.out_proj.bias");
     rp_loader_whole(s.l, &m->dep_norm, false, s.file, D, 0, "dep_layer.norm.weight");
-    rp_loader_whole(s.l, &m->s1_w, false, s.file, n1, D, "head.proj_s1.weight");
+    want_matrix(s, &m->s1_w, n1, D, "head.proj_s1.weight");
     rp_loader_whole(s.l, &m->s1_b, false, s.file, n1, 0, "head.proj_s1.bias");
-    rp_loader_whole(s.l, &m->s2_w, false, s.file, n2, D, "head.proj_s2.weight");
+    want_matrix(s, &m->s2_w, n2, D, "head.proj_s2.weight");
     rp_loader_whole(s.l, &m->s2_b, false, s.file, n2, 0, "head.proj_s2.bias");
     return RP_OK;
 }
@@ -140,7 +154,7 @@ static rp_status want_tokenizer(source s, kronos_model *m) {
     rp_loader_whole(s.l, &m->post_b, false, s.file, D, 0, "post_quant_embed.bias");
     rp_loader_whole(s.l, &m->head_w, false, s.file, RP_BAR_COLUMNS, D, "head.weight");
     rp_loader_whole(s.l, &m->head_b, false, s.file, RP_BAR_COLUMNS, 0, "head.bias");
-    RP_RETURN(want_layers(s, m, c, "encoder", c->layers, &m->encoder));
+    RP_RETURN(want_layers((source){ s.l, s.file, false }, m, c, "encoder", c->layers, &m->encoder));
     return want_layers(s, m, c, "decoder", c->decoder_layers, &m->decoder);
 }
 
@@ -177,13 +191,24 @@ static rp_status fold(rp_loader *l, kronos_model *m, const raw *r) {
     return l->device->backend->run(l->device, plan);
 }
 
+static rp_status check_widths(const kronos_model *m) {
+    const kronos_part *const parts[] = { &m->config.model, &m->config.tokenizer };
+    for (uint32_t i = 0; i < 2; i++) {
+        if (parts[i]->width % RP_LINEAR_MIXED_STEP == 0 && parts[i]->mlp % RP_LINEAR_GATE == 0) { continue; }
+        return rp_fail(m->base.device, RP_UNSUPPORTED, "Precision mixed needs widths that are multiples of 8, not the %s's %u and %u; use f32.",
+                       i == 0 ? "model" : "tokenizer", parts[i]->width, parts[i]->mlp);
+    }
+    return RP_OK;
+}
+
 rp_status kronos_weights_load(kronos_model *m, rp_weights *file, rp_weights *tokenizer) {
     rp_status status = RP_OK;
     rp_loader l = { 0 };
     raw r = { 0 };
+    if (m->mixed) { RP_RETURN(check_widths(m)); }
     RP_TRY(rp_loader_begin(&l, m->base.device, &m->arena));
-    RP_TRY(want_model((source){ &l, file }, m, &r));
-    RP_TRY(want_tokenizer((source){ &l, tokenizer }, m));
+    RP_TRY(want_model((source){ &l, file, m->mixed }, m, &r));
+    RP_TRY(want_tokenizer((source){ &l, tokenizer, m->mixed }, m));
     RP_TRY(rp_loader_run(&l, &m->base.weights));
     RP_TRY(refuse_unused(&l, file, "model"));
     RP_TRY(refuse_unused(&l, tokenizer, "tokenizer"));

@@ -149,10 +149,18 @@ static rp_status upload_changed(rp_loader *l, const rp_loader_part *part) {
     return status;
 }
 
+// Of numbers that are taken as they are.
+static rp_status check_range(const rp_loader *l, const rp_tensor *to, const rp_weight *weight) {
+    if (to->dtype != RP_F16 || rp_weight_fits_f16(weight)) { return RP_OK; }
+    return rp_fail(l->device, RP_UNSUPPORTED, "Tensor '%s' leaves float16's range; use precision f32.", weight->name);
+}
+
 // A tensor and its twin, their rows in turns.
 static rp_status upload_turns(rp_loader *l, const rp_loader_part *part) {
     const rp_tensor *to = *part->slot;
     const size_t turn = part->weight->bytes / part->dims[0] * RP_LINEAR_GATE;
+    RP_RETURN(check_range(l, to, part->weight));
+    RP_RETURN(check_range(l, to, part->twin_weight));
     char *rows = malloc(2 * part->weight->bytes);
     if (rows == NULL) { return no_memory(l); }
     for (size_t i = 0; i < part->dims[0] / RP_LINEAR_GATE; i++) {
@@ -167,10 +175,11 @@ static rp_status upload_turns(rp_loader *l, const rp_loader_part *part) {
 static rp_status upload(rp_loader *l, const rp_loader_part *part) {
     const rp_tensor *to = *part->slot;
     if (part->twin != NULL) { return upload_turns(l, part); }
-    const bool changed = part->columns || part->rows || part->n_row_scales || part->gate || part->scale != 1 || to->dtype == RP_F16;
+    const bool changed = part->columns || part->rows || part->n_row_scales || part->gate || part->scale != 1;
     if (changed) { return upload_changed(l, part); }
-    return l->device->backend->write(to->buffer, to->offset + part->at * 4, RP_F32, part->weight->data, part->weight->dtype,
-                                     part->weight->count);
+    RP_RETURN(check_range(l, to, part->weight));
+    const uint64_t offset = to->offset + part->at * rp_dtype_size(to->dtype);
+    return l->device->backend->write(to->buffer, offset, to->dtype, part->weight->data, part->weight->dtype, part->weight->count);
 }
 
 // A tensor that two parts take from is counted once.

@@ -300,20 +300,6 @@ cleanup:
     return status;
 }
 
-// True when every number of a tensor is within float16's range.
-static bool fits_f16(const rp_weight *weight) {
-    uint32_t piece[1024], most = 0;   // floats as bits, which compare like numbers without their sign: vector code
-    for (uint64_t i = 0; weight->dtype != RP_F16 && i < weight->count; i += 1024) {
-        const uint64_t n = weight->count - i < 1024 ? weight->count - i : 1024;
-        rp_convert(piece, RP_F32, (const char *)weight->data + i * rp_dtype_size(weight->dtype), weight->dtype, n);
-        for (uint64_t j = 0; j < n; j++) {
-            const uint32_t bits = piece[j] & 0x7FFFFFFFu;
-            most = bits > most ? bits : most;
-        }
-    }
-    return most <= 0x477FE000u;       // 65504
-}
-
 rp_status toto_weights_fit_f16(rp_device *device, const toto_config *config, rp_weights *const *files, uint32_t n_files) {
     if (config->width % RP_LINEAR_MIXED_STEP != 0 || config->mlp % RP_LINEAR_GATE != 0) {
         return rp_fail(device, RP_UNSUPPORTED, "Precision mixed needs widths that are multiples of 8, not %u and %u; use f32.", config->width,
@@ -324,7 +310,7 @@ rp_status toto_weights_fit_f16(rp_device *device, const toto_config *config, rp_
             const rp_weight *weight = rp_weights_get(files[f], i);
             const bool large = strstr(weight->name, ".layers.") != NULL && weight->n_dims == 2;
             const bool known = weight->dtype == RP_F64 || weight->dtype == RP_F32 || weight->dtype == RP_BF16;
-            if (large && known && !fits_f16(weight)) {
+            if (large && known && !rp_weight_fits_f16(weight)) {
                 return rp_fail(device, RP_UNSUPPORTED, "Tensor '%s' leaves float16's range; use precision f32.", weight->name);
             }
         }

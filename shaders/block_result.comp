@@ -10,7 +10,6 @@
 
 #define LEVELS RP_BLOCK_QUANTILES
 #define MEDIAN (LEVELS / 2)
-#define FLOAT_MOST 3.402823466e38
 
 layout(local_size_x = RP_GROUP_ROW) in;
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float v[]; };
@@ -18,12 +17,15 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { flo
 shared uint infinite;
 shared float bounds[LEVELS][2];
 
+// By its bits: a compiler may take it that no float is infinite, and drop a comparison with the largest.
+bool is_finite(float x) { return (floatBitsToUint(x) & 0x7f800000u) != 0x7f800000u; }
+
 // sinh(raw) std + mean; infinite where float32 cannot hold it.
 float unscale(float raw, real mean, real std) {
     float turned = rp_sinh(raw);
-    if (abs(turned) <= FLOAT_MOST) {
+    if (is_finite(turned)) {
         float y = r_float(r_add(r_mul(r_of(turned), std), mean));
-        if (abs(y) <= FLOAT_MOST) { return y; }
+        if (is_finite(y)) { return y; }
     }
     return raw > 0.0 ? -NEG_INFINITY : NEG_INFINITY;
 }
@@ -59,14 +61,14 @@ void main() {
     if (i == 0) { infinite = 0; }
     barrier();                         // infinite is there before any sets it
     for (uint e = i; e < P * LEVELS; e += RP_GROUP_ROW) {
-        if (abs(unscale(raw.v[from + e], mean, std)) > FLOAT_MOST) { infinite = 1; }
+        if (!is_finite(unscale(raw.v[from + e], mean, std))) { infinite = 1; }
     }
     barrier();                         // every step was looked at
     if (infinite != 0 && i < LEVELS) {
         float least = -NEG_INFINITY, largest = NEG_INFINITY;
         for (uint t = 0; t < P; t++) {
             float y = unscale(raw.v[from + t * LEVELS + i], mean, std);
-            if (abs(y) <= FLOAT_MOST) {
+            if (is_finite(y)) {
                 least = min(least, y);
                 largest = max(largest, y);
             }
@@ -79,7 +81,7 @@ void main() {
         float y[LEVELS];
         for (uint q = 0; q < LEVELS; q++) {
             float value = unscale(raw.v[from + t * LEVELS + q], mean, std);
-            if (!(abs(value) <= FLOAT_MOST)) { value = bounds[q][value > 0.0 ? 1 : 0]; }
+            if (!is_finite(value)) { value = bounds[q][floatBitsToInt(value) >= 0 ? 1 : 0]; }
             y[q] = k > 0.0 ? min(max(value, low), high) : value;
         }
         for (uint turn = 0; turn < LEVELS; turn++) {     // sorted by exchanging neighbours, odd and even in turn

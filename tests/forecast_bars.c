@@ -12,12 +12,17 @@
 
 typedef struct fixture { rp_model *model; rp_forecaster *forecaster; } fixture;
 
+// Precision f32, whose bits depend on no size; in_mixed runs what holds in precision mixed too.
+static rp_precision precision = RP_PRECISION_F32;
+
 static fixture open_with(rp_device *device, uint32_t context, uint32_t batch, uint32_t paths, uint64_t bytes) {
     fixture x = { NULL, NULL };
+    rp_model_config model = RP_MODEL_CONFIG_INIT;
     rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
+    model.precision = precision;
     config.max_context = context, config.max_horizon = HORIZON, config.max_batch = batch, config.max_paths = paths;
     config.memory_bytes = bytes, config.window = WINDOW;
-    test_ok(device, rp_model_load(device, KRONOS, NULL, &x.model), "load");
+    test_ok(device, rp_model_load(device, KRONOS, &model, &x.model), "load");
     test_ok(device, rp_forecaster_create(x.model, &config, &x.forecaster), "create");
     return x;
 }
@@ -337,12 +342,33 @@ static void tokenizers(void **state) {
     assert_null(model);
 }
 
+// What holds within one recording holds in precision mixed as well.
+static void in_mixed(void **state) {
+    rp_device *device = test_device_of(state);
+    const uint32_t S = 20;
+    if (!device->info.mixed) {
+        printf("  %s has no precision mixed\n", device->info.spec);
+        skip();
+    }
+    precision = RP_PRECISION_MIXED;
+    any_horizon(state), direct_is_replayed(state);
+    rp_bars bars[2] = { make_bars(1, 20), make_bars(2, 15) };
+    fixture x = open_with(device, 20, 2, S, 0);
+    precision = RP_PRECISION_F32;
+    const size_t each = (size_t)COLUMNS * HORIZON * S;
+    float *together = run(device, x.forecaster, bars, 2, S, HORIZON), *alone = run(device, x.forecaster, bars, 1, S, HORIZON);
+    assert_memory_equal(alone, together, each * sizeof *alone);   // the other series of a batch change no bit
+    free(together), free(alone);
+    close_it(&x);
+    free_bars(&bars[0]), free_bars(&bars[1]);
+}
+
 int main(void) {
     static const test_named all[] = {
         { "any batch", any_batch }, { "any chunks", any_chunks }, { "any horizon", any_horizon },
         { "direct is replayed", direct_is_replayed }, { "same paths as the reference", same_paths_as_reference },
         { "the same in other words", the_same_in_other_words }, { "calendar", calendar }, { "side by side", side_by_side },
-        { "refused", refused }, { "tokenizers", tokenizers },
+        { "refused", refused }, { "tokenizers", tokenizers }, { "in precision mixed", in_mixed },
     };
     return test_on_each_device("forecast of bars", all, TEST_COUNT(all));
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "family.h"
 #include "platform.h"
 #include "golden_parts.h"
 
@@ -13,7 +14,6 @@
 // storage in float32. A float32 device may err three times as much as the original did in float32 on this very case.
 #define LIMIT_REFERENCE 1e-6
 #define LIMIT_F32 1e-5
-#define F32_FACTOR 3.0
 
 bool golden_failed(message *error, rp_device *device, rp_status status) {
     char text[sizeof error->text];
@@ -62,6 +62,10 @@ double *golden_read(rp_buffer *activations, const rp_tensor *tensor) {
 
 double golden_limit_of(rp_device *device, double own) {
     return device->info.kind == RP_DEVICE_REFERENCE ? LIMIT_REFERENCE : fmax(LIMIT_F32, F32_FACTOR * own);
+}
+
+bool golden_is_mixed(const golden *g) {
+    return g->model->info.precision == RP_PRECISION_MIXED && g->device->info.kind != RP_DEVICE_REFERENCE;
 }
 
 double golden_own_error(const char *folder) {

@@ -20,8 +20,7 @@ typedef struct kronos_golden {
     float *columns;            // [B, 6, L]
     uint8_t *stamps;           // [B, L + H, 5]
     rp_bars *bars;             // [B]
-    double s1_worst, s2_worst; // errors of logits so far
-    uint32_t s1_steps, s2_steps;
+    golden_draws draws;        // of the greedy forecast
 } kronos_golden;
 
 // ---- inputs ----
@@ -99,24 +98,24 @@ static void compare_input(kronos_golden *g, const kronos_forecaster *f) {
     free(affine), free(x), free(tokens);
 }
 
-static void compare_logits(kronos_golden *g, const kronos_forecaster *f, uint32_t step, const char *which, const rp_tensor *tensor,
-                           double *worst, uint32_t *steps) {
-    char name[64];
-    uint64_t count;
-    snprintf(name, sizeof name, "step%u.%s_logits", step, which);
-    double *want = golden_numbers(&g->base, name, &count);
-    if (want == NULL) { return; }
-    double *got = golden_read(f->activations, tensor);
-    for (uint64_t i = 0; i < count; i++) { *worst = golden_worse(*worst, fabs(got[i] - want[i]) / fmax(1, fabs(want[i]))); }
-    ++*steps;
-    free(want), free(got);
+static void compare_draws(kronos_golden *g, const kronos_forecaster *f, uint32_t step, const kronos_taps *taps, const rp_tensor *drawn) {
+    const rp_tensor *const tensors[] = { taps->s1, taps->s2 };
+    double *tokens = golden_read(f->activations, drawn);
+    for (uint32_t i = 0; i < 2; i++) {
+        double *logits = golden_read(f->activations, tensors[i]);
+        golden_draws_take(&g->draws, &g->base, step, i, logits, (uint32_t)(rp_tensor_count(tensors[i]) / g->B), tokens);
+        free(logits);
+    }
+    free(tokens);
 }
 
-// In units of each column's standard deviation, or as they are; want [B, H, 6], got [B, 6, H] or, `rows`, [B, H, 6].
+// In units of each column's standard deviation, or as they are; want [B, H, 6], got [B, 6, H] or, `rows`, [B, H, 6]. Of the bars
+// before tokens part.
 static double distance(const kronos_golden *g, const double *want, const double *got, bool in_std, bool rows) {
     double worst = 0;
     for (size_t i = 0; i < (size_t)g->B * g->H * COLUMNS; i++) {
         const size_t c = i % COLUMNS, t = i / COLUMNS % g->H, b = i / COLUMNS / g->H;
+        if (t >= g->draws.alike[b]) { continue; }
         const double ours = got[rows ? i : (b * COLUMNS + c) * g->H + t];
         worst = golden_worse(worst, fabs(ours - want[i]) / (in_std ? g->std[b * COLUMNS + c] : 1));
     }
@@ -130,7 +129,9 @@ static void compare_bars(kronos_golden *g, const char *name, const double *got, 
     double *want = golden_numbers(&g->base, name, NULL), *theirs = golden_numbers(&g->base, in_f32, NULL);
     if (want != NULL) {
         const double own = theirs ? distance(g, want, theirs, in_std, true) : 0;
-        golden_report(&g->base, name, distance(g, want, got, in_std, rows), golden_limit_of(g->base.device, own), in_std ? "std" : "");
+        // Of what float32 is allowed, a third is the original's own.
+        const double limit = golden_limit_of(g->base.device, own) * (g->draws.mixed ? MIXED_FACTOR / F32_FACTOR : 1);
+        golden_report(&g->base, name, distance(g, want, got, in_std, rows), limit, in_std ? "std" : "");
     }
     free(want), free(theirs);
 }
@@ -141,13 +142,11 @@ static rp_status after_replay(void *user, kronos_forecaster *f, const kronos_dec
     const kronos_taps *taps = run == &d->start ? &d->start_taps : run == &d->step ? &d->step_taps : run == &d->slide ? &d->slide_taps : NULL;
     if (taps != NULL) {
         const uint32_t step = run == &d->slide ? f->queue.mirror.step : f->queue.mirror.step - 1;   // `slide` leaves the moving on to others
-        compare_logits(g, f, step, "s1", taps->s1, &g->s1_worst, &g->s1_steps);
-        compare_logits(g, f, step, "s2", taps->s2, &g->s2_worst, &g->s2_steps);
+        compare_draws(g, f, step, taps, d->tokens);
     }
     if (run == &d->finish) {
         double *tokens = golden_read(f->activations, d->tokens), *bars = golden_read(f->activations, d->normalised);
-        const char *const names[] = { "expect.s1", "expect.s2", "expect.greedy_s1", "expect.greedy_s2" };
-        for (uint32_t i = 0; i < 4; i++) { compare_exact(g, names[i], tokens, g->H, (uint64_t)g->H * 2, 2, i % 2); }
+        golden_draws_report_tokens(&g->base, &g->draws, tokens);
         compare_bars(g, "expect.normalised", bars, false, true);
         free(tokens), free(bars);
     }
@@ -172,11 +171,7 @@ static bool run_greedy(kronos_golden *g, message *error) {
     if (!create_forecaster(g, 1, true, error)) { return false; }
     rp_status status = kronos_forecast_traced((kronos_forecaster *)g->base.forecaster, g->bars, g->B, &config, after_replay, g, out);
     if (status == RP_OK) {
-        char name[64];
-        snprintf(name, sizeof name, "s1_logits of %u steps", g->s1_steps);
-        if (g->s1_steps > 0) { golden_report(&g->base, name, g->s1_worst, golden_limit_of(g->base.device, 0), "(rel. above 1)"); }
-        snprintf(name, sizeof name, "s2_logits of %u steps", g->s2_steps);
-        if (g->s2_steps > 0) { golden_report(&g->base, name, g->s2_worst, golden_limit_of(g->base.device, 0), "(rel. above 1)"); }
+        golden_draws_report_logits(&g->base, &g->draws);
         compare_bars(g, "expect.forecast", out, true, false);
         compare_bars(g, "expect.greedy", out, true, false);
     }
@@ -268,6 +263,7 @@ static bool run(kronos_golden *g, const char *path, bool is_folder, const golden
     if (!read_sizes(g, is_folder ? path : NULL, error)) { return false; }
     if (!open_model(g, options->model ? options->model : path, options->precision, error)) { return false; }
     read_inputs(g);
+    golden_draws_begin(&g->draws, &g->base, path, golden_is_mixed(&g->base), g->B, g->H);
     if (!run_greedy(g, error)) { return false; }
     return rp_weights_find(g->base.file, "expect.quantiles") == NULL || run_quantiles(g, options, error);
 }
@@ -276,6 +272,7 @@ bool golden_run_kronos(golden *base, const char *path, bool is_folder, const gol
     kronos_golden g = { .base = *base };
     const bool ok = run(&g, path, is_folder, options, error);
     *base = g.base;
+    golden_draws_free(&g.draws);
     free(g.std), free(g.columns), free(g.stamps), free(g.bars);
     return ok;
 }

@@ -41,6 +41,47 @@ double golden_own_error(const char *folder);
 double golden_limit(rp_device *device, const char *folder);
 double golden_limit_of(rp_device *device, double own);
 
+#define F32_FACTOR 3.0          // of golden_limit_of, times the original's own error
+
+// Precision mixed, where what the original reaches with float16 autocast was not measured: its float32 error, scaled by the unit
+// roundoffs of float16 and float32, 2^-11 / 2^-24.
+#define MIXED_FACTOR 8192.0
+// Whether results are to be held to what precision mixed may cost; the reference rounds in no precision.
+bool golden_is_mixed(const golden *g);
+
+// ---- draws of Kronos: golden_draws.c ----
+
+typedef struct golden_logits {
+    double worst;               // error, relative where a logit is above 1
+    double squares, first_squares;   // of errors in deviations of a row; of all steps, of step 0
+    uint64_t count, first_count;
+    uint32_t steps;
+} golden_logits;
+
+typedef struct golden_parting {
+    uint32_t which;             // 0: s1, 1: s2
+    double gap, allowed;        // our logits: of our token less that of theirs
+} golden_parting;
+
+typedef struct golden_draws {
+    bool mixed;
+    double allowed;             // root mean square error of logits, in their deviations
+    uint32_t B, H;
+    double *tokens[2];          // the original's greedy ones [B, H]; NULL: not recorded
+    const char *name[2];        // of these
+    golden_logits logits[2];
+    uint32_t *alike;            // [B]: the bars before tokens part; H: they never do
+    golden_parting *parting;    // [B]: where they did
+} golden_draws;
+
+void golden_draws_begin(golden_draws *d, const golden *g, const char *path, bool mixed, uint32_t B, uint32_t H);
+// One bar's logits [B, n] of s1 or s2, in the order of draws, and all tokens [B, H, 2] of which this one's are drawn.
+void golden_draws_take(golden_draws *d, const golden *g, uint32_t step, uint32_t which, const double *logits, uint32_t n,
+                       const double *tokens);
+void golden_draws_report_tokens(golden *g, const golden_draws *d, const double *tokens);
+void golden_draws_report_logits(golden *g, const golden_draws *d);
+void golden_draws_free(golden_draws *d);
+
 bool golden_run_toto(golden *g, const char *path, bool is_folder, const golden_options *options, message *error);
 bool golden_run_toto2(golden *g, const char *path, bool is_folder, const golden_options *options, message *error);
 bool golden_run_real(golden *g, const char *path, const golden_options *options, message *error);

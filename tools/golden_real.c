@@ -1,5 +1,5 @@
 // Outputs of Kronos with its real weights, for whoever has them: CSV files called NAME_CONTEXT.csv beside whose folders the
-// tree has data/sse600977_5min.csv; greedy, one path.
+// tree has data/sse600977_5min.csv; greedy, one path, in f32: they were made in it, and are compared as closely.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +57,9 @@ static bool forecast(golden *g, const bar_file *data, const bar_file *want, size
     bars.volume = columns + 4 * context, bars.amount = columns + 5 * context;
     bars.times = times, bars.future_times = times + context, bars.context = (uint32_t)context;
     sizes.max_context = (uint32_t)context, sizes.max_horizon = config.horizon = H, result.mean = got;
-    rp_status status = rp_model_load(g->device, folder, NULL, &g->model);
+    rp_model_config precise = RP_MODEL_CONFIG_INIT;
+    precise.precision = RP_PRECISION_F32;
+    rp_status status = rp_model_load(g->device, folder, &precise, &g->model);
     if (status == RP_OK) { status = rp_forecaster_create(g->model, &sizes, &g->forecaster); }
     if (status == RP_OK) { status = rp_forecast_bars(g->forecaster, &bars, 1, &config, &result); }
     for (uint32_t c = 0; status == RP_OK && c < COLUMNS; c++) {

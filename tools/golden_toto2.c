@@ -84,7 +84,6 @@ static void read_inputs(toto2_golden *g) {
 // Bounds, in standard deviations. The original takes the root of its norms in float32 at any precision, so block decode, which
 // feeds medians back, carries some of its float32 error into its float64: the reference may differ by a tenth of that.
 #define REFERENCE_FACTOR 0.1
-#define MIXED_FACTOR 8192.0    // 2^-11 / 2^-24, the unit roundoffs of float16 and float32, as for Toto 1.0
 
 static double limit_of(const toto2_golden *g, double own) {
     rp_device *device = g->base.device;
