@@ -31,13 +31,23 @@
 #define RP_LINEAR_DEEP_M 8
 
 // linear with float16 weights, on matrix units: products of float16 numbers, sums in float32. Tiles: ascending over k in
-// sixteens, each sixteen in the unit's own order, from 0. Skinny: warp i of W = RP_LINEAR_MIXED_WARPS takes thirty-twos
-// i, i + W, .. ascending; the warps' sums are added in order. Then bias, then residual or gate. So a number
-// depends on which of the two kinds ran, which the number of rows decides, and on nothing else.
+// sixteens, each sixteen in the unit's own order, from 0. Skinny: so in chunks of RP_LINEAR_SKINNY_CHUNK, whose sums are added in
+// ascending order. Then bias, then residual or gate. So a number depends on which of the two kinds ran, which the number of rows
+// decides, and on nothing else.
 #define RP_LINEAR_MIXED_STEP 8          // k is a multiple: whole 16-byte pieces of float16
-#define RP_LINEAR_MIXED_WARPS 8
-#define RP_LINEAR_MIXED_DEEP 2048      // from this k on, W is RP_LINEAR_MIXED_WARPS_DEEP
-#define RP_LINEAR_MIXED_WARPS_DEEP 16
+// Skinny kernels on matrix units: at most so many warps a group, `lanes_k` chunks wide and `lanes_n` blocks of eight columns deep; a
+// chunk of a block is a unit, and each warp has so many of its units on their way at once. Shared memory in bytes: for each warp three
+// chunks of the scale and, where it has several chunks, two of x; those units; then chunk sums, of so many bytes at most or what one
+// block (gated: two) of a few chunks takes.
+#define RP_LINEAR_SKINNY_CHUNK 64
+#define RP_LINEAR_SKINNY_WARPS 16
+#define RP_LINEAR_SKINNY_SLOTS 4
+#define RP_LINEAR_SKINNY_SUMS 32768
+#define RP_LINEAR_SKINNY_SHARED 98304   // in all, on every device with these units,
+#define RP_LINEAR_SKINNY_LARGE 229376   // and on compute capability 9.0
+#define RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n) \
+    (((chunks) + (lanes_k) - 1) / (lanes_k) * (((blocks) + (lanes_n) - 1) / (lanes_n)))   // of a warp
+#define RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, x_bytes) (3 * 256 + ((chunks) > (lanes_k) ? 2 * 64 * (rows) * (x_bytes) : 0))
 // Shared memory of the tile kernels, in bytes: within the 99 KiB that a group can have on every device with these units.
 #define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
 #define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64
@@ -48,6 +58,14 @@
 #define RP_LINEAR_WGMMA_SHAPES 5
 #define RP_LINEAR_WGMMA_GROUP 288        // two warpgroups and the warp that feeds them
 #define RP_LINEAR_WGMMA_SHARED(rows, columns, stages) (1024 + 128 * (stages) * ((rows) + (columns)) + 32 * (640 + (columns)))
+// linear in float32 on matrix units, of compute capability 9.0 alone, where k is a multiple of RP_LINEAR_TRIPLE_CHUNK: each number is three of
+// bfloat16, x = x0 + x1 + x2 (kernels/triple.cuh). A chunk of k is summed from 0 by the units: products (x2 w0), (x1 w1), (x0 w2), (x1 w0),
+// (x0 w1), (x0 w0), small ones first, each over the chunk's sixteens ascending. Chunk sums are added in ascending order, then bias,
+// then residual or gate. Whatever the number of rows, so no number depends on it. Tiles of RP_LINEAR_TRIPLE_SHAPES shapes, in shared
+// memory of stages of three parts of (rows + columns) x 64 at multiples of 1024.
+#define RP_LINEAR_TRIPLE_CHUNK 64
+#define RP_LINEAR_TRIPLE_SHAPES 6
+#define RP_LINEAR_TRIPLE_SHARED(rows, columns, stages) (1024 + 384 * (stages) * ((rows) + (columns)))
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 
 // attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix). Each tile on its own: its maximum, p =

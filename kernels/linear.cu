@@ -1,9 +1,10 @@
-// linear: y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ residual[m, n]), in float32 on plain arithmetic units. Three ways to
+// linear: y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ residual[m, n]), in float32. On plain arithmetic units, three ways to
 // split the work, one order of sums (core/op_params.h), so the same bits whichever runs:
 //   linear_f32          64 x 64 results a group, 8 x 4 an invocation
 //   linear_f32_narrow   32 x 32 a group, 4 x 2 an invocation: where 64 x 64 would leave most multiprocessors idle
 //   linear_f32_split    at most 16 rows (linear_split.cuh)
 // Tiles of x and w come to shared memory by asynchronous copies a few tiles ahead, rows as they lie in memory.
+// On matrix units, with sums of their own: linear_triple.cuh.
 #include "common.cuh"
 #include "op_math.h"
 
@@ -224,3 +225,8 @@ extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_narrow(const rp_k
 #include "linear_mixed.cuh"
 #include "linear_mixed_skinny.cuh"
 #include "linear_wgmma.cuh"
+
+// ---- float32 on matrix units ----
+
+#include "linear_triple.cuh"
+#include "linear_triple_skinny.cuh"

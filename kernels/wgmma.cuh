@@ -45,6 +45,12 @@ __device__ inline void rp_box_load(void *to, const rp_tensor_map *map, uint32_t 
                  : "memory");
 }
 
+// Gives registers of a warpgroup away, or takes some.
+template <int N> __device__ inline void rp_registers_fewer() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
+template <int N> __device__ inline void rp_registers_more() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N)); }
+// What this invocation stored in shared memory comes before what the units read of it; then a barrier.
+__device__ inline void rp_wgmma_publish() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
 // ---- products of a warpgroup: acc[64, N] (+)= a[64, 16] b[N, 16]^T, both in shared memory as boxes lie there ----
 
 // Rows of 128 bytes, 1024 bytes from one eight of rows to the next, 128-byte swizzle. Sixteen columns further: + 2.
@@ -70,14 +76,19 @@ template <int N> __device__ inline void rp_wgmma_wait() { asm volatile("wgmma.wa
 #define RP_TEXT128                                                                                                                  \
     RP_TEXT96 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, %113, %114, %115, " \
               "%116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+// "type" of both matrices; from_a: a matrix in shared memory, or four registers.
+#define RP_WGMMA_TEXT(n, type, registers, from_a, at_b, at_more, turned)                                                             \
+    "{\n.reg .pred more;\nsetp.ne.b32 more, %" at_more ", 0;\nwgmma.mma_async.sync.aligned.m64n" n "k16.f32." type "." type " {" registers "}, " \
+    from_a ", %" at_b ", more, 1, 1, " turned ";\n}"
 #define RP_WGMMA(n, registers, at_a, at_b, at_more, ...)                                                                              \
-    asm volatile("{\n.reg .pred more;\nsetp.ne.b32 more, %" at_more ", 0;\nwgmma.mma_async.sync.aligned.m64n" n "k16.f32.f16.f16 {" registers \
-                 "}, %" at_a ", %" at_b ", more, 1, 1, 0, 0;\n}"                                                                        \
-                 : __VA_ARGS__                                                                                                         \
-                 : "l"(a), "l"(b), "r"(more))
+    if constexpr (BF16) {                                                                                                             \
+        asm volatile(RP_WGMMA_TEXT(n, "bf16", registers, "%" at_a, at_b, at_more, "0, 0") : __VA_ARGS__ : "l"(a), "l"(b), "r"(more)); \
+    } else {                                                                                                                          \
+        asm volatile(RP_WGMMA_TEXT(n, "f16", registers, "%" at_a, at_b, at_more, "0, 0") : __VA_ARGS__ : "l"(a), "l"(b), "r"(more));  \
+    }
 
 // more 0: acc is set. Lane l of warp w holds rows 16 w + l / 4 (acc[j][0], [1]) and + 8 (acc[j][2], [3]), columns 8 j + l % 4 * 2 and + 1.
-template <int N> __device__ inline void rp_wgmma(float (&acc)[N / 8][4], uint64_t a, uint64_t b, int more) {
+template <int N, bool BF16 = false> __device__ inline void rp_wgmma(float (&acc)[N / 8][4], uint64_t a, uint64_t b, int more) {
     if constexpr (N == 64) {
         RP_WGMMA("64", RP_TEXT32, "32", "33", "34", RP_ACC32(0));
     } else if constexpr (N == 96) {
@@ -89,6 +100,22 @@ template <int N> __device__ inline void rp_wgmma(float (&acc)[N / 8][4], uint64_
     } else {
         static_assert(N == 256, "widths written out here");
         RP_WGMMA("256", RP_TEXT128, "128", "129", "130", RP_ACC32(0), RP_ACC32(8), RP_ACC32(16), RP_ACC32(24));
+    }
+}
+
+// The same with a in registers, as rp_mma takes it (rows 16 w of warp w), of bfloat16 numbers.
+#define RP_WGMMA_HELD(n, registers, a0, a1, a2, a3, at_b, at_more, ...)                                                              \
+    asm volatile(RP_WGMMA_TEXT(n, "bf16", registers, "{%" a0 ", %" a1 ", %" a2 ", %" a3 "}", at_b, at_more, "0")                      \
+                 : __VA_ARGS__                                                                                                       \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(more))
+template <int N> __device__ inline void rp_wgmma_held(float (&acc)[N / 8][4], const uint32_t (&a)[4], uint64_t b, int more) {
+    if constexpr (N == 64) {
+        RP_WGMMA_HELD("64", RP_TEXT32, "32", "33", "34", "35", "36", "37", RP_ACC32(0));
+    } else if constexpr (N == 96) {
+        RP_WGMMA_HELD("96", RP_TEXT48, "48", "49", "50", "51", "52", "53", RP_ACC32(0), RP_ACC16(8));
+    } else {
+        static_assert(N == 128, "widths written out here");
+        RP_WGMMA_HELD("128", RP_TEXT64, "64", "65", "66", "67", "68", "69", RP_ACC32(0), RP_ACC32(8));
     }
 }
 

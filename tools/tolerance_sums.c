@@ -11,6 +11,12 @@
 // subnormal, times |w|, at most extra[0]. A gate silu(a) b with errors e A and e B, where A and B bound |a| and |b|: silu has a slope of
 // at most 1.1, so (1.1 + 1) e A B, and A <= 2 silu(A): 4.2 e times what `magnitude` is then. The gate itself: 8 roundings in
 // float32, 12 where weights are float16 (rp_silu_mixed and a product).
+// Float32 numbers in three parts of bfloat16 (kernels/triple.cuh), k in whole chunks of 64: the parts add up to the number, since each takes 8
+// of its 24 bits and the sign one more. Products left out: the second part is at most 2^-8 of its number, the third 2^-17, so twice
+// 2^-25 and 2^-34 of a term: less than 1.01 roundings. Products of parts are exact, and units may cut their sums, as above: a unit in the last place, two roundings,
+// for each of 64 terms, of what the chunk has come to; of the smaller products 128 meet sums of at most 2^-7 of that (one term more) and 192 of 2^-14
+// (another, with the rest). Then a rounding for each chunk, bias and residual. A part below the normal range is good to 2^-134, times what it is multiplied by.
+// A tolerance does not know the device: the larger of the two bounds.
 // A row normalised first: its relative error is half that of the sum of squares (the longest run of additions: k / 32 in a lane,
 // and those of lanes and warps), then as in rmsnorm; it adds to that of each term. Float32 gates: the same bound of the gate.
 static double norm_error(const struct rp_linear_params *p) { return p->norm ? ((ceil(p->k / 32.0) + 20) / 2 + 12) * U32ROUND : 0; }
@@ -23,10 +29,18 @@ static double mixed(const struct rp_linear_params *p, double largest, double ref
     return p->y_f16 ? error * (1 + U16ROUND) + U16ROUND * fabs(ref) + 0x1p-25 : error;
 }
 
-// extra[0]: the largest float16 |w|, and 1 at least.
+// extra[0]: the largest |w|, float16 ones 1 at least; extra[1]: the largest |x|, of float32 ones as they are multiplied.
 void tolerance_begin_linear(tolerance_case *c) {
     TOLERANCE_PARAMS(c, linear);
-    c->extra[0] = p->w_f16 ? fmax(1, tolerance_largest(&c->tensor[1])) : 1;
+    c->extra[0] = fmax(p->w_f16 ? 1 : 0, tolerance_largest(&c->tensor[1]));
+    c->extra[1] = p->norm ? sqrt(p->k) * tolerance_largest(&c->tensor[4]) : tolerance_largest(&c->tensor[0]);
+}
+
+// Roundings of a float32 product, in units of the sum of its |terms|.
+static double roundings(uint32_t k) {
+    const double chunk = k < RP_LINEAR_CHUNK ? k : RP_LINEAR_CHUNK, chunks = ceil((double)k / RP_LINEAR_CHUNK);
+    const double triple = k % RP_LINEAR_TRIPLE_CHUNK == 0 ? 2 * (RP_LINEAR_TRIPLE_CHUNK + 2) + 1.01 + (double)k / RP_LINEAR_TRIPLE_CHUNK + 2 : 0;
+    return fmax(chunk + chunks + 2, triple);
 }
 
 double tolerance_linear(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
@@ -34,10 +48,10 @@ double tolerance_linear(const tolerance_case *c, uint32_t output, uint64_t index
     TOLERANCE_PARAMS(c, linear);
     if (p->silu) { magnitude = 2 * magnitude; }     // silu(A) >= A / 2 for what `absolute` makes of the sum
     if (p->w_f16) { return mixed(p, c->extra[0], ref, magnitude); }
-    const double chunk = p->k < RP_LINEAR_CHUNK ? p->k : RP_LINEAR_CHUNK, chunks = ceil((double)p->k / RP_LINEAR_CHUNK);
-    const double error = ((chunk + chunks + 2) * U32ROUND + norm_error(p)) * magnitude;
-    if (p->silu) { return 1.1 * error + 16 * U32ROUND * fabs(ref) + (p->k + 105) * FLUSH; }   // the slope of silu, and its own error
-    return (p->gated ? 4.2 * error + 8 * U32ROUND * magnitude : error) + p->k * FLUSH;
+    const double tiny = p->k * (6 * FLUSH + 0x1p-134 * (c->extra[0] + c->extra[1]));     // six products a term
+    const double error = (roundings(p->k) * U32ROUND + norm_error(p)) * magnitude;
+    if (p->silu) { return 1.1 * (error + tiny) + 16 * U32ROUND * fabs(ref) + 105 * FLUSH; }   // the slope of silu, and its own error
+    return (p->gated ? 4.2 * error + 8 * U32ROUND * magnitude : error) + tiny;
 }
 
 // Products and what is added to them: linear and fold_head.

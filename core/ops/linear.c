@@ -52,6 +52,27 @@ static bool launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
     return true;
 }
 
+// At most RP_LINEAR_SKINNY_M rows on matrix units: a group a multiprocessor, or as many as it takes for chunk sums to fit.
+static void launch_skinny(const struct rp_linear_params *p, const char *kernel, rp_launch *out) {
+    const uint64_t chunks = ceil_div(p->k, RP_LINEAR_SKINNY_CHUNK), in_turn = p->gated ? 2 : 1, turns = ceil_div(p->n, 8 * in_turn);
+    const uint64_t rows = p->m > 8 ? 16 : 8, turn_bytes = in_turn * rows * 32, fit = RP_LINEAR_SKINNY_SUMS / (chunks * turn_bytes);
+    const uint64_t even = ceil_div(turns, out->processors > 0 ? out->processors : 1), each = even < fit ? even : fit > 0 ? fit : 1;
+    const uint64_t groups = ceil_div(turns, each), blocks = ceil_div(turns, groups) * in_turn;
+    const uint64_t room = fit > 0 ? chunks : RP_LINEAR_SKINNY_SUMS / turn_bytes, sums = room * blocks / in_turn * turn_bytes;
+    const uint64_t norms = rows * RP_GROUP_ROW * 4;      // in the place of sums
+    out->kernel = kernel;
+    for (uint64_t warps = RP_LINEAR_SKINNY_WARPS; warps > 0; warps--) {
+        const uint64_t lanes_k = ceil_div(chunks, ceil_div(chunks, warps)), lanes_n = blocks < warps / lanes_k ? blocks : warps / lanes_k;
+        const uint64_t units = RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n), slots = units < RP_LINEAR_SKINNY_SLOTS ? units : RP_LINEAR_SKINNY_SLOTS;
+        const uint64_t w = slots * 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4), x = RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, p->x_f16 ? 2 : 4);
+        out->group = (uint32_t)(32 * lanes_k * lanes_n);
+        out->shared_bytes = (uint32_t)(RP_LINEAR_SKINNY_M * 8 + lanes_k * lanes_n * (x + w) + (sums > norms ? sums : norms));   // first the roots
+        if (out->shared_bytes <= (out->wgmma ? RP_LINEAR_SKINNY_LARGE : RP_LINEAR_SKINNY_SHARED)) { break; }
+    }
+    out->grid[0] = (uint32_t)groups;
+    out->grid[1] = out->grid[2] = 1;
+}
+
 // The largest tiles that keep most multiprocessors busy. All but the skinny kernel give the same bits.
 static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
     static const struct { const char *kernel[2]; uint32_t rows, columns, group, bytes; } tiles[] = {
@@ -60,12 +81,9 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
         { { "linear_mixed_narrow", "linear_mixed_narrow_x32" }, 32, 64, 128, RP_LINEAR_NARROW_SHARED },
     };
     if (p->m <= RP_LINEAR_SKINNY_M) {
-        const bool deep = p->k >= RP_LINEAR_MIXED_DEEP;
-        out->kernel = deep ? (p->x_f16 ? "linear_mixed_skinny_deep" : "linear_mixed_skinny_deep_x32")
-                           : (p->x_f16 ? "linear_mixed_skinny" : "linear_mixed_skinny_x32");
-        out->group = 32 * (deep ? RP_LINEAR_MIXED_WARPS_DEEP : RP_LINEAR_MIXED_WARPS);
-        out->grid[0] = (uint32_t)ceil_div(p->n, 16);
-        out->grid[1] = out->grid[2] = 1;
+        static const char *const kernels[2][2] = { { "linear_mixed_skinny_x32", "linear_mixed_skinny" },
+                                                   { "linear_mixed_skinny_wide_x32", "linear_mixed_skinny_wide" } };
+        launch_skinny(p, kernels[p->m > 8][p->x_f16 ? 1 : 0], out);
         return;
     }
     if (out->wgmma && p->x_f16 && p->m >= RP_LINEAR_WGMMA_M && launch_wgmma(p, out)) { return; }
@@ -80,10 +98,49 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
     out->grid[2] = (uint32_t)ceil_div(rows, 65535);
 }
 
+// Whether a product in float32 runs on matrix units, of numbers in three parts: by k and the device alone, so that no number
+// hangs on m.
+static bool linear_triple(const struct rp_linear_params *p, const rp_launch *launch) {
+    return launch->wgmma && !p->w_f16 && p->k % RP_LINEAR_TRIPLE_CHUNK == 0;
+}
+
+// The tiles that are done soonest, by cycles of a multiprocessor as measured on an H200: `chunk` for one of k, `store` for
+// what a tile takes besides.
+static void launch_triple(const struct rp_linear_params *p, rp_launch *out) {
+    static const struct { const char *kernel; uint32_t rows, columns, group, bytes, chunk, store; } tiles[RP_LINEAR_TRIPLE_SHAPES] = {
+        { "linear_triple_128x128", 128, 128, 512, RP_LINEAR_TRIPLE_SHARED(128, 128, 2), 4800, 12000 },
+        { "linear_triple_128x96", 128, 96, 512, RP_LINEAR_TRIPLE_SHARED(128, 96, 2), 3720, 10000 },
+        { "linear_triple_128x64", 128, 64, 512, RP_LINEAR_TRIPLE_SHARED(128, 64, 3), 3000, 6500 },
+        { "linear_triple_64x128", 64, 128, 512, RP_LINEAR_TRIPLE_SHARED(64, 128, 3), 3200, 6500 },
+        { "linear_triple_64x96", 64, 96, 384, RP_LINEAR_TRIPLE_SHARED(64, 96, 3), 2400, 9000 },
+        { "linear_triple_64x64", 64, 64, 384, RP_LINEAR_TRIPLE_SHARED(64, 64, 4), 1900, 6000 },
+    };
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < RP_LINEAR_TRIPLE_SHAPES; i++) {
+        const uint64_t n = ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns), rounds = ceil_div(n, out->processors);
+        const uint64_t cycles = rounds * (p->k / RP_LINEAR_TRIPLE_CHUNK * tiles[i].chunk + tiles[i].store);
+        if (out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) { continue; }
+        least = cycles;
+        out->kernel = tiles[i].kernel;
+        out->group = tiles[i].group;
+        out->shared_bytes = tiles[i].bytes;
+        out->grid[0] = (uint32_t)(n < out->processors ? n : out->processors);
+    }
+    out->grid[1] = out->grid[2] = 1;
+}
+
 void rp_launch_linear(const rp_node *node, rp_launch *out) {
     PARAMS(linear);
     if (p->w_f16) {
         launch_mixed(p, out);
+        return;
+    }
+    if (linear_triple(p, out)) {
+        if (p->m > RP_LINEAR_SKINNY_M) {
+            launch_triple(p, out);
+        } else {
+            launch_skinny(p, p->m > 8 ? "linear_triple_skinny_wide" : "linear_triple_skinny", out);
+        }
         return;
     }
     out->group = RP_GROUP_LINEAR;

@@ -1,0 +1,118 @@
+// linear in float32 for at most 16 rows (linear_skinny.cuh) on the matrix units of compute capability 9.0: three bfloat16 parts of
+// each number (triple.cuh), the six larger products of parts, in the order of linear_triple.cuh, so the same bits. Each invocation
+// splits the weights that it hands to the units.
+//   linear_triple_skinny        at most 8 rows
+//   linear_triple_skinny_wide   16
+// Included by linear.cu.
+#ifndef RP_LINEAR_TRIPLE_SKINNY_CUH
+#define RP_LINEAR_TRIPLE_SKINNY_CUH
+
+#include "linear_skinny.cuh"
+#include "triple.cuh"
+#include "wgmma.cuh"
+
+#ifdef RP_HAS_WGMMA
+
+// Any order of k inside a sixteen will do while x and w agree: lane l takes four neighbours of each row and calls them columns
+// 2 (l % 4), + 1, + 8, + 9.
+template <int ROWS> struct rp_skinny_triple {
+    using weight = float;
+    using x = float;
+    using view_type = rp_linear_view;
+    static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
+    static constexpr bool norms = true;
+
+    struct operand {
+        uint32_t part[3][4][2 * halves];     // of each sixteen: neighbours 0 and 1 of row lane / 4 (and + 8), then 2 and 3
+    };
+    struct other {
+        uint32_t part[3][4][2 * at_once];    // likewise of a column
+    };
+    struct raw {
+        float4 four[4][halves];
+    };
+
+    __device__ static rp_linear_view view_of(const rp_kernel_args<rp_linear_params> &args) { return rp_linear_view_of(args); }
+
+    __device__ static inline void split(uint32_t (&low)[3], uint32_t (&high)[3], const float4 &from) {
+        rp_triple_split(from.x, from.y, low);
+        rp_triple_split(from.z, from.w, high);
+    }
+
+    __device__ static inline void load(raw &to, const rp_linear_params &p, const rp_skinny_rows &rows, uint32_t, uint32_t lane) {
+#pragma unroll
+        for (uint32_t h = 0; h < halves; h++) {
+            const uint32_t row = lane / 4 + h * 8;
+#pragma unroll
+            for (uint32_t i = 0; i < 4; i++) {
+                to.four[i][h] = row < p.m ? *reinterpret_cast<const float4 *>(rows(row, i * 4 + lane % 4)) : make_float4(0, 0, 0, 0);
+            }
+        }
+    }
+
+    __device__ static inline void turn(operand &to, const raw &from, const rp_linear_params &p, uint32_t, const float *scale,
+                                       const rp_inverse_root *inverse, uint32_t lane) {
+#pragma unroll
+        for (uint32_t i = 0; i < 4; i++) {
+            float4 factor;
+            if (p.norm) { factor = *reinterpret_cast<const float4 *>(scale + i * 16 + lane % 4 * 4); }
+#pragma unroll
+            for (uint32_t h = 0; h < halves; h++) {
+                const uint32_t row = lane / 4 + h * 8;
+                uint32_t low[3], high[3];
+                split(low, high, p.norm && row < p.m ? rp_normalised4(from.four[i][h], factor, inverse[row]) : from.four[i][h]);
+#pragma unroll
+                for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][halves + h] = high[part]; }
+            }
+        }
+    }
+
+    __device__ static inline void weights(other &to, const char *unit, const char *second, uint32_t lane) {
+        const uint32_t place = rp_skinny_place<256>(lane / 4, lane % 4);
+#pragma unroll
+        for (uint32_t h = 0; h < at_once; h++) {
+#pragma unroll
+            for (uint32_t i = 0; i < 4; i++) {
+                uint32_t low[3] = { 0 }, high[3] = { 0 };
+                if (h == 0 || second != nullptr) { split(low, high, *reinterpret_cast<const float4 *>((h == 0 ? unit : second) + (place ^ i * 64))); }
+#pragma unroll
+                for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][at_once + h] = high[part]; }
+            }
+        }
+    }
+
+    __device__ static inline void pair(float (&acc)[4], const uint32_t (&x)[2 * halves], const uint32_t (&w)[2 * at_once]) {
+        if constexpr (halves > 1) {
+            rp_mma_bf16(acc, x, w[0], w[1]);
+        } else {
+            rp_mma_bf16(acc, w, x[0], x[1]);
+        }
+    }
+
+    // Small products first.
+    __device__ static inline void multiply(float (&acc)[4], const operand &x, const other &w) {
+        constexpr int of_x[6] = { 2, 1, 0, 1, 0, 0 }, of_w[6] = { 0, 1, 2, 0, 1, 0 };
+#pragma unroll
+        for (int e = 0; e < 6; e++) {
+#pragma unroll
+            for (uint32_t i = 0; i < 4; i++) { pair(acc, x.part[of_x[e]][i], w.part[of_w[e]][i]); }
+        }
+    }
+
+    __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column,
+                                        const float2 (&total)[2]) {
+        if (p.gated) {
+            rp_linear_store_gated(p, view, row, column, total[0].x, total[1].x);
+            rp_linear_store_gated(p, view, row, column + 1, total[0].y, total[1].y);
+        } else {
+            rp_linear_store(p, view, row, column, total[0].x);
+            rp_linear_store(p, view, row, column + 1, total[0].y);
+        }
+    }
+};
+
+RP_SKINNY(linear_triple_skinny, 128, rp_skinny_triple<8>)
+RP_SKINNY(linear_triple_skinny_wide, 128, rp_skinny_triple<16>)
+
+#endif
+#endif
