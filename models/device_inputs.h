@@ -14,10 +14,9 @@ typedef struct rp_device_inputs {
 // One number of a tensor, and those after it.
 typedef struct rp_device_place { const rp_tensor *tensor; uint64_t first; } rp_device_place;
 
-// What a forecast fails with where pad_rows found a number that no series may have; of the series' number.
-#define RP_DEVICE_BAD_MESSAGE \
-    "Series %u, which came as a CUDA tensor, has an infinite value or one beyond 1e30, or its known future has one, or a NaN. In the " \
-    "values NaN stands for a missing one."
+// What a series has where pad_rows marked it.
+#define RP_DEVICE_BAD_ROWS \
+    "an infinite value or one beyond 1e30, or its known future has one, or a NaN. In the values NaN stands for a missing one."
 
 rp_status rp_device_inputs_create(rp_device_inputs *inputs, rp_device *device, uint32_t cap);
 void rp_device_inputs_destroy(rp_device_inputs *inputs);       // zeroed is fine
@@ -27,6 +26,10 @@ void rp_device_inputs_begin(rp_device_inputs *inputs);
 // p.rows x p.y_stride numbers; y_mask is not looked at where p.known is set. x and mask must live until rp_device_inputs_enqueue.
 void rp_device_inputs_add(rp_device_inputs *inputs, const char *label, const rp_device_rows *x, const rp_device_rows *mask,
                           struct rp_pad_rows_params p, rp_device_place y, rp_device_place y_mask, rp_device_place bad);
+// One take_bars, to y [bars, 6]; x lives as long.
+void rp_device_inputs_add_bars(rp_device_inputs *inputs, const rp_device_bars *x, uint32_t bars, rp_device_place y, rp_device_place bad);
 rp_status rp_device_inputs_enqueue(rp_device_inputs *inputs);
+// When the forecast has ended: fails, with what it has (`why`), for the first series that was marked in bad [B], on the host.
+rp_status rp_device_inputs_check(const rp_device_inputs *inputs, const rp_tensor *bad, uint32_t n_series, const char *why);
 
 #endif

@@ -40,7 +40,7 @@ static rp_status check_future(const toto_forecaster *f, const rp_series *s, uint
     return RP_OK;
 }
 
-// What a series from the device holds is checked there, see check_bad.
+// What a series from the device holds is checked there, see rp_device_inputs_check.
 static rp_status check_series(const toto_forecaster *f, const rp_series *s, const rp_device_series *d, uint32_t index,
                               const rp_forecast_config *config) {
     rp_device *device = f->base.model->device;
@@ -147,19 +147,6 @@ static rp_status bring(toto_forecaster *f, const rp_series *series, const rp_dev
     return rp_device_inputs_enqueue(&f->from_device);
 }
 
-// Whether one of them had numbers that none may have; known only when the forecast has ended.
-static rp_status check_bad(toto_forecaster *f, uint32_t n_series) {
-    rp_device *device = f->base.model->device;
-    for (uint32_t b = 0; b < n_series; b++) {
-        uint32_t flag;
-        RP_RETURN(device->backend->read(f->staged.bad->buffer, f->staged.bad->offset + b * sizeof flag, RP_U32, &flag, RP_U32, 1));
-        if (flag != 0) {
-            return rp_fail(device, RP_INVALID_ARGUMENT, RP_DEVICE_BAD_MESSAGE, b);
-        }
-    }
-    return RP_OK;
-}
-
 // ---- replays ----
 
 // The replays of one forecast, in order.
@@ -189,7 +176,7 @@ rp_status toto_forecast_device(rp_forecaster *forecaster, const rp_series *serie
         RP_RETURN(bring(f, series, there, n_series, config));
     }
     RP_RETURN(rp_replays_finish(&f->queue, config));
-    if (there != NULL) { RP_RETURN(check_bad(f, n_series)); }
+    if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series, RP_DEVICE_BAD_ROWS)); }
     if (!wanted) { return RP_OK; }
     RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
     const rp_results r = { .values = f->scratch, .rows = n_series * f->base.config.variates,
