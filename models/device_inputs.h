@@ -29,7 +29,8 @@ void rp_device_inputs_add(rp_device_inputs *inputs, const char *label, const rp_
 // One take_bars, to y [bars, 6]; x lives as long.
 void rp_device_inputs_add_bars(rp_device_inputs *inputs, const rp_device_bars *x, uint32_t bars, rp_device_place y, rp_device_place bad);
 rp_status rp_device_inputs_enqueue(rp_device_inputs *inputs);
-// When the forecast has ended: fails, with what it has (`why`), for the first series that was marked in bad [B], on the host.
+// bad [n_series and more] U32, host-visible: what the ops set where they found a number that no series may have. Known only when the
+// forecast has ended. Errors: INVALID_ARGUMENT, which names the first such series and says what it has: why.
 rp_status rp_device_inputs_check(const rp_device_inputs *inputs, const rp_tensor *bad, uint32_t n_series, const char *why);
 
 #endif
