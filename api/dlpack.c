@@ -312,8 +312,8 @@ static rp_status read_times(rp_device *device, rp_arena *arena, uint32_t index, 
     *out = NULL;
     if (t == NULL) { return RP_OK; }
     if (on(t, RP_DL_CUDA)) {
-        return rp_fail(device, RP_UNSUPPORTED, "Series %u: %s lie on a CUDA device; the host reads the calendar, wherever the bars are. Copy them "
-                       "to the host.", index, name);
+        return rp_fail(device, RP_UNSUPPORTED, "Series %u: %s lie on a CUDA device; the host reads the calendar, wherever the bars are. "
+                       "Copy them to the host.", index, name);
     }
     RP_RETURN(read_named(device, index, name, t, false, &v));
     if (v.kind != RP_NUMBER_INT || v.bits != 64) { return rp_fail(device, RP_UNSUPPORTED, "%s are not int64.", v.what); }

@@ -182,8 +182,8 @@ static rp_status bring(kronos_forecaster *f, const rp_bars *bars, const rp_devic
     for (uint32_t b = 0; b < f->base.config.max_batch; b++) {
         const uint32_t from = b < n_series ? b : n_series - 1;
         if (!is_there(&there[from])) { continue; }
-        rp_device_inputs_add_bars(&f->from_device, &there[from], bars[from].context,
-                                  (rp_device_place){ f->in.bars, (uint64_t)b * f->bars * RP_BAR_COLUMNS }, (rp_device_place){ f->staged.bad, b });
+        const rp_device_place to = { f->in.bars, (uint64_t)b * f->bars * RP_BAR_COLUMNS }, bad = { f->staged.bad, b };
+        rp_device_inputs_add_bars(&f->from_device, &there[from], bars[from].context, to, bad);
     }
     return rp_device_inputs_enqueue(&f->from_device);
 }

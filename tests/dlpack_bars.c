@@ -41,7 +41,8 @@ typedef struct numbers { float of[C][BARS]; int64_t times[BARS], ahead[H]; } num
 static void fill(numbers *n, uint32_t id) {
     for (uint32_t t = 0; t < BARS; t++) {
         const float close = 11.27f + (float)((t * 7 + id) % 11) / 3;
-        const float bar[] = { close - 0.23f, close + 0.51f, close - 0.49f, close, (float)(1000 + (t * 37 + id) % 900) / 7, (float)(20000 + 8 * t) / 3 };
+        const float volume = (float)(1000 + (t * 37 + id) % 900) / 7, amount = (float)(20000 + 8 * t) / 3;
+        const float bar[] = { close - 0.23f, close + 0.51f, close - 0.49f, close, volume, amount };
         for (uint32_t c = 0; c < C; c++) { n->of[c][t] = bar[c]; }
         n->times[t] = 1700000100 + 300 * (int64_t)t;
     }
@@ -188,7 +189,8 @@ static void lay(const numbers *n, const struct layout *l, uint32_t count, uint32
     }
 }
 
-static void mean_of(fixture *x, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series, uint32_t paths, float *out, rp_status want) {
+static void mean_of(fixture *x, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series, uint32_t paths, float *out,
+                    rp_status want) {
     rp_forecast_config config = config_of(paths);
     rp_forecast_result result = RP_FORECAST_RESULT_INIT;
     result.mean = out;

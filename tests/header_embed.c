@@ -31,5 +31,6 @@ int main(void) {
     const tensor *inside;
     t.ndim = 2, series.values = &t, schema.format = "f";
     managed.version.major = 1;
-    return rp_version() == 0 || rp_dl_from_versioned(&managed, &inside) != RP_OK || inside != &managed.dl_tensor || tensor_of(&series)->ndim != 2 || format_of(&schema)[0] != 'f';
+    return rp_version() == 0 || rp_dl_from_versioned(&managed, &inside) != RP_OK || inside != &managed.dl_tensor ||
+           tensor_of(&series)->ndim != 2 || format_of(&schema)[0] != 'f';
 }
