@@ -166,10 +166,6 @@ static rp_status device_rows(rp_forecaster *forecaster, const view *v, rp_device
         return rp_fail(device, RP_UNSUPPORTED, "%s lies on a CUDA device, but the forecaster runs on %s. Copy it to the host, or open \"cuda:%d\".",
                        v->what, device->info.spec, v->device_id);
     }
-    if (forecaster->model->family->forecast_device == NULL) {
-        return rp_fail(device, RP_UNSUPPORTED, "%s lies on a CUDA device; models of family %s take theirs from the host.", v->what,
-                       forecaster->model->info.family);
-    }
     if (!forecaster->config.device_inputs) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "%s lies on a CUDA device, but the forecaster was created for series from the host. Create one "
                        "with rp_forecaster_config.device_inputs = 1.", v->what);
@@ -295,11 +291,6 @@ cleanup:
 
 // ---- bars ----
 
-static rp_status on_host(rp_device *device, const view *v) {
-    if (v->device_type != RP_DL_CUDA) { return RP_OK; }
-    return rp_fail(device, RP_UNSUPPORTED, "%s lies on a CUDA device; bars come from the host, where their times and prices are checked.", v->what);
-}
-
 static rp_status read_column(rp_device *device, rp_arena *arena, const view *bars, int64_t column, const float **out) {
     *out = NULL;
     if (column >= bars->cols) { return RP_OK; }
@@ -320,8 +311,11 @@ static rp_status read_times(rp_device *device, rp_arena *arena, uint32_t index, 
     view v;
     *out = NULL;
     if (t == NULL) { return RP_OK; }
+    if (on(t, RP_DL_CUDA)) {
+        return rp_fail(device, RP_UNSUPPORTED, "Series %u: %s lie on a CUDA device; the host reads the calendar, wherever the bars are. "
+                       "Copy them to the host.", index, name);
+    }
     RP_RETURN(read_named(device, index, name, t, false, &v));
-    RP_RETURN(on_host(device, &v));
     if (v.kind != RP_NUMBER_INT || v.bits != 64) { return rp_fail(device, RP_UNSUPPORTED, "%s are not int64.", v.what); }
     RP_RETURN(expect_shape(device, &v, 1, count));
     int64_t *packed = rp_call_alloc(device, arena, (uint64_t)count, sizeof *packed);
@@ -333,22 +327,27 @@ static rp_status read_times(rp_device *device, rp_arena *arena, uint32_t index, 
 }
 
 static rp_status read_bars(rp_forecaster *forecaster, rp_arena *arena, const rp_dl_bars *s, uint32_t index, const rp_forecast_config *config,
-                           rp_bars *out) {
+                           rp_bars *out, rp_device_bars *there) {
     rp_device *device = forecaster->model->device;
     view bars;
     *out = (rp_bars){ .struct_size = sizeof *out, .id = s->id };
+    *there = (rp_device_bars){ .columns = 0 };
     if (s->bars == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u: bars is NULL.", index); }
     RP_RETURN(read_named(device, index, "bars", s->bars, false, &bars));
-    RP_RETURN(on_host(device, &bars));
     if (s->bars->ndim != 2 || bars.cols < 4 || bars.cols > 6 || bars.rows > forecaster->config.max_context) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "%s are [%" PRId64 ", %" PRId64 "]; they are [T, 4], [T, 5] or [T, 6] with at most %u bars, for "
                        "which the forecaster was created.", bars.what, bars.rows, bars.cols, forecaster->config.max_context);
     }
-    const float **columns[] = { &out->open, &out->high, &out->low, &out->close, &out->volume, &out->amount };
-    for (int64_t i = 0; i < 6; i++) { RP_RETURN(read_column(device, arena, &bars, i, columns[i])); }
     out->context = (uint32_t)bars.rows;
     RP_RETURN(read_times(device, arena, index, "times", s->times, bars.rows, &out->times));
-    return read_times(device, arena, index, "future_times", s->future_times, config->horizon, &out->future_times);
+    RP_RETURN(read_times(device, arena, index, "future_times", s->future_times, config->horizon, &out->future_times));
+    if (bars.device_type == RP_DL_CUDA) {
+        there->columns = (uint32_t)bars.cols;
+        return device_rows(forecaster, &bars, &there->rows);
+    }
+    const float **columns[] = { &out->open, &out->high, &out->low, &out->close, &out->volume, &out->amount };
+    for (int64_t i = 0; i < 6; i++) { RP_RETURN(read_column(device, arena, &bars, i, columns[i])); }
+    return RP_OK;
 }
 
 rp_status rp_forecast_bars_dlpack(rp_forecaster *forecaster, const rp_dl_bars *bars, uint32_t n_series, int64_t stream,
@@ -360,19 +359,30 @@ rp_status rp_forecast_bars_dlpack(rp_forecaster *forecaster, const rp_dl_bars *b
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     dlpack_results results = { .arrays = RP_FORECAST_RESULT_INIT };
     rp_arena arena = { NULL };
-    bool pinned = false;
+    bool pinned = false, any_there = false;
     RP_RETURN(dlpack_results_begin(device, result, &results));
     RP_RETURN(check_call(forecaster, "rp_forecast_bars_dlpack", bars, n_series, config, result, &own));
+    if (forecaster->model->family->forecast_bars == NULL) {
+        return rp_fail(device, RP_INVALID_ARGUMENT, "This model, of family %s, forecasts series of variates, not bars: call rp_forecast_dlpack.",
+                       forecaster->model->info.family);
+    }
     for (uint32_t i = 0; i < n_series; i++) {
         if (bars[i].struct_size != sizeof *bars) { return rp_fail(device, RP_INVALID_ARGUMENT, RP_STRUCT_MESSAGE, "rp_dl_bars"); }
         pinned = pinned || on(bars[i].bars, RP_DL_CUDA_HOST) || on(bars[i].times, RP_DL_CUDA_HOST) || on(bars[i].future_times, RP_DL_CUDA_HOST);
     }
     rp_bars *host = rp_call_alloc(device, &arena, n_series, sizeof *host);
-    if (host == NULL) { return RP_OUT_OF_MEMORY; }
+    rp_device_bars *there = rp_call_alloc(device, &arena, n_series, sizeof *there);
+    if (host == NULL || there == NULL) {
+        status = RP_OUT_OF_MEMORY;
+        goto cleanup;
+    }
     RP_TRY(follow(device, stream, pinned));
-    for (uint32_t i = 0; i < n_series; i++) { RP_TRY(read_bars(forecaster, &arena, &bars[i], i, &own, &host[i])); }
+    for (uint32_t i = 0; i < n_series; i++) {
+        RP_TRY(read_bars(forecaster, &arena, &bars[i], i, &own, &host[i], &there[i]));
+        any_there = any_there || there[i].rows.buffer.bytes > 0;
+    }
     RP_TRY(dlpack_results_make(forecaster, n_series, &own, &results));
-    RP_TRY(rp_forecast_bars(forecaster, host, n_series, &own, &results.arrays));
+    RP_TRY(rp_forecast_bars_there(forecaster, host, any_there ? there : NULL, n_series, &own, &results.arrays));
     dlpack_results_end(&results, result);
 cleanup:
     dlpack_results_drop(&results);

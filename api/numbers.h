@@ -26,8 +26,10 @@ const float *rp_numbers_in_place(const rp_numbers *x);
 // Memory of one call. NULL after saying so where there is none.
 void *rp_call_alloc(rp_device *device, rp_arena *arena, uint64_t count, size_t size);
 
-// api/reprise.c: rp_forecast, where some series may be on the device already; there: [n_series], or NULL.
+// api/reprise.c: rp_forecast and rp_forecast_bars, where some series may be on the device already; there: [n_series], or NULL.
 rp_status rp_forecast_there(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *there, uint32_t n_series,
                             const rp_forecast_config *config, rp_forecast_result *result);
+rp_status rp_forecast_bars_there(rp_forecaster *forecaster, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series,
+                                 const rp_forecast_config *config, rp_forecast_result *result);
 
 #endif

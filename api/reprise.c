@@ -125,10 +125,6 @@ rp_status rp_forecaster_create(rp_model *model, const rp_forecaster_config *conf
         return rp_fail(model->device, RP_INVALID_ARGUMENT, "The model's weights are offloaded. Call rp_model_restore first.");
     }
     if (own.device_inputs > 1) { return rp_fail(model->device, RP_INVALID_ARGUMENT, "rp_forecaster_config.device_inputs is %u; it is 0 or 1.", own.device_inputs); }
-    if (own.device_inputs && model->family->forecast_device == NULL) {
-        return rp_fail(model->device, RP_UNSUPPORTED, "Models of family %s take their series from the host: leave rp_forecaster_config.device_inputs 0.",
-                       model->info.family);
-    }
     RP_RETURN(model->family->forecaster_create(model, &own, out));
     (*out)->counted = true;
     model->forecasters++;
@@ -227,14 +223,14 @@ rp_status rp_forecast(rp_forecaster *forecaster, const rp_series *series, uint32
     return forecaster != NULL ? rp_forecast_there(forecaster, series, NULL, n_series, config, result) : RP_INVALID_ARGUMENT;
 }
 
-rp_status rp_forecast_bars(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
-                           rp_forecast_result *result) {
-    if (forecaster == NULL) { return RP_INVALID_ARGUMENT; }
+rp_status rp_forecast_bars_there(rp_forecaster *forecaster, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series,
+                                 const rp_forecast_config *config, rp_forecast_result *result) {
     rp_device *device = forecaster->model->device;
     RP_HOLD(device);
+    const rp_family *family = forecaster->model->family;
     rp_forecast_config own = RP_FORECAST_CONFIG_INIT;
     rp_forecast_result arrays = RP_FORECAST_RESULT_INIT;
-    if (forecaster->model->family->forecast_bars == NULL) {
+    if (family->forecast_bars == NULL) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "This model, of family %s, forecasts series of variates, not bars: call rp_forecast.",
                        forecaster->model->info.family);
     }
@@ -243,5 +239,11 @@ rp_status rp_forecast_bars(rp_forecaster *forecaster, const rp_bars *bars, uint3
     }
     RP_RETURN(take_config(forecaster->model, "rp_forecast_bars", config, result, &own, &arrays));
     RP_RETURN(begin(forecaster));
-    return end(forecaster, forecaster->model->family->forecast_bars(forecaster, bars, n_series, &own, &arrays), n_series, &own);
+    return end(forecaster, there != NULL ? family->forecast_bars_device(forecaster, bars, there, n_series, &own, &arrays)
+                                         : family->forecast_bars(forecaster, bars, n_series, &own, &arrays), n_series, &own);
+}
+
+rp_status rp_forecast_bars(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
+                           rp_forecast_result *result) {
+    return forecaster != NULL ? rp_forecast_bars_there(forecaster, bars, NULL, n_series, config, result) : RP_INVALID_ARGUMENT;
 }

@@ -230,7 +230,7 @@ typedef struct rp_forecaster_config {
     uint32_t window;          // Kronos: bars seen at once, context and forecast together (the original's max_context);
                               // 0 = the model's own. max_horizon may not exceed it
     uint32_t device_inputs;   // 1: series may come as CUDA tensors (reprise_dlpack.h), for one launch more in each forecast;
-                              // CUDA, Toto and Toto 2.0 only
+                              // CUDA only
     uint32_t block;           // Toto 2.0: time steps predicted in one pass before their medians are appended, a multiple of the
                               // model's patch; 0 = a single pass over the whole horizon
 } rp_forecaster_config;

@@ -1,9 +1,9 @@
 // reprise_dlpack.h: forecasts from and to tensors of other libraries (NumPy, PyTorch, CuPy, JAX, ..), by the DLPack conventions,
 // on the host and on CUDA devices, without copies. reprise.h says all else.
 //
-// In:   a tensor is a DLTensor, borrowed during the call: of a DLManagedTensor or DLManagedTensorVersioned pass &m->dl_tensor and
-//       keep m. Nothing is taken over, so no deleter is called.
-// Out:  a DLManagedTensor, the caller's: hand it on, or call its deleter, once.
+// In:   a tensor is a DLTensor, borrowed during the call: of a DLManagedTensor pass &m->dl_tensor, of a DLManagedTensorVersioned what
+//       rp_dl_from_versioned gives, and keep m. Nothing is taken over, so no deleter is called.
+// Out:  a DLManagedTensor, the caller's: hand it on, or call its deleter, once. rp_dl_to_versioned makes a versioned one of it.
 // Types: include dlpack.h first and the types below are its own; else they are declared here, with the same layout. Either way
 //       both headers may stand in one file.
 #ifndef REPRISE_DLPACK_H
@@ -51,6 +51,24 @@ typedef struct rp_dl_managed_tensor {
 } rp_dl_managed_tensor;
 #endif
 
+// The same since DLPack 1.0; a dlpack.h from before knows none.
+#if defined(DLPACK_MAJOR_VERSION) && DLPACK_MAJOR_VERSION >= 1
+typedef struct DLManagedTensorVersioned rp_dl_managed_tensor_versioned;   // a tensor, its deleter, and the version that they follow
+#else
+typedef struct rp_dl_version {
+    uint32_t major;           // another one: another layout behind the deleter
+    uint32_t minor;
+} rp_dl_version;
+
+typedef struct rp_dl_managed_tensor_versioned {
+    rp_dl_version version;
+    void *manager_ctx;
+    void (*deleter)(struct rp_dl_managed_tensor_versioned *self);
+    uint64_t flags;           // 1: read only, 2: a copy
+    rp_dl_tensor dl_tensor;
+} rp_dl_managed_tensor_versioned;
+#endif
+
 // Device types (kDLCPU, ..) and codes of data types (kDLInt, ..) that this library knows.
 #define RP_DL_CPU 1
 #define RP_DL_CUDA 2
@@ -73,7 +91,22 @@ RP_DL_ASSERT(sizeof(rp_dl_tensor) == 48 && offsetof(rp_dl_tensor, device) == 8 &
              offsetof(rp_dl_tensor, dtype) == 20 && offsetof(rp_dl_tensor, shape) == 24 && offsetof(rp_dl_tensor, strides) == 32 &&
              offsetof(rp_dl_tensor, byte_offset) == 40, "not the layout of DLPack");
 RP_DL_ASSERT(sizeof(rp_dl_managed_tensor) == 64 && offsetof(rp_dl_managed_tensor, deleter) == 56, "not the layout of DLPack");
+RP_DL_ASSERT(sizeof(rp_dl_managed_tensor_versioned) == 80 && offsetof(rp_dl_managed_tensor_versioned, manager_ctx) == 8 &&
+             offsetof(rp_dl_managed_tensor_versioned, deleter) == 16 && offsetof(rp_dl_managed_tensor_versioned, flags) == 24 &&
+             offsetof(rp_dl_managed_tensor_versioned, dl_tensor) == 32, "not the layout of DLPack");
 #endif
+
+// The tensor of a versioned one, borrowed from it: the calls below take it.
+//   out      lives as long as `tensor`; NULL on failure
+// Errors:    INVALID_ARGUMENT, UNSUPPORTED (its major version is not 1, so that only its deleter may be used)
+RP_API RP_CHECKED rp_status rp_dl_from_versioned(const rp_dl_managed_tensor_versioned *tensor, const rp_dl_tensor **out);
+
+// A result as a versioned tensor (1.0, flags 0), which consumers that know DLPack 1.0 ask for ("dltensor_versioned"): the same memory.
+//   tensor   taken over on success: its deleter is called by that of *out
+//   out      the caller's; NULL on failure
+// Errors:    INVALID_ARGUMENT, OUT_OF_MEMORY
+// Threads:   both from any, at any time
+RP_API RP_CHECKED rp_status rp_dl_to_versioned(rp_dl_managed_tensor *tensor, rp_dl_managed_tensor_versioned **out);
 
 // One series of a forecast. Tensors and group_ids are borrowed during the call.
 //
@@ -118,15 +151,17 @@ typedef struct rp_dl_result {
 //   result   what to make; the tensors are set only on success
 // Returns when all is done: the results are ready on every stream, and the series' memory may be used again.
 // Errors:    as rp_forecast, and INVALID_ARGUMENT for a tensor that is not what it should be (the sentence names it),
-//            UNSUPPORTED for CUDA tensors where the device or model takes none, OUT_OF_MEMORY
+//            UNSUPPORTED for CUDA tensors where the device takes none, OUT_OF_MEMORY
 RP_API RP_CHECKED rp_status rp_forecast_dlpack(rp_forecaster *forecaster, const rp_dl_series *series, uint32_t n_series, int64_t stream,
                                                const rp_forecast_config *config, rp_dl_result *result);
 
-// One series of price bars, as tensors on the host; types as for rp_dl_series. Kronos checks and scales bars on the host.
+// One series of price bars; where they may lie, with which types and strides: as for rp_dl_series, and so with device_inputs = 1 on
+// a CUDA device. There, too, volumes that are missing are 0 and amounts volume times mean price, to the bit, and a number that no
+// bar may have fails the forecast at its end. No bar is missing, so a NaN is such a number. Times lie on the host.
 typedef struct rp_dl_bars {
     size_t struct_size;
     const rp_dl_tensor *bars;         // [T, 6], [T, 5] or [T, 4]: open, high, low, close, volume, amount
-    const rp_dl_tensor *times;        // int64 [T], as in rp_bars
+    const rp_dl_tensor *times;        // int64 [T], as in rp_bars; kDLCPU or kDLCUDAHost
     const rp_dl_tensor *future_times; // int64 [H]; NULL = continued at the last spacing
     uint32_t id;                      // as in rp_bars
 } rp_dl_bars;

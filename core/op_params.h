@@ -440,6 +440,16 @@ struct rp_pad_rows_params {
 };
 #define RP_PAD_LARGEST 0x7149f2cau   // 1e30 in float32: the largest value that a series may have
 
+// point over (bar, column), column fastest: bars of a caller's tensor. y[bar, c] is x[x_start + bar x_row_stride + c x_stride], its
+// index modulo 2^32, where c < columns; else a volume is 0 and an amount that of core/op_amount.h. A number at or beyond
+// RP_BARS_LIMIT, or a NaN, counts as 0, and bad[0] becomes 1; else it stays.
+struct rp_take_bars_params {  // x [x_count] -> y [bars, 6], bad [1] u32
+    RP_UINT bars;
+    RP_UINT columns;          // 4, 5 or 6
+    RP_UINT x_count, x_start, x_row_stride, x_stride;
+};
+#define RP_BARS_LIMIT 0x5bb1a2bcu    // 1e17 in float32, which a bar's numbers are below: their squares, summed, are still float32
+
 // point over (b, column, t, s), s fastest: y (std + 1e-5) + mean. Only live ones: b < step.batch, path0 + s < step.paths,
 // t < step.horizon.
 struct rp_bars_result_params { // y [B, S, H, 6], affine [B, 6, 2], step -> result [B, 6, H, paths_cap] at path0 + s

@@ -20,6 +20,24 @@ static rp_binding binding_of(rp_device_place place, uint64_t count) {
     return (rp_binding){ place.tensor->buffer, place.tensor->offset + place.first * size, count * size };
 }
 
+static rp_binding binding_of_rows(const rp_device_rows *rows) {
+    return (rp_binding){ (rp_buffer *)&rows->buffer, 0, rows->buffer.bytes };
+}
+
+// `bindings` as many as the op has.
+static void add(rp_device_inputs *inputs, rp_op op, const char *label, const void *params, size_t bytes, const rp_binding *bindings) {
+    const uint32_t n_in = rp_op_table[op].n_in, n = n_in + rp_op_table[op].n_out;
+    assert(inputs->n < inputs->cap);
+    rp_launch *launch = &inputs->launches[inputs->n++];
+    rp_node node = { .op = op, .label = label };
+    memcpy(node.params, params, bytes);
+    *launch = (rp_launch){ .op = op, .label = label, .processors = inputs->device->processors, .fast = inputs->device->fast,
+                           .clusters = inputs->device->clusters, .n_in = n_in, .n_bindings = n };
+    memcpy(launch->params, node.params, sizeof node.params);
+    memcpy(launch->binding, bindings, n * sizeof *bindings);
+    rp_op_table[op].launch(&node, launch);
+}
+
 void rp_device_inputs_add(rp_device_inputs *inputs, const char *label, const rp_device_rows *x, const rp_device_rows *mask,
                           struct rp_pad_rows_params p, rp_device_place y, rp_device_place y_mask, rp_device_place bad) {
     const uint64_t taken = (uint64_t)(p.rows - 1) * p.y_stride + p.cap;
@@ -29,18 +47,16 @@ void rp_device_inputs_add(rp_device_inputs *inputs, const char *label, const rp_
         p.mask_words = (uint32_t)((mask->buffer.bytes + 3) / 4);
         p.mask_start = mask->start, p.mask_row_stride = mask->row_stride, p.mask_stride = mask->stride;
     }
-    assert(inputs->n < inputs->cap);
-    rp_launch *launch = &inputs->launches[inputs->n++];
-    rp_node node = { .op = RP_OP_PAD_ROWS, .label = label };
-    memcpy(node.params, &p, sizeof p);
-    *launch = (rp_launch){ .op = node.op, .label = label, .processors = inputs->device->processors, .fast = inputs->device->fast,
-                           .clusters = inputs->device->clusters, .n_in = rp_op_table[node.op].n_in, .n_bindings = rp_op_table[node.op].n_in + rp_op_table[node.op].n_out };
-    memcpy(launch->params, node.params, sizeof node.params);
-    const rp_binding all[] = { { (rp_buffer *)&x->buffer, 0, x->buffer.bytes },
-                               { masked ? (rp_buffer *)&mask->buffer : NULL, 0, masked ? mask->buffer.bytes : 0 },
-                               binding_of(y, taken), binding_of(y_mask, taken), binding_of(bad, 1) };
-    memcpy(launch->binding, all, sizeof all);
-    rp_op_table[node.op].launch(&node, launch);
+    const rp_binding all[] = { binding_of_rows(x), masked ? binding_of_rows(mask) : (rp_binding){ 0 }, binding_of(y, taken),
+                               binding_of(y_mask, taken), binding_of(bad, 1) };
+    add(inputs, RP_OP_PAD_ROWS, label, &p, sizeof p, all);
+}
+
+void rp_device_inputs_add_bars(rp_device_inputs *inputs, const rp_device_bars *x, uint32_t bars, rp_device_place y, rp_device_place bad) {
+    const rp_device_rows *rows = &x->rows;
+    const struct rp_take_bars_params p = { bars, x->columns, (uint32_t)(rows->buffer.bytes / 4), rows->start, rows->row_stride, rows->stride };
+    const rp_binding all[] = { binding_of_rows(rows), binding_of(y, (uint64_t)bars * RP_BAR_COLUMNS), binding_of(bad, 1) };
+    add(inputs, RP_OP_TAKE_BARS, "bars", &p, sizeof p, all);
 }
 
 rp_status rp_device_inputs_enqueue(rp_device_inputs *inputs) {
@@ -49,16 +65,11 @@ rp_status rp_device_inputs_enqueue(rp_device_inputs *inputs) {
     return inputs->device->backend->enqueue(inputs->device, &plan);
 }
 
-rp_status rp_device_inputs_check(const rp_device_inputs *inputs, const rp_tensor *bad, uint32_t n_series) {
-    rp_device *device = inputs->device;
+rp_status rp_device_inputs_check(const rp_device_inputs *inputs, const rp_tensor *bad, uint32_t n_series, const char *why) {
     for (uint32_t b = 0; b < n_series; b++) {
         uint32_t flag;
-        RP_RETURN(device->backend->read(bad->buffer, bad->offset + b * sizeof flag, RP_U32, &flag, RP_U32, 1));
-        if (flag != 0) {
-            return rp_fail(device, RP_INVALID_ARGUMENT,
-                           "Series %u, which came as a CUDA tensor, has an infinite value or one beyond 1e30, or its known future has "
-                           "one, or a NaN. In the values NaN stands for a missing one.", b);
-        }
+        RP_RETURN(inputs->device->backend->read(bad->buffer, bad->offset + b * sizeof flag, RP_U32, &flag, RP_U32, 1));
+        if (flag != 0) { return rp_fail(inputs->device, RP_INVALID_ARGUMENT, "Series %u, which came as a CUDA tensor, has %s", b, why); }
     }
     return RP_OK;
 }

@@ -14,6 +14,10 @@ typedef struct rp_device_inputs {
 // One number of a tensor, and those after it.
 typedef struct rp_device_place { const rp_tensor *tensor; uint64_t first; } rp_device_place;
 
+// What a series has where pad_rows marked it.
+#define RP_DEVICE_BAD_ROWS \
+    "an infinite value or one beyond 1e30, or its known future has one, or a NaN. In the values NaN stands for a missing one."
+
 rp_status rp_device_inputs_create(rp_device_inputs *inputs, rp_device *device, uint32_t cap);
 void rp_device_inputs_destroy(rp_device_inputs *inputs);       // zeroed is fine
 void rp_device_inputs_begin(rp_device_inputs *inputs);
@@ -22,10 +26,11 @@ void rp_device_inputs_begin(rp_device_inputs *inputs);
 // p.rows x p.y_stride numbers; y_mask is not looked at where p.known is set. x and mask must live until rp_device_inputs_enqueue.
 void rp_device_inputs_add(rp_device_inputs *inputs, const char *label, const rp_device_rows *x, const rp_device_rows *mask,
                           struct rp_pad_rows_params p, rp_device_place y, rp_device_place y_mask, rp_device_place bad);
+// One take_bars, to y [bars, 6]; x lives as long.
+void rp_device_inputs_add_bars(rp_device_inputs *inputs, const rp_device_bars *x, uint32_t bars, rp_device_place y, rp_device_place bad);
 rp_status rp_device_inputs_enqueue(rp_device_inputs *inputs);
-
-// bad [n_series and more] U32, host-visible: what pad_rows set where it found a number that no series may have. Known only when the
-// forecast has ended. Errors: INVALID_ARGUMENT, which names the first such series.
-rp_status rp_device_inputs_check(const rp_device_inputs *inputs, const rp_tensor *bad, uint32_t n_series);
+// bad [n_series and more] U32, host-visible: what the ops set where they found a number that no series may have. Known only when the
+// forecast has ended. Errors: INVALID_ARGUMENT, which names the first such series and says what it has: why.
+rp_status rp_device_inputs_check(const rp_device_inputs *inputs, const rp_tensor *bad, uint32_t n_series, const char *why);
 
 #endif

@@ -19,6 +19,12 @@ typedef struct rp_device_series {
     rp_device_rows future;         // [exogenous, H]
 } rp_device_series;
 
+// The same of a series of bars; its columns in rp_bars are NULL then.
+typedef struct rp_device_bars {
+    rp_device_rows rows;           // [T, columns]; bytes 0: they are on the host
+    uint32_t columns;              // open, high, low, close; 5: and volume, 6: and amount
+} rp_device_bars;
+
 // Where the last forecast's samples stand: [max_batch, variates, horizon_cap, paths_cap] float32.
 typedef struct rp_result_place {
     rp_buffer **buffer;            // the forecaster's pointer to it; what is taken away, and set NULL, is not destroyed with it
@@ -44,9 +50,11 @@ typedef struct rp_family {
     // The same for a model of bars. Each family has one of the two, the other is NULL.
     rp_status (*forecast_bars)(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series,
                                const rp_forecast_config *config, const rp_forecast_result *result);
-    // forecast for a forecaster with config.device_inputs; device [n_series]. NULL: this family takes series from the host only.
+    // The one that it has, for a forecaster with config.device_inputs; device [n_series].
     rp_status (*forecast_device)(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *device, uint32_t n_series,
                                  const rp_forecast_config *config, const rp_forecast_result *result);
+    rp_status (*forecast_bars_device)(rp_forecaster *forecaster, const rp_bars *bars, const rp_device_bars *device, uint32_t n_series,
+                                      const rp_forecast_config *config, const rp_forecast_result *result);
     // Where the samples of a forecast of so many paths (0: mean mode) stand until the next one.
     void (*result)(rp_forecaster *forecaster, uint32_t paths, rp_result_place *out);
     // The plans that a forecast replays, in order of first use; returns how many there are.

@@ -8,6 +8,7 @@
 #define RP_KRONOS_H
 
 #include "chunks.h"
+#include "device_inputs.h"
 #include "family.h"
 #include "replays.h"
 #include "safetensors.h"
@@ -86,6 +87,7 @@ typedef struct kronos_inputs {
     rp_tensor *n_bars, *series_ids;     // [B]
     rp_tensor *stamps;                  // [B, L + H, 5]
     rp_tensor *bars;                    // [B, L, 6]
+    rp_tensor *bad;                     // [B] u32: becomes 1 where bars from the device have unusable numbers; NULL: they come from the host
 } kronos_inputs;
 
 // Which bars the window's shared part holds: [B] each; see the op `slide`.
@@ -115,11 +117,13 @@ typedef struct kronos_forecaster {
     rp_tensor *result;                  // [B, 6, H, S]
     rp_tensor *normalised_input;        // [B, L, 6], in the prompt; kept for verify
 
+    rp_run inputs;                  // with device_inputs: the copy of host_in; else it is the prompt's first node, and this is empty
     rp_run prompt, collect;
     kronos_decode sample, single;       // single: one path, without chance; empty where max_paths is 1: sample does it
 
     void *scratch;                      // host: one padded input at a time, or the results
     rp_replays queue;                   // host: the replays of one forecast
+    rp_device_inputs from_device;       // host: what brings bars from the caller's device memory
 } kronos_forecaster;
 
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
@@ -136,6 +140,9 @@ void kronos_forecaster_destroy(rp_forecaster *forecaster);
 
 rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
                           const rp_forecast_result *result);
+// The same with bars that are on the device already; f->base.config.device_inputs is set. Times are on the host.
+rp_status kronos_forecast_device(rp_forecaster *forecaster, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series,
+                                 const rp_forecast_config *config, const rp_forecast_result *result);
 
 // The way to decode so many paths; 0: mean mode.
 const kronos_decode *kronos_decode_of(const kronos_forecaster *f, uint32_t paths);

@@ -105,6 +105,7 @@ static uint32_t plans(const rp_forecaster *forecaster, const rp_plan **out, uint
     const kronos_forecaster *f = (const kronos_forecaster *)forecaster;
     const kronos_decode *const ways[] = { &f->sample, &f->single };
     uint32_t n = 0;
+    if (f->inputs.plan != NULL && n < cap) { out[n++] = f->inputs.plan; }
     if (n < cap) { out[n++] = f->prompt.plan; }
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         const kronos_decode *d = ways[i];
@@ -132,6 +133,7 @@ const rp_family rp_family_kronos = {
     .forecaster_create = kronos_forecaster_create,
     .forecaster_destroy = kronos_forecaster_destroy,
     .forecast_bars = kronos_forecast,
+    .forecast_bars_device = kronos_forecast_device,
     .result = result,
     .plans = plans,
 };

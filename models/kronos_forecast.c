@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "kronos.h"
+#include "op_amount.h"
 #include "results.h"
 
-#define LARGEST 1e17f         // whose square, summed over any context, is still a float32
+// What a series has where take_bars marked it.
+#define DEVICE_BAD_BARS "a price, volume or amount that is NaN, infinite, or not below 1e17. Drop such bars, or fill them."
 
 // ---- checks ----
 
@@ -17,7 +19,7 @@ static rp_status bad(const kronos_forecaster *f, const char *what, uint32_t aske
 
 static rp_status check_column(rp_device *device, const float *values, const char *name, uint32_t index, uint32_t context) {
     for (uint32_t t = 0; values != NULL && t < context; t++) {
-        if (!(fabsf(values[t]) < LARGEST)) {
+        if (!(fabsf(values[t]) < rp_bits_float(RP_BARS_LIMIT))) {
             return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u, bar %u: %s is %g. Numbers must be finite and below 1e17.", index, t,
                            name, (double)values[t]);
         }
@@ -57,9 +59,13 @@ static rp_status check_stamps(rp_device *device, const rp_bars *s, uint32_t inde
     return RP_OK;
 }
 
-static rp_status check_series(const kronos_forecaster *f, const rp_bars *s, uint32_t index, uint32_t horizon) {
+static bool is_there(const rp_device_bars *d) { return d != NULL && d->rows.buffer.bytes > 0; }
+
+// What bars from the device hold is checked there, see rp_device_inputs_check.
+static rp_status check_series(const kronos_forecaster *f, const rp_bars *s, const rp_device_bars *d, uint32_t index, uint32_t horizon) {
     rp_device *device = f->base.model->device;
-    if (s->context == 0 || s->open == NULL || s->high == NULL || s->low == NULL || s->close == NULL) {
+    const bool priced = s->open != NULL && s->high != NULL && s->low != NULL && s->close != NULL;
+    if (s->context == 0 || (!priced && !is_there(d))) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has no bars: context, open, high, low and close must be set.", index);
     }
     if (s->context > f->base.config.max_context) {
@@ -80,7 +86,8 @@ static rp_status check_series(const kronos_forecaster *f, const rp_bars *s, uint
     return s->times != NULL ? check_times(device, s, index, horizon) : check_stamps(device, s, index, horizon);
 }
 
-static rp_status check(const kronos_forecaster *f, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config) {
+static rp_status check(const kronos_forecaster *f, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series,
+                       const rp_forecast_config *config) {
     rp_device *device = f->base.model->device;
     const rp_forecaster_config *sizes = &f->base.config;
     if (n_series == 0 || bars == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "There is no series to forecast."); }
@@ -97,7 +104,7 @@ static rp_status check(const kronos_forecaster *f, const rp_bars *bars, uint32_t
     if (!(config->top_p >= 0 && config->top_p <= 1)) {
         return rp_fail(device, RP_INVALID_ARGUMENT, "top_p is %g; it lies above 0 and up to 1.", (double)config->top_p);
     }
-    for (uint32_t i = 0; i < n_series; i++) { RP_RETURN(check_series(f, &bars[i], i, config->horizon)); }
+    for (uint32_t i = 0; i < n_series; i++) { RP_RETURN(check_series(f, &bars[i], there ? &there[i] : NULL, i, config->horizon)); }
     return RP_OK;
 }
 
@@ -109,12 +116,11 @@ static rp_status put(const kronos_forecaster *f, const rp_tensor *to, uint64_t a
 
 static void fill_bars(const rp_bars *s, float *out) {
     const uint32_t n = RP_BAR_COLUMNS;
-    for (uint32_t t = 0; t < s->context; t++) {
+    for (uint32_t t = 0; t < s->context && s->open != NULL; t++) {   // else they are on the device
         const float volume = s->volume ? s->volume[t] : 0;
-        const double price = ((double)s->open[t] + s->high[t] + s->low[t] + s->close[t]) / 4;
         out[t * n] = s->open[t], out[t * n + 1] = s->high[t], out[t * n + 2] = s->low[t], out[t * n + 3] = s->close[t];
         out[t * n + 4] = volume;
-        out[t * n + 5] = s->amount ? s->amount[t] : (float)(volume * price);
+        out[t * n + 5] = s->amount ? s->amount[t] : rp_amount(s->open[t], s->high[t], s->low[t], s->close[t], volume);
     }
 }
 
@@ -157,13 +163,29 @@ static rp_status put_inputs(kronos_forecaster *f, const rp_bars *bars, uint32_t 
                                    bits_of(config->top_p > 0 ? config->top_p : 1) };
     const struct rp_step step = { .batch = n_series, .paths = config->paths ? config->paths : 1, .horizon = config->horizon,
                                   .seed_lo = (uint32_t)config->seed, .seed_hi = (uint32_t)(config->seed >> 32) };
+    const uint32_t good = 0;
     rp_replays_begin(&f->queue, step);
+    for (uint32_t b = 0; f->staged.bad != NULL && b < f->base.config.max_batch; b++) { RP_RETURN(put(f, f->staged.bad, b, RP_U32, &good, 1)); }
     RP_RETURN(put(f, f->staged.step, 0, RP_U32, &step, RP_STEP_WORDS));
     RP_RETURN(put(f, f->staged.settings, 0, RP_U32, settings, 3));
     for (uint32_t b = 0; b < f->base.config.max_batch; b++) {   // places without a series repeat the last: finite, and dropped
         RP_RETURN(put_series(f, &bars[b < n_series ? b : n_series - 1], b, config->horizon));
     }
     return RP_OK;
+}
+
+// ---- bars from the device ----
+
+// Queues what brings them to where the copy of host_in has left zeros.
+static rp_status bring(kronos_forecaster *f, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series) {
+    rp_device_inputs_begin(&f->from_device);
+    for (uint32_t b = 0; b < f->base.config.max_batch; b++) {
+        const uint32_t from = b < n_series ? b : n_series - 1;
+        if (!is_there(&there[from])) { continue; }
+        const rp_device_place to = { f->in.bars, (uint64_t)b * f->bars * RP_BAR_COLUMNS }, bad = { f->staged.bad, b };
+        rp_device_inputs_add_bars(&f->from_device, &there[from], bars[from].context, to, bad);
+    }
+    return rp_device_inputs_enqueue(&f->from_device);
 }
 
 // ---- replays ----
@@ -176,6 +198,7 @@ const kronos_decode *kronos_decode_of(const kronos_forecaster *f, uint32_t paths
 static void fill_queue(kronos_forecaster *f, const kronos_decode *d, const rp_bars *bars, uint32_t n_series,
                        const rp_forecast_config *config, bool collect) {
     const uint32_t paths = config->paths ? config->paths : 1;
+    if (f->inputs.plan != NULL) { rp_replays_add(&f->queue, &f->inputs); }
     rp_replays_add(&f->queue, &f->prompt);
     for (uint32_t first = 0; first < paths; first += d->paths) {
         rp_replays_add(&f->queue, &d->start);
@@ -193,16 +216,21 @@ static void fill_queue(kronos_forecaster *f, const kronos_decode *d, const rp_ba
     if (collect) { rp_replays_add(&f->queue, &f->collect); }
 }
 
-rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
-                          const rp_forecast_result *result) {
+rp_status kronos_forecast_device(rp_forecaster *forecaster, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series,
+                                 const rp_forecast_config *config, const rp_forecast_result *result) {
     kronos_forecaster *f = (kronos_forecaster *)forecaster;
     rp_device *device = f->base.model->device;
     const kronos_decode *d = kronos_decode_of(f, config->paths);
-    RP_RETURN(check(f, bars, n_series, config));
+    RP_RETURN(check(f, bars, there, n_series, config));
     RP_RETURN(put_inputs(f, bars, n_series, config));
     const bool wanted = rp_results_wanted(config, result);
     fill_queue(f, d, bars, n_series, config, wanted);
+    if (there != NULL) {
+        RP_RETURN(rp_replays_send(&f->queue, 0, 1));   // the host's inputs, which say where all else is
+        RP_RETURN(bring(f, bars, there, n_series));
+    }
     RP_RETURN(rp_replays_finish(&f->queue, config));
+    if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series, DEVICE_BAD_BARS)); }
     if (!wanted) { return RP_OK; }
     RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
     const rp_results r = { .values = f->scratch, .rows = n_series * RP_BAR_COLUMNS, .horizon_cap = f->base.config.max_horizon,
@@ -211,11 +239,16 @@ rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32
     return RP_OK;
 }
 
+rp_status kronos_forecast(rp_forecaster *forecaster, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
+                          const rp_forecast_result *result) {
+    return kronos_forecast_device(forecaster, bars, NULL, n_series, config, result);
+}
+
 rp_status kronos_forecast_traced(kronos_forecaster *f, const rp_bars *bars, uint32_t n_series, const rp_forecast_config *config,
                                  kronos_after_fn after, void *user, double *samples) {
     rp_device *device = f->base.model->device;
     const kronos_decode *d = kronos_decode_of(f, config->paths);
-    RP_RETURN(check(f, bars, n_series, config));
+    RP_RETURN(check(f, bars, NULL, n_series, config));
     RP_RETURN(put_inputs(f, bars, n_series, config));
     const uint32_t paths = config->paths ? config->paths : 1;
     fill_queue(f, d, bars, n_series, config, true);

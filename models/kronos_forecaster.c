@@ -84,9 +84,10 @@ static rp_status allocate(kronos_forecaster *f, const rp_sizes *sizes) {
     RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
     RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
     RP_RETURN(backend->buffer_create(device, sizes->activations ? sizes->activations : 256, RP_MEMORY_DEVICE, &f->activations));
-    const uint64_t replays = 2 + f->base.info.chunks * (2 + 2 * (uint64_t)f->rounds);   // a bar takes two at most
+    const uint64_t replays = 3 + f->base.info.chunks * (2 + 2 * (uint64_t)f->rounds);   // a bar takes two at most
     f->scratch = malloc(sizes->in > sizes->out ? sizes->in : sizes->out);
     if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
+    if (f->base.config.device_inputs) { RP_RETURN(rp_device_inputs_create(&f->from_device, device, f->base.config.max_batch)); }
     return rp_replays_create(&f->queue, device, replays);
 }
 
@@ -106,6 +107,7 @@ static rp_status record_decode(rp_device *device, kronos_decode *d) {
 
 static rp_status record(kronos_forecaster *f) {
     rp_device *device = f->base.model->device;
+    RP_RETURN(rp_run_record(device, &f->inputs));
     RP_RETURN(rp_run_record(device, &f->prompt));
     RP_RETURN(rp_run_record(device, &f->collect));
     RP_RETURN(record_decode(device, &f->sample));
@@ -174,6 +176,7 @@ void kronos_forecaster_destroy(rp_forecaster *forecaster) {
     kronos_forecaster *f = (kronos_forecaster *)forecaster;
     rp_device *device = f->base.model->device;
     rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
+    rp_run_destroy(device, &f->inputs);
     rp_run_destroy(device, &f->prompt);
     rp_run_destroy(device, &f->collect);
     forget_decode(device, &f->sample);
@@ -182,5 +185,6 @@ void kronos_forecaster_destroy(rp_forecaster *forecaster) {
     rp_arena_destroy(&f->arena);
     free(f->scratch);
     rp_replays_destroy(&f->queue);
+    rp_device_inputs_destroy(&f->from_device);
     free(f);
 }

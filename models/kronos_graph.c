@@ -93,14 +93,18 @@ static rp_tensor *first_logits(kronos_builder *b, rp_tensor *c, uint32_t rows, r
     return kronos_linear(b, "s1 logits", c, m->s1_w, m->s1_b, NULL, rows, 1u << m->config.s1_bits, m->config.model.width, y);
 }
 
+static void copy_inputs(kronos_forecaster *f, rp_graph *g) {
+    const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
+    kronos_copy(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all), f->in_words);
+}
+
 // Inputs to the device, tokens of the context, everything that a series' paths share.
 static rp_graph *build_prompt(kronos_builder b) {
     kronos_forecaster *f = b.f;
     const kronos_part *c = &b.m->config.model;
     const uint32_t B = f->base.config.max_batch, L = c->layers;
     if (begin(&b, "prompt") == NULL) { return NULL; }
-    kronos_copy(b.g, "inputs", rp_region_view(&f->arena, f->staged.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)),
-                rp_region_view(&f->arena, f->in.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)), f->in_words);
+    if (!f->base.config.device_inputs) { copy_inputs(f, b.g); }
     encode(&b);
     kronos_slide(&b, "window of the prompt", false, &f->prompt_window);
     kronos_slide(&b, "window at the end", true, &f->end_window);
@@ -263,6 +267,7 @@ static void lay_inputs(kronos_forecaster *f, rp_region *r, kronos_inputs *in) {
     in->series_ids = rp_region_lay(r, "series ids", RP_SHAPE(RP_U32, B));
     in->stamps = rp_region_lay(r, "stamps", RP_SHAPE(RP_U32, B, f->bars + f->base.config.max_horizon, RP_BAR_STAMPS));
     in->bars = rp_region_lay(r, "bars", RP_SHAPE(RP_F32, B, f->bars, RP_BAR_COLUMNS));
+    in->bad = f->base.config.device_inputs ? rp_region_lay(r, "unusable series", RP_SHAPE(RP_U32, B)) : NULL;
 }
 
 static kronos_window lay_window(rp_region *r, uint32_t B) {
@@ -338,6 +343,12 @@ rp_status kronos_build(kronos_forecaster *f, rp_sizes *out) {
     f->out_words = out->out / 4;
     if (staged.failed) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster."); }
 
+    f->inputs.plan = NULL;
+    if (f->base.config.device_inputs) {
+        rp_graph *inputs = begin(&b, "inputs");
+        if (inputs != NULL) { copy_inputs(f, inputs); }
+        RP_RETURN(plan(f, inputs, &f->inputs, &out->activations));
+    }
     RP_RETURN(plan(f, build_prompt(b), &f->prompt, &out->activations));
     f->sample = (kronos_decode){ .paths = f->chunk_paths, .paths_cap = f->base.config.max_paths };
     RP_RETURN(build_decode(b, &f->sample, &s, &out->activations));

@@ -110,7 +110,7 @@ rp_status toto_forecast_device(rp_forecaster *forecaster, const rp_series *serie
         RP_RETURN(bring(f, series, there, n_series, config));
     }
     RP_RETURN(rp_replays_finish(&f->queue, config));
-    if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series)); }
+    if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series, RP_DEVICE_BAD_ROWS)); }
     if (!wanted) { return RP_OK; }
     RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
     const rp_results r = { .values = f->scratch, .rows = n_series * f->base.config.variates,

@@ -101,6 +101,42 @@ cleanup:
     return status;
 }
 
+// The same with bars that may come from the device, as a tensor to be converted, and a result that becomes a versioned tensor.
+static rp_status whole_bar_tensors(float *out) {
+    rp_status status = RP_OK;
+    rp_device *device = NULL;
+    rp_model *model = NULL;
+    rp_forecaster *forecaster = NULL;
+    rp_dl_managed_tensor_versioned *versioned = NULL;
+    double values[32][4];
+    int64_t clock[32], shape[] = { 32, 4 };
+    for (uint32_t i = 0; i < 32; i++) { values[i][0] = values[i][1] = values[i][2] = values[i][3] = 10 + i % 5, clock[i] = 60 * (int64_t)i; }
+    rp_dl_tensor tensor = { .data = values, .device = { RP_DL_CPU, 0 }, .ndim = 2, .dtype = { RP_DL_FLOAT, 64, 1 }, .shape = shape };
+    rp_dl_tensor times = { .data = clock, .device = { RP_DL_CPU, 0 }, .ndim = 1, .dtype = { RP_DL_INT, 64, 1 }, .shape = shape };
+    rp_forecaster_config sizes = RP_FORECASTER_CONFIG_INIT;
+    rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
+    rp_dl_result result = RP_DL_RESULT_INIT;
+    rp_dl_bars bars = RP_DL_BARS_INIT;
+    sizes.max_context = 32, sizes.max_horizon = 3, sizes.max_paths = 2, sizes.device_inputs = 1;
+    config.horizon = 3, config.paths = 2;
+    bars.bars = &tensor, bars.times = &times;
+    result.wanted = RP_DL_MEAN;
+    RP_TRY(rp_device_create("ref", NULL, &device));
+    RP_TRY(rp_model_load(device, RP_GOLDEN_DIR "/kronos-tiny", NULL, &model));
+    RP_TRY(rp_forecaster_create(model, &sizes, &forecaster));
+    RP_TRY(rp_forecast_bars_dlpack(forecaster, &bars, 1, 0, &config, &result));
+    RP_TRY(rp_dl_to_versioned(result.mean, &versioned));
+    result.mean = NULL;
+    memcpy(out, versioned->dl_tensor.data, 18 * sizeof *out);
+cleanup:
+    if (versioned != NULL) { versioned->deleter(versioned); }
+    if (result.mean != NULL) { result.mean->deleter(result.mean); }
+    rp_forecaster_destroy(forecaster);
+    rp_model_destroy(model);
+    rp_device_destroy(device);
+    return status;
+}
+
 // The same with a model of quantiles, in blocks.
 static rp_status whole_blocks(float *out) {
     rp_status status = RP_OK;
@@ -208,7 +244,13 @@ static void of_tensors(void **state) {
     every_allocation(whole_tensors);
 }
 
+static void of_bar_tensors(void **state) {
+    (void)state;
+    every_allocation(whole_bar_tensors);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(of_series), cmocka_unit_test(of_bars), cmocka_unit_test(of_blocks), cmocka_unit_test(of_tensors) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(of_series), cmocka_unit_test(of_bars), cmocka_unit_test(of_blocks), cmocka_unit_test(of_tensors),
+                                        cmocka_unit_test(of_bar_tensors) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #define CONTEXT 32
 #define HORIZON 20
 #define PATHS 3
+#define AHEAD 3   // bars; 6 AHEAD <= HORIZON
 
 typedef struct life {
     rp_status status;
@@ -20,8 +21,8 @@ typedef struct life {
 } life;
 
 // DIRECT: launch by launch. TENSOR: recorded, and the series comes as a CUDA tensor, the samples stay as one. MAPS: in mixed, with
-// paths enough for products that take tensor maps.
-typedef enum kind { RECORDED, DIRECT, TENSOR, MAPS } kind;
+// paths enough for products that take tensor maps. BARS: as TENSOR, of a model of bars.
+typedef enum kind { RECORDED, DIRECT, TENSOR, MAPS, BARS } kind;
 
 static rp_status forecast_host(rp_forecaster *forecaster, const rp_forecast_config *config, life *l) {
     rp_forecast_result result = RP_FORECAST_RESULT_INIT;
@@ -50,18 +51,41 @@ static rp_status forecast_tensor(rp_forecaster *forecaster, const rp_forecast_co
     return forecast_host(forecaster, config, l);   // after who held the samples
 }
 
+static rp_status forecast_bars(rp_forecaster *forecaster, const rp_forecast_config *config, life *l) {
+    int64_t shape[] = { CONTEXT, 5 }, when[] = { CONTEXT }, clock[CONTEXT];
+    for (int i = 0; i < CONTEXT; i++) { clock[i] = 60 * (int64_t)i; }
+    rp_dl_tensor values = { .data = (void *)(uintptr_t)FAKE_FOREIGN, .device = { .device_type = RP_DL_CUDA }, .ndim = 2,
+                            .dtype = { .code = RP_DL_FLOAT, .bits = 32, .lanes = 1 }, .shape = shape };
+    rp_dl_tensor times = { .data = clock, .device = { .device_type = RP_DL_CPU }, .ndim = 1,
+                           .dtype = { .code = RP_DL_INT, .bits = 64, .lanes = 1 }, .shape = when };
+    rp_dl_bars bars = RP_DL_BARS_INIT;
+    rp_dl_result result = RP_DL_RESULT_INIT;
+    rp_dl_managed_tensor *lent;
+    bars.bars = &values, bars.times = &times;
+    result.wanted = RP_DL_MEAN;
+    RP_RETURN(rp_forecast_bars_dlpack(forecaster, &bars, 1, RP_DL_STREAM_DEFAULT, config, &result));
+    memcpy(l->mean, result.mean->dl_tensor.data, 6 * AHEAD * sizeof *l->mean);
+    result.mean->deleter(result.mean);
+    RP_RETURN(rp_forecaster_lend_samples(forecaster, &lent));
+    lent->deleter(lent);
+    RP_RETURN(rp_forecast_bars_dlpack(forecaster, &bars, 1, RP_DL_STREAM_NONE, config, &result));   // after who held the samples
+    result.mean->deleter(result.mean);
+    return RP_OK;
+}
+
 static rp_status live(rp_device *device, kind k, rp_model **model, rp_forecaster **forecaster, life *l) {
     rp_device_info info = RP_DEVICE_INFO_INIT;
     rp_forecaster_config sizes = RP_FORECASTER_CONFIG_INIT;
     rp_forecast_config config = RP_FORECAST_CONFIG_INIT;
-    sizes.max_context = CONTEXT, sizes.max_horizon = HORIZON, sizes.max_paths = k == MAPS ? RP_LINEAR_WGMMA_M : PATHS;
-    sizes.device_inputs = k == TENSOR;
-    config.horizon = HORIZON, config.paths = sizes.max_paths;
+    sizes.max_context = CONTEXT, sizes.max_horizon = k == BARS ? AHEAD : HORIZON, sizes.max_paths = k == MAPS ? RP_LINEAR_WGMMA_M : PATHS;
+    sizes.device_inputs = k == TENSOR || k == BARS;
+    config.horizon = sizes.max_horizon, config.paths = sizes.max_paths;
     rp_model_config matrices = RP_MODEL_CONFIG_INIT;   // what the device has no kernels for in mixed, auto does in f32
     matrices.precision = fake.fail_with == 209 ? RP_PRECISION_F32 : RP_PRECISION_AUTO;
     RP_RETURN(rp_device_copy_info(device, &info));
-    RP_RETURN(rp_model_load(device, RP_GOLDEN_DIR "/toto-tiny", &matrices, model));
+    RP_RETURN(rp_model_load(device, k == BARS ? RP_GOLDEN_DIR "/kronos-tiny" : RP_GOLDEN_DIR "/toto-tiny", &matrices, model));
     RP_RETURN(rp_forecaster_create(*model, &sizes, forecaster));
+    if (k == BARS) { return forecast_bars(*forecaster, &config, l); }
     return k == TENSOR ? forecast_tensor(*forecaster, &config, l) : forecast_host(*forecaster, &config, l);
 }
 
@@ -98,6 +122,14 @@ static bool among(const char *name, const char *const *names) {
         if (strstr(l->text, part) == NULL) { fail_msg("%s failed and \"%s\" lacks \"%s\"", fake.failed, l->text, part); } \
     } while (0)
 
+// What the sentence says of a fault at the end of a forecast: all of its replays.
+static const char *const under_way[] = {
+    [RECORDED] = "Under way were 'prompt', 'start', 'step', 'collect' (replays 1 to 4 of 4)",
+    [TENSOR] = "Under way were 'inputs', 'prompt', 'start', 'step', 'collect' (replays 1 to 5 of 5)",
+    [MAPS] = "Under way were 'prompt', 'start', 'step', 'collect' (replays 1 to 4 of 4)",
+    [BARS] = "Under way were 'inputs', 'prompt', 'start', 'step' x 2, 'finish', 'collect' (replays 1 to 7 of 7)",
+};
+
 // The sentence names the operation, or the recording where the driver runs it as a whole.
 static void check_sentence(const life *l, kind k) {
     static const char *const of_kernels[] = { "launch", "graph_add_kernel", "graph_add_edges", "function_set", NULL };
@@ -114,8 +146,7 @@ static void check_sentence(const life *l, kind k) {
     has("replaying '");
     if (strstr(l->text, "replaying 'inputs'") && !strstr(l->text, "Under way")) { return; }   // before all else is queued
     if (l->status == RP_DEVICE_LOST) {
-        has(k == TENSOR ? "Under way were 'inputs', 'prompt', 'start', 'step', 'collect' (replays 1 to 5 of 5)"
-                        : "Under way were 'prompt', 'start', 'step', 'collect' (replays 1 to 4 of 4)");
+        has(under_way[k]);
         has("rp_device_config.direct = 1");
     } else {
         has("Run operation by operation the same forecast succeeds");   // the driver fails one call alone here
@@ -169,6 +200,7 @@ static void each_call_fails_once(void **state) {
         const int n = fail_each(ways[i].result, ways[i].status, FAKE_ONCE, RECORDED);
         assert_true(n > 500);
         assert_true(fail_each(ways[i].result, ways[i].status, FAKE_ONCE, TENSOR) > n);
+        assert_true(fail_each(ways[i].result, ways[i].status, FAKE_ONCE, BARS) > n);
     }
     (void)fail_each(1, RP_INTERNAL, FAKE_ONCE, MAPS);
     printf("%d calls, each failed once\n", fail_each(719, RP_DEVICE_LOST, FAKE_ONCE, DIRECT));
@@ -181,13 +213,15 @@ static void a_fault_spoils_the_context(void **state) {
     fail_each(719, RP_DEVICE_LOST, FAKE_SPOILT_PUSH, RECORDED);
     fail_each(700, RP_DEVICE_LOST, FAKE_SPOILT, TENSOR);
     fail_each(700, RP_DEVICE_LOST, FAKE_SPOILT, MAPS);
+    fail_each(700, RP_DEVICE_LOST, FAKE_SPOILT, BARS);
     printf("%d calls, each of them the last that went well\n", fail_each(719, RP_DEVICE_LOST, FAKE_SPOILT, DIRECT));
 }
 
 // The fault shows at the wait, as faults of kernels do: what was under way is named, and on a direct device the operation.
 static void a_fault_at_the_wait_is_located(void **state) {
     (void)state;
-    for (kind k = RECORDED; k <= TENSOR; k++) {
+    for (kind k = RECORDED; k <= BARS; k++) {
+        if (k == MAPS) { continue; }
         bool seen = false;
         for (int n = 1; !seen; n++) {
             fake_reset(NULL);
@@ -200,10 +234,8 @@ static void a_fault_at_the_wait_is_located(void **state) {
             if (k == DIRECT) {
                 assert_non_null(fake.kernel);
                 has(fake.kernel);
-            } else if (k == TENSOR) {
-                has("Under way were 'inputs', 'prompt', 'start', 'step', 'collect' (replays 1 to 5 of 5)");
             } else {
-                has("Under way were 'prompt', 'start', 'step', 'collect' (replays 1 to 4 of 4)");
+                has(under_way[k]);
             }
         }
     }

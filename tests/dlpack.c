@@ -3,10 +3,9 @@
 #include "case.h"
 
 #include "numbers.h"
-#include "reprise_dlpack.h"
+#include "tensors.h"
 
 #define TINY RP_GOLDEN_DIR "/toto-tiny"
-#define KRONOS RP_GOLDEN_DIR "/kronos-tiny"
 #define V 3u
 #define T 37u
 #define H 20u
@@ -14,14 +13,14 @@
 
 typedef struct fixture { rp_device *device; rp_model *model; rp_forecaster *forecaster; } fixture;
 
-static fixture open_model(rp_device *device, const char *folder, bool device_inputs) {
+static fixture open_model(rp_device *device, bool device_inputs) {
     fixture x = { device, NULL, NULL };
     rp_model_config model = RP_MODEL_CONFIG_INIT;
     model.precision = RP_PRECISION_F32;
     rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
     config.max_context = 48, config.max_horizon = H, config.max_batch = 3, config.max_paths = S, config.device_inputs = device_inputs;
-    if (strcmp(folder, TINY) == 0) { config.variates = V; }
-    test_ok(device, rp_model_load(device, folder, &model, &x.model), "load");
+    config.variates = V;
+    test_ok(device, rp_model_load(device, TINY, &model, &x.model), "load");
     test_ok(device, rp_forecaster_create(x.model, &config, &x.forecaster), "create");
     return x;
 }
@@ -48,24 +47,6 @@ static rp_forecast_config config_of(uint32_t paths) {
     return config;
 }
 
-// A tensor and the sizes that it points to.
-typedef struct tensor { rp_dl_tensor t; int64_t shape[2], strides[2]; } tensor;
-
-static rp_dl_tensor *describe(tensor *x, void *data, uint8_t code, uint8_t bits, int64_t rows, int64_t cols, int64_t row_stride, int64_t stride) {
-    memset(x, 0, sizeof *x);
-    x->shape[0] = rows, x->shape[1] = cols, x->strides[0] = row_stride, x->strides[1] = stride;
-    x->t.data = data, x->t.ndim = 2, x->t.shape = x->shape, x->t.strides = x->strides;
-    x->t.device.device_type = RP_DL_CPU;
-    x->t.dtype.code = code, x->t.dtype.bits = bits, x->t.dtype.lanes = 1;
-    return &x->t;
-}
-
-static rp_dl_tensor *describe_f32(tensor *x, const float *data, int64_t rows, int64_t cols) {
-    describe(x, (void *)(uintptr_t)data, RP_DL_FLOAT, 32, rows, cols, cols, 1);
-    x->t.strides = NULL;
-    return &x->t;
-}
-
 typedef struct outcome { float samples[V * H * S], mean[V * H], quantiles[2 * V * H]; } outcome;
 
 // The plain call, for one series.
@@ -83,12 +64,6 @@ static rp_dl_series series_of(const rp_dl_tensor *values, const rp_dl_tensor *ma
     s.values = values, s.mask = mask, s.future = future, s.id = 1;
     return s;
 }
-
-static void drop(rp_dl_managed_tensor *m) {
-    if (m != NULL) { m->deleter(m); }
-}
-
-static void drop_all(rp_dl_result *r) { drop(r->samples), drop(r->mean), drop(r->quantiles); }
 
 // The call with tensors gives the bits of the plain one.
 static void same(const fixture *x, const rp_dl_series *s, uint32_t exogenous, const outcome *want) {
@@ -111,7 +86,7 @@ static void any_layout(void **state) {
     };
     // rows and columns: packed, apart, transposed, backwards, both backwards
     static const struct { int64_t row, col; } layouts[] = { { T, 1 }, { 2 * T + 3, 2 }, { 1, V }, { T, -1 }, { -(int64_t)T, -1 } };
-    fixture x = open_model(test_device_of(state), TINY, false);
+    fixture x = open_model(test_device_of(state), false);
     static float values[V * T];
     static outcome want;
     fill(values, 1);
@@ -146,7 +121,7 @@ static void any_layout(void **state) {
 
 // NaN and mask together; masks of any layout; values that no element is aligned in.
 static void missing_values(void **state) {
-    fixture x = open_model(test_device_of(state), TINY, false);
+    fixture x = open_model(test_device_of(state), false);
     static float values[V * T], holes[V * T];
     static uint8_t mask[V * T], half[V * T], across[V * T];
     static outcome want, none;
@@ -182,7 +157,7 @@ static void missing_values(void **state) {
 }
 
 static void known_future(void **state) {
-    fixture x = open_model(test_device_of(state), TINY, false);
+    fixture x = open_model(test_device_of(state), false);
     static float values[V * T], future[2 * H];
     static double wide[H * 2];
     static outcome want;
@@ -206,7 +181,7 @@ static void known_future(void **state) {
 static void results_are_tensors(void **state) {
     rp_device *shared = test_device_of(state), *device;
     test_ok(shared, rp_device_create(shared->info.spec, NULL, &device), "a second device");
-    fixture x = open_model(device, TINY, false);
+    fixture x = open_model(device, false);
     static float values[V * T];
     tensor v;
     fill(values, 4);
@@ -319,7 +294,7 @@ static const struct { const char *name; void (*spoil)(attempt *); rp_status stat
 };
 
 static void hostile_tensors(void **state) {
-    fixture x = open_model(test_device_of(state), TINY, false);
+    fixture x = open_model(test_device_of(state), false);
     static float values[V * T], future[H];
     static uint8_t mask[V * T];
     memset(mask, 1, sizeof mask);
@@ -352,70 +327,12 @@ static void hostile_tensors(void **state) {
     close_it(&x);
 }
 
-// ---- bars ----
-
-static void bars(void **state) {
-    enum { BARS = 30 };
-    fixture x = open_model(test_device_of(state), KRONOS, false);
-    static float columns[6][BARS], want[6 * H * S];
-    static double table[BARS][6];
-    static int64_t times[BARS], ahead[H];
-    rp_bars plain_bars = RP_BARS_INIT;
-    for (int t = 0; t < BARS; t++) {
-        const float close = 20 + (float)((t * 7) % 11) / 4;
-        const float row[] = { close - 0.25f, close + 0.5f, close - 0.5f, close, (float)(1000 + t % 90), (float)(20000 + 8 * t) };
-        for (int c = 0; c < 6; c++) { table[t][c] = columns[c][t] = row[c]; }
-        times[t] = 1700000100 + 300 * (int64_t)t;
-    }
-    for (uint32_t t = 0; t < H; t++) { ahead[t] = times[BARS - 1] + 900 * ((int64_t)t + 1); }
-    plain_bars.open = columns[0], plain_bars.high = columns[1], plain_bars.low = columns[2], plain_bars.close = columns[3];
-    plain_bars.volume = columns[4], plain_bars.amount = columns[5], plain_bars.times = times, plain_bars.context = BARS;
-    tensor b, t, f;
-    rp_forecast_config config = config_of(S);
-    rp_forecast_result plain_result = RP_FORECAST_RESULT_INIT;
-    plain_result.samples = want;
-    rp_dl_bars d = RP_DL_BARS_INIT;
-    d.bars = describe(&b, table, RP_DL_FLOAT, 64, BARS, 6, 6, 1);
-    d.times = describe(&t, times, RP_DL_INT, 64, 1, BARS, BARS, 1);
-    for (int way = 0; way < 4; way++) {
-        if (way == 1) { describe(&b, columns, RP_DL_FLOAT, 32, BARS, 6, 1, BARS); }             // columns, read in place
-        if (way == 2) { b.shape[1] = 4, plain_bars.volume = plain_bars.amount = NULL; }
-        if (way == 3) { plain_bars.future_times = ahead, d.future_times = describe(&f, ahead, RP_DL_INT, 64, 1, H, H, 1); }
-        rp_dl_result result = RP_DL_RESULT_INIT;
-        result.wanted = RP_DL_SAMPLES;
-        test_ok(x.device, rp_forecast_bars(x.forecaster, &plain_bars, 1, &config, &plain_result), "plain");
-        test_ok(x.device, rp_forecast_bars_dlpack(x.forecaster, &d, 1, 0, &config, &result), "tensors");
-        assert_memory_equal(result.samples->dl_tensor.data, want, sizeof want);
-        assert_int_equal(result.samples->dl_tensor.shape[1], 6);
-        drop_all(&result);
-    }
-    rp_dl_result none = RP_DL_RESULT_INIT;
-    rp_dl_series series = series_of(&b.t, NULL, NULL);
-    b.shape[1] = 3;
-    assert_int_equal(rp_forecast_bars_dlpack(x.forecaster, &d, 1, 0, &config, &none), RP_INVALID_ARGUMENT);
-    b.shape[1] = 6, b.t.device.device_type = RP_DL_CUDA;
-    assert_int_equal(rp_forecast_bars_dlpack(x.forecaster, &d, 1, 0, &config, &none), RP_UNSUPPORTED);
-    b.t.device.device_type = RP_DL_CPU, t.t.dtype.code = RP_DL_UINT;
-    assert_int_equal(rp_forecast_bars_dlpack(x.forecaster, &d, 1, 0, &config, &none), RP_UNSUPPORTED);
-    assert_int_equal(rp_forecast_dlpack(x.forecaster, &series, 1, 0, &config, &none), RP_INVALID_ARGUMENT);
-    close_it(&x);
-}
-
 // ---- on the device ----
-
-// Rows of numbers in a buffer of the device: what a CUDA tensor is to CUDA. mask: bytes.
-static rp_device_rows upload(rp_device *device, const void *data, uint64_t bytes, uint32_t start, uint32_t row_stride, uint32_t stride,
-                             rp_dtype dtype, rp_buffer **owner) {
-    test_ok(device, device->backend->buffer_create(device, bytes, RP_MEMORY_DEVICE, owner), "buffer");
-    test_ok(device, device->backend->write(*owner, 0, dtype, data, dtype, bytes / 4), "write");
-    rp_device_rows rows = { .buffer = **owner, .start = start, .row_stride = row_stride, .stride = stride };
-    return rows;
-}
 
 // Series that are on the device give the bits of those from the host, alone and beside one from the host.
 static void series_from_the_device(void **state) {
     rp_device *device = test_device_of(state);
-    fixture x = open_model(device, TINY, true);
+    fixture x = open_model(device, true);
     static float values[V * T], holes[V * T], across[T * V], future[2 * H], want[2][2 * V * H * S], got[2 * V * H * S];
     static uint8_t mask[V * T], half[V * T + 1];
     fill(values, 6), fill(holes, 6);
@@ -467,57 +384,24 @@ static void series_from_the_device(void **state) {
     close_it(&x);
 }
 
-// Who cannot take series from the device says so when the forecaster is made.
+// Nothing but 0 and 1.
 static void device_inputs_are_checked(void **state) {
     rp_device *device = test_device_of(state);
-    static const struct { const char *folder; uint32_t device_inputs; rp_status status; const char *says; } wrong[] = {
-        { KRONOS, 1, RP_UNSUPPORTED, "kronos" }, { TINY, 2, RP_INVALID_ARGUMENT, "device_inputs is 2" },
-    };
-    for (size_t i = 0; i < TEST_COUNT(wrong); i++) {
-        rp_model *model;
-        rp_forecaster *forecaster;
-        rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
-        config.max_context = 16, config.max_horizon = 4, config.device_inputs = wrong[i].device_inputs;
-        test_ok(device, rp_model_load(device, wrong[i].folder, NULL, &model), "load");
-        assert_int_equal(rp_forecaster_create(model, &config, &forecaster), wrong[i].status);
-        assert_non_null(strstr(device->error.text, wrong[i].says));
-        rp_model_destroy(model);
-    }
+    rp_model *model;
+    rp_forecaster *forecaster;
+    rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
+    config.max_context = 16, config.max_horizon = 4, config.device_inputs = 2;
+    test_ok(device, rp_model_load(device, TINY, NULL, &model), "load");
+    assert_int_equal(rp_forecaster_create(model, &config, &forecaster), RP_INVALID_ARGUMENT);
+    assert_non_null(strstr(device->error.text, "device_inputs is 2"));
+    rp_model_destroy(model);
 }
 
-// ---- CUDA: on a device of its own; elsewhere skipped ----
-
-static rp_device *cuda_of(void **state) {
-    rp_device *device = test_device_of(state);
-    if (strncmp(device->info.spec, "cuda", 4) != 0) {
-        printf("  skipped, %s is not a CUDA device\n", device->info.spec);
-        skip();
-    }
-    return device;
-}
-
-static rp_dl_tensor *put_on(rp_device *device, tensor *t, rp_buffer *buffer) {
-    t->t.data = (void *)(uintptr_t)buffer->address, t->t.device.device_type = RP_DL_CUDA, t->t.device.device_id = device->ordinal;
-    return &t->t;
-}
-
-static void lent_samples(rp_device *device, const rp_dl_managed_tensor *m, float *out) {
-    const rp_dl_tensor *t = &m->dl_tensor;
-    rp_buffer buffer = { .device = device, .address = (uint64_t)(uintptr_t)t->data, .kind = RP_MEMORY_DEVICE };
-    assert_true((int)t->device.device_type == RP_DL_CUDA && t->device.device_id == device->ordinal && t->ndim == 4 && t->strides[3] == 1);
-    for (int64_t b = 0; b < t->shape[0]; b++) {
-        for (int64_t v = 0; v < t->shape[1]; v++) {
-            for (int64_t h = 0; h < t->shape[2]; h++, out += t->shape[3]) {
-                const int64_t at = b * t->strides[0] + v * t->strides[1] + h * t->strides[2];
-                test_ok(device, device->backend->read(&buffer, (uint64_t)at * 4, RP_F32, out, RP_F32, (uint64_t)t->shape[3]), "read");
-            }
-        }
-    }
-}
+// ---- CUDA ----
 
 static void cuda_tensors(void **state) {
     rp_device *device = cuda_of(state);
-    fixture x = open_model(device, TINY, true);
+    fixture x = open_model(device, true);
     static float values[V * T], holes[V * T], got[V * H * S];
     static uint8_t mask[V * T], half[V * T + 1];
     static outcome want;
@@ -556,7 +440,7 @@ static void cuda_tensors(void **state) {
     assert_memory_equal(got, want.samples, sizeof got);
     drop(lent);
     // Freed memory and another device's are refused.
-    x = open_model(device, TINY, true);
+    x = open_model(device, true);
     v.t.device.device_id++;
     assert_int_equal(rp_forecast_dlpack(x.forecaster, &s, 1, 0, &config, &none), RP_INVALID_ARGUMENT);
     v.t.device.device_id--, v.t.data = holes;
@@ -565,44 +449,13 @@ static void cuda_tensors(void **state) {
     close_it(&x);
 }
 
-static void cuda_bars_are_lent(void **state) {
-    enum { BARS = 30 };
-    rp_device *device = cuda_of(state);
-    fixture x = open_model(device, KRONOS, false);
-    static float table[BARS][6], want[6 * H * S], got[6 * H * S];
-    static int64_t times[BARS];
-    tensor b, t;
-    for (int i = 0; i < BARS; i++) {
-        const float close = 20 + (float)((i * 7) % 11) / 4;
-        const float row[] = { close - 0.25f, close + 0.5f, close - 0.5f, close, (float)(1000 + i % 90), (float)(20000 + 8 * i) };
-        memcpy(table[i], row, sizeof row);
-        times[i] = 1700000100 + 300 * (int64_t)i;
-    }
-    rp_dl_bars d = RP_DL_BARS_INIT;
-    d.bars = describe(&b, table, RP_DL_FLOAT, 32, BARS, 6, 6, 1), d.times = describe(&t, times, RP_DL_INT, 64, 1, BARS, BARS, 1);
-    for (uint32_t paths = 0; paths <= S; paths += S) {
-        rp_forecast_config config = config_of(paths);
-        rp_dl_result result = RP_DL_RESULT_INIT;
-        rp_dl_managed_tensor *lent;
-        result.wanted = paths ? RP_DL_SAMPLES : RP_DL_MEAN;
-        test_ok(device, rp_forecast_bars_dlpack(x.forecaster, &d, 1, 0, &config, &result), "forecast");
-        const size_t bytes = (size_t)6 * H * (paths ? paths : 1) * sizeof(float);
-        memcpy(want, (paths ? result.samples : result.mean)->dl_tensor.data, bytes);
-        test_ok(device, rp_forecaster_lend_samples(x.forecaster, &lent), "lend");
-        lent_samples(device, lent, got);
-        assert_memory_equal(got, want, bytes);
-        drop(lent), drop_all(&result);
-    }
-    close_it(&x);
-}
-
 int main(void) {
     static const test_named all[] = {
         { "any layout", any_layout },       { "missing values", missing_values },     { "known future", known_future },
-        { "results are tensors", results_are_tensors }, { "hostile tensors", hostile_tensors }, { "bars", bars },
+        { "results are tensors", results_are_tensors }, { "hostile tensors", hostile_tensors },
         { "series from the device", series_from_the_device },
         { "device_inputs are checked", device_inputs_are_checked },
-        { "CUDA tensors", cuda_tensors }, { "CUDA bars are lent", cuda_bars_are_lent },
+        { "CUDA tensors", cuda_tensors },
     };
     return test_on_each_device("dlpack", all, TEST_COUNT(all));
 }

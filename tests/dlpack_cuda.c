@@ -4,9 +4,11 @@
 
 #include "../backend_cuda/device.h"
 #include "args.h"
+#include "kronos.h"
 #include "reprise_dlpack.h"
 
 #define TINY RP_GOLDEN_DIR "/toto-tiny"
+#define KRONOS RP_GOLDEN_DIR "/kronos-tiny"
 #define V 3u
 #define T 37u
 #define H 20u
@@ -84,7 +86,8 @@ static rp_cu_result launch(rp_cu_function f, unsigned gx, unsigned gy, unsigned 
     assert_true((size_t)fake.n_launches < TEST_COUNT(fake.launches));
     snprintf(fake.launches[fake.n_launches].kernel, sizeof fake.launches->kernel, "%s", (const char *)f);
     memcpy(&fake.launches[fake.n_launches].args, params[0], sizeof(rp_args));
-    if (fake.spoil) { *(uint32_t *)(uintptr_t)fake.launches[fake.n_launches].args.address[4] = 1; }
+    const int bad = strcmp((const char *)f, "pad_rows_f32") == 0 ? 4 : 2;   // where pad_rows and take_bars mark a series
+    if (fake.spoil) { *(uint32_t *)(uintptr_t)fake.launches[fake.n_launches].args.address[bad] = 1; }
     fake.n_launches++;
     return note("launch");
 }
@@ -138,7 +141,7 @@ static void order(char *out, size_t cap) {
 
 typedef struct rig { rp_device *device; rp_model *model; rp_forecaster *forecaster; } rig;
 
-static rig open_rig(bool device_inputs) {
+static rig open_model(const char *folder, bool device_inputs) {
     rig r = { .device = NULL };
     memset(&fake, 0, sizeof fake);
     fake.foreign = aligned_alloc(256, FOREIGN_BYTES);
@@ -149,13 +152,15 @@ static rig open_rig(bool device_inputs) {
     r.device->backend = &rp_backend_cuda;
     test_ok(r.device, rp_cuda_open_with(r.device, 1, &driver), "open");
     rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
-    config.max_context = 48, config.max_horizon = H, config.variates = V, config.max_batch = 3, config.max_paths = 8;
-    config.device_inputs = device_inputs;
-    test_ok(r.device, rp_model_load(r.device, TINY, NULL, &r.model), "load");
+    config.max_context = 48, config.max_horizon = H, config.max_batch = 3, config.max_paths = 8;
+    config.variates = strcmp(folder, TINY) == 0 ? V : 0, config.device_inputs = device_inputs;
+    test_ok(r.device, rp_model_load(r.device, folder, NULL, &r.model), "load");
     test_ok(r.device, rp_forecaster_create(r.model, &config, &r.forecaster), "create");
     fake.n_launches = 0;                       // loading a model runs some
     return r;
 }
+
+static rig open_rig(bool device_inputs) { return open_model(TINY, device_inputs); }
 
 static void close_rig(rig *r) {
     rp_forecaster_destroy(r->forecaster);
@@ -286,6 +291,79 @@ static void hostile_cuda_tensors(void **state) {
     close_rig(&r);
 }
 
+// Bars: one launch for each place; of what stands in the caller's tensor nothing passes through memory of the host.
+static void bars_stay_on_the_device(void **state) {
+    (void)state;
+    enum { BARS = 21, AHEAD = 3 };
+    char queued[512];
+    rig r = open_model(KRONOS, true);
+    const kronos_forecaster *f = (const kronos_forecaster *)r.forecaster;
+    tensor bars, times, ahead;
+    static int64_t clock[BARS + AHEAD];
+    for (int i = 0; i < BARS + AHEAD; i++) { clock[i] = 1700000100 + 300 * (int64_t)i; }
+    on_cuda(&bars, 2048 + 4 * (BARS - 1), RP_DL_FLOAT, 32, BARS, 5, -1, BARS);   // columns, the latest bar first
+    on_cuda(&times, 0, RP_DL_INT, 64, 1, BARS, BARS, 1), on_cuda(&ahead, 0, RP_DL_INT, 64, 1, AHEAD, AHEAD, 1);
+    times.t.data = clock, ahead.t.data = clock + BARS;
+    times.t.device.device_type = ahead.t.device.device_type = RP_DL_CPU;
+    rp_dl_bars s[2] = { RP_DL_BARS_INIT, RP_DL_BARS_INIT };
+    s[0].bars = &bars.t, s[0].times = &times.t, s[0].future_times = &ahead.t, s[0].id = 7;
+    rp_forecast_config config = config_of(0);
+    config.horizon = AHEAD, config.paths = S;
+    rp_dl_result result = RP_DL_RESULT_INIT;
+    memset(fake.foreign, 0x7e, FOREIGN_BYTES);
+    memset(f->host_in->mapped, 0x55, (size_t)f->in_words * 4);
+    fake.n_calls = 0;
+    test_ok(r.device, rp_forecast_bars_dlpack(r.forecaster, s, 1, 0x1234, &config, &result), "forecast");
+    assert_ptr_equal(fake.marked, (void *)0x1234);
+    // The caller's stream is followed; inputs, the three places, prompt, start, two steps, finish; one wait for all; whether all was good.
+    order(queued, sizeof queued);
+    assert_string_equal(queued, "mark follow replay launch launch launch replay replay replay replay replay wait wait");
+    assert_int_equal(fake.n_launches, 3);
+    for (int i = 0; i < 3; i++) {
+        const rp_args *args = &fake.launches[i].args;
+        struct rp_take_bars_params p;
+        memcpy(&p, args->params, sizeof p);
+        assert_string_equal(fake.launches[i].kernel, "take_bars_f32");
+        assert_true(args->address[0] == (uintptr_t)fake.foreign + 2048 && p.bars == BARS && p.columns == 5 && p.x_count == 5 * BARS);
+        assert_true(p.x_start == BARS - 1 && p.x_row_stride == 0u - 1 && p.x_stride == BARS);
+        const uint64_t place = (uint64_t)i * 48 * RP_BAR_COLUMNS * sizeof(float);   // 48: max_context
+        assert_true(args->address[1] == f->in.bars->buffer->address + f->in.bars->offset + place);
+        assert_true(args->address[2] == f->staged.bad->buffer->address + f->staged.bad->offset + (uint64_t)i * 4);
+    }
+    // What the host hands over has zeros where the bars will stand, and the calendar.
+    const unsigned char *staged = (const unsigned char *)f->host_in->mapped + f->staged.bars->offset;
+    for (uint64_t i = 0; i < rp_tensor_bytes(f->staged.bars); i++) { assert_int_equal(staged[i], 0); }
+    const uint32_t *stamps = (const void *)((const char *)f->host_in->mapped + f->staged.stamps->offset);
+    uint32_t stamp[RP_BAR_STAMPS];
+    kronos_stamp(clock[BARS], stamp);
+    assert_memory_equal(stamps + BARS * RP_BAR_STAMPS, stamp, sizeof stamp);
+    // One from the host beside it: its places are left to the copy.
+    static float prices[5][BARS];
+    for (int i = 0; i < 5 * BARS; i++) { prices[i / BARS][i % BARS] = 10 + (float)(i % 3); }
+    tensor here;
+    on_cuda(&here, 0, RP_DL_FLOAT, 32, BARS, 5, 1, BARS);
+    here.t.data = prices, here.t.device.device_type = RP_DL_CPU;
+    s[1] = s[0], s[1].bars = &here.t;
+    fake.n_launches = 0;
+    test_ok(r.device, rp_forecast_bars_dlpack(r.forecaster, s, 2, RP_DL_STREAM_NONE, &config, &result), "one from the host");
+    assert_int_equal(fake.n_launches, 1);
+    fake.spoil = true, fake.n_launches = 0;
+    assert_int_equal(rp_forecast_bars_dlpack(r.forecaster, s, 1, 0, &config, &result), RP_INVALID_ARGUMENT);
+    assert_non_null(strstr(r.device->error.text, "Series 0, which came as a CUDA tensor"));
+    fake.spoil = false, fake.n_launches = 0;
+    on_cuda(&bars, FOREIGN_BYTES - 64, RP_DL_FLOAT, 32, BARS, 6, 6, 1);
+    assert_int_equal(rp_forecast_bars_dlpack(r.forecaster, s, 1, 0, &config, &result), RP_INVALID_ARGUMENT);
+    assert_non_null(strstr(r.device->error.text, "Series 0: bars"));
+    assert_int_equal(fake.n_launches, 0);
+    close_rig(&r);
+    // And without device_inputs a CUDA tensor is refused with what to do.
+    r = open_model(KRONOS, false);
+    on_cuda(&bars, 0, RP_DL_FLOAT, 32, BARS, 6, 6, 1);
+    assert_int_equal(rp_forecast_bars_dlpack(r.forecaster, s, 1, 0, &config, &result), RP_INVALID_ARGUMENT);
+    assert_non_null(strstr(r.device->error.text, "device_inputs = 1"));
+    close_rig(&r);
+}
+
 static void forecast_host(rig *r, rp_status want) {
     static float values[2 * V * T];
     rp_series s[2] = { RP_SERIES_INIT, RP_SERIES_INIT };
@@ -357,7 +435,7 @@ static void any_order_of_ends(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_stay_on_the_device), cmocka_unit_test(pinned_memory_is_waited_for), cmocka_unit_test(hostile_cuda_tensors),
-        cmocka_unit_test(samples_are_lent),          cmocka_unit_test(any_order_of_ends),
+        cmocka_unit_test(bars_stay_on_the_device),   cmocka_unit_test(samples_are_lent),          cmocka_unit_test(any_order_of_ends),
     };
     return cmocka_run_group_tests_name("dlpack_cuda", tests, NULL, NULL);
 }

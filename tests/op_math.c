@@ -17,6 +17,7 @@ static inline float test_fma(float a, float b, float c) {
     return product + c;
 }
 #define RP_FMA(a, b, c) test_fma(a, b, c)
+#include "op_amount.h"
 #include "op_math.h"
 
 // Distance in units of the last place of the float32 nearest to `want`.
@@ -170,10 +171,38 @@ static void test_student_t(void **state) {
     fused = true;
 }
 
+// The amount from integers has the bits of the one from float64, whatever the numbers: of any size a bar may have, near each
+// other, cancelling, subnormal, zeros of both signs.
+static void test_amount(void **state) {
+    (void)state;
+    static const uint32_t most = 0x5bb1a2bcu;   // 1e17
+    uint32_t zeros = 0, subnormal = 0;
+    for (uint32_t n = 0; n < 4000000; n++) {
+        uint32_t bits[5];
+        float x[5];
+        for (uint32_t i = 0; i < 5; i++) {
+            const rp_words w = rp_philox(7, 9, n, i, 0, 0);
+            const uint32_t apart = 1u + (1u << n % 31);    // bits that differ from the price before: few to all
+            bits[i] = w.w0 % most;
+            if (i > 0 && i < 4 && n % 3 != 0) { bits[i] = (bits[i - 1] & 0x7fffffffu) ^ w.w0 % apart; }
+            if (n % 5 == 0) { bits[i] = bits[i] % 0x02000000u; }                    // subnormal and just above
+            if (n % 7 == 0 && i == 4) { bits[i] = 0x3f800000u - (n % 64 << 23); }
+            if (w.w2 % 32 == 0) { bits[i] = 0; }
+            bits[i] = (bits[i] < most ? bits[i] : most - 1) | (w.w1 % 2 << 31);
+            x[i] = rp_bits_float(bits[i]);
+        }
+        const uint32_t want = rp_float_bits(rp_amount(x[0], x[1], x[2], x[3], x[4]));
+        const uint32_t got = rp_amount_bits(bits[0], bits[1], bits[2], bits[3], bits[4]);
+        if (got != want) { fail_msg("%a %a %a %a, volume %a: %08x instead of %08x", x[0], x[1], x[2], x[3], x[4], got, want); }
+        zeros += (want & 0x7fffffffu) == 0, subnormal += (want & 0x7f800000u) == 0;
+    }
+    assert_true(zeros > 1000 && subnormal > zeros + 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bounds), cmocka_unit_test(test_limits),    cmocka_unit_test(test_philox),
-        cmocka_unit_test(test_uniform), cmocka_unit_test(test_student_t),
+        cmocka_unit_test(test_uniform), cmocka_unit_test(test_student_t), cmocka_unit_test(test_amount),
     };
     return cmocka_run_group_tests_name("op_math", tests, NULL, NULL);
 }
