@@ -444,6 +444,7 @@ struct rp_block_scale_params { // series, settings, n_patches, step, state -> x,
     RP_UINT patches;          // N
     RP_UINT series_patches;   // A
     RP_UINT patch_size, block, later;
+    RP_UINT x_f16;            // 1: x is float16
 };
 
 // point over (b, v, token, head of q, k and v, pair (2i, 2i + 1)). The first w = d/2 elements of each head of q and k turn: angle

@@ -101,7 +101,8 @@ template <uint32_t GROUP> __device__ static inline void rp_block_scale(const rp_
     const uint32_t n_patches = rp_at<const uint32_t>(args, 2)[index / p.variates];
     const rp_step *step = rp_at<const rp_step>(args, 3);
     const double *before = rp_at<const double>(args, 4) + (uint64_t)index * RP_BLOCK_STATE;       // [5]
-    float *tokens = rp_at<float>(args, 5) + (uint64_t)index * p.tokens * 2 * P;                   // [n, 2, P]
+    void *tokens = rp_at<void>(args, 5);                                                          // [B, V, n, 2, P]
+    const uint64_t tokens0 = (uint64_t)index * p.tokens * 2 * P;                                  // of this row
     double *state = rp_at<double>(args, 6) + (uint64_t)index * RP_BLOCK_STATE;
     uint32_t *hidden = rp_at<uint32_t>(args, 7) + (uint64_t)index * p.patches;                    // [N]
 
@@ -128,14 +129,14 @@ template <uint32_t GROUP> __device__ static inline void rp_block_scale(const rp_
         const uint32_t n = min(PATCHES, live - first) * P;
         for (uint32_t i = local; i < n; i += GROUP) {
             const uint32_t of = i / P, j = i % P;
-            const uint64_t from = (uint64_t)(call.start + first) * P + i, to = (uint64_t)(first + of) * 2 * P + j;
+            const uint64_t from = (uint64_t)(call.start + first) * P + i, to = tokens0 + (uint64_t)(first + of) * 2 * P + j;
             const bool seen = row.seen[from] != 0.0f;
             if (seen && first + of < call.given) { least = fminf(least, row.x[from]), largest = fmaxf(largest, row.x[from]); }
-            tokens[to] = seen ? rp_asinh((float)((row.x[from] - pairs[of].loc) / pairs[of].scale)) : 0.0f;
-            tokens[to + P] = seen ? 0.0f : 1.0f;
+            rp_put(tokens, to, seen ? rp_asinh((float)((row.x[from] - pairs[of].loc) / pairs[of].scale)) : 0.0f, p.x_f16);
+            rp_put(tokens, to + P, seen ? 0.0f : 1.0f, p.x_f16);
         }
     }
-    for (uint32_t i = live * 2 * P + local; i < p.tokens * 2 * P; i += GROUP) { tokens[i] = 0.0f; }
+    for (uint32_t i = live * 2 * P + local; i < p.tokens * 2 * P; i += GROUP) { rp_put(tokens, tokens0 + i, 0.0f, p.x_f16); }
     if (p.later) { return; }
     for (uint32_t i = call.given + local; i < p.patches; i += GROUP) { hidden[i] = 0; }
 #pragma unroll

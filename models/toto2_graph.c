@@ -163,7 +163,7 @@ static rp_tensor *embed(builder *b) {
     const toto2_config *c = b->c;
     const struct rp_block_scale_params p = { .batch = b->B, .variates = b->V, .tokens = b->tokens, .patches = f->patches,
                                              .series_patches = f->patches + f->future, .patch_size = c->patch, .block = f->block,
-                                             .later = b->later };
+                                             .later = b->later, .x_f16 = is_f16(b->m->embed.first.w) };
     rp_tensor *in[] = { f->in.series, f->in.settings, f->in.n_patches, f->in.step, f->stats }, *out[] = { NULL, f->stats, f->hidden };
     rp_graph_add(b->g, RP_OP_BLOCK_SCALE, "scaler", &p, sizeof p, in, out);
     return residual_mlp(b, "patch embedding", out[0], &b->m->embed, 2 * c->patch, c->embed_hidden, c->width);
