@@ -11,7 +11,7 @@
 // Invocations of one workgroup.
 #define RP_GROUP_POINT 256
 #define RP_GROUP_ROW 64       // rmsnorm, attention, scaler: a group for each row
-#define RP_GROUP_SCALER 512   // scaler and block_scale on fast devices: a warp for each patch
+#define RP_GROUP_SCALER 512   // scaler on fast devices: a warp for each patch; block_scale: eight lanes
 #define RP_GROUP_SCALE_STEP 64   // scale_step on fast devices: a warp for each row
 #define RP_GROUP_ROPE 128     // block_rope on fast devices: a group for each token
 #define RP_GROUP_LINEAR 128
@@ -432,7 +432,7 @@ struct rp_bars_result_params { // y [B, S, H, 6], affine [B, 6, 2], step -> resu
 // squares around it, ascending), an inclusive scan by doubling (for stride 1, 2, .. 32: x_i = merge(x_{i - stride}, x_i); Chan,
 // Golub, LeVeque 1979), the state so far merged into each. A patch whose running count is below settings[0] takes the statistics
 // of the first so many values observed in series (one by one in the patch where they end), or of all where there are fewer.
-// On fast devices a warp takes a patch, as in scaler.
+// On fast devices eight lanes take a patch: sums of lanes by halving, and halves of a scan by a warp each.
 //   series [2, B, V, A, P]: values, then 1 where observed; n_patches [B] of context, then the future ones up to step.horizon
 //   settings [2] U32: scaler_fallback_min_obs, 0 for none; the bits of quantile_real_cap_k, 0 for none
 //   x [B, V, n, 2, P]: asinh((value - mean) / std), 0 where not observed; 1 where not observed. Dead tokens are 0
