@@ -48,3 +48,17 @@ rp_status rp_device_inputs_enqueue(rp_device_inputs *inputs) {
     const rp_plan plan = { .name = "device inputs", .n_launches = inputs->n, .launches = inputs->launches };
     return inputs->device->backend->enqueue(inputs->device, &plan);
 }
+
+rp_status rp_device_inputs_check(const rp_device_inputs *inputs, const rp_tensor *bad, uint32_t n_series) {
+    rp_device *device = inputs->device;
+    for (uint32_t b = 0; b < n_series; b++) {
+        uint32_t flag;
+        RP_RETURN(device->backend->read(bad->buffer, bad->offset + b * sizeof flag, RP_U32, &flag, RP_U32, 1));
+        if (flag != 0) {
+            return rp_fail(device, RP_INVALID_ARGUMENT,
+                           "Series %u, which came as a CUDA tensor, has an infinite value or one beyond 1e30, or its known future has "
+                           "one, or a NaN. In the values NaN stands for a missing one.", b);
+        }
+    }
+    return RP_OK;
+}

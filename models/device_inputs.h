@@ -14,11 +14,6 @@ typedef struct rp_device_inputs {
 // One number of a tensor, and those after it.
 typedef struct rp_device_place { const rp_tensor *tensor; uint64_t first; } rp_device_place;
 
-// What a forecast fails with where pad_rows found a number that no series may have; of the series' number.
-#define RP_DEVICE_BAD_MESSAGE \
-    "Series %u, which came as a CUDA tensor, has an infinite value or one beyond 1e30, or its known future has one, or a NaN. In the " \
-    "values NaN stands for a missing one."
-
 rp_status rp_device_inputs_create(rp_device_inputs *inputs, rp_device *device, uint32_t cap);
 void rp_device_inputs_destroy(rp_device_inputs *inputs);       // zeroed is fine
 void rp_device_inputs_begin(rp_device_inputs *inputs);
@@ -28,5 +23,9 @@ void rp_device_inputs_begin(rp_device_inputs *inputs);
 void rp_device_inputs_add(rp_device_inputs *inputs, const char *label, const rp_device_rows *x, const rp_device_rows *mask,
                           struct rp_pad_rows_params p, rp_device_place y, rp_device_place y_mask, rp_device_place bad);
 rp_status rp_device_inputs_enqueue(rp_device_inputs *inputs);
+
+// bad [n_series and more] U32, host-visible: what pad_rows set where it found a number that no series may have. Known only when the
+// forecast has ended. Errors: INVALID_ARGUMENT, which names the first such series.
+rp_status rp_device_inputs_check(const rp_device_inputs *inputs, const rp_tensor *bad, uint32_t n_series);
 
 #endif

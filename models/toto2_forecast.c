@@ -3,67 +3,10 @@
 #include <string.h>
 
 #include "results.h"
+#include "series.h"
 #include "toto2.h"
 
 #define LEVELS RP_BLOCK_QUANTILES
-
-static rp_status bad(const toto2_forecaster *f, const char *what, uint32_t asked, uint32_t created, const char *field) {
-    return rp_fail(f->base.model->device, RP_INVALID_ARGUMENT,
-                   "%s is %u, but the forecaster was created for %u. Create one with rp_forecaster_config.%s = %u or more.", what,
-                   asked, created, field, asked);
-}
-
-#define MOST 1e30f
-
-static bool is_fine(float x) { return fabsf(x) <= MOST; }   // NaN is not
-
-// The first of n values that is neither fine nor masked; n: none. The first pass has no way out, so that it is vector code.
-static size_t first_bad(const rp_series *s, size_t n) {
-    uint32_t bad = 0;
-    for (size_t i = 0; i < n; i++) { bad |= !is_fine(s->values[i]); }
-    if (!bad) { return n; }
-    for (size_t i = 0; i < n; i++) {
-        if ((s->mask == NULL || s->mask[i]) && !is_fine(s->values[i])) { return i; }
-    }
-    return n;
-}
-
-static rp_status check_values(const toto2_forecaster *f, const rp_series *s, uint32_t index) {
-    const size_t n = (size_t)f->base.config.variates * s->context, at = first_bad(s, n);
-    if (at == n) { return RP_OK; }
-    return rp_fail(f->base.model->device, RP_INVALID_ARGUMENT,
-                   "Series %u, variate %zu, time step %zu is %g. Values must be finite and below 1e30; mask missing ones.", index,
-                   at / s->context, at % s->context, (double)s->values[at]);
-}
-
-static rp_status check_future(const toto2_forecaster *f, const rp_series *s, uint32_t index, const rp_forecast_config *config) {
-    rp_device *device = f->base.model->device;
-    if (config->exogenous > 0 && s->future == NULL) {
-        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has %u exogenous variates but no known future.", index, config->exogenous);
-    }
-    for (size_t i = 0; i < (size_t)config->exogenous * config->horizon; i++) {
-        if (!is_fine(s->future[i])) {
-            return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u: the known future of exogenous variate %zu, step %zu is %g.", index,
-                           i / config->horizon, i % config->horizon, (double)s->future[i]);
-        }
-    }
-    return RP_OK;
-}
-
-// What a series from the device holds is checked there, see check_bad.
-static rp_status check_series(const toto2_forecaster *f, const rp_series *s, const rp_device_series *d, uint32_t index,
-                              const rp_forecast_config *config) {
-    rp_device *device = f->base.model->device;
-    const bool values_there = d != NULL && d->values.buffer.bytes > 0, future_there = d != NULL && d->future.buffer.bytes > 0;
-    if (s->context == 0 || (s->values == NULL && !values_there)) {
-        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has no values: context and values must be set.", index);
-    }
-    if (s->context > f->base.config.max_context) {
-        return bad(f, "The context of a series", s->context, f->base.config.max_context, "max_context");
-    }
-    if (!values_there) { RP_RETURN(check_values(f, s, index)); }
-    return future_there ? RP_OK : check_future(f, s, index, config);
-}
 
 // Where a level lies among the nine: 0 for 0.1 to 8 for 0.9.
 static double place_of(float level) {
@@ -88,23 +31,6 @@ static rp_status check_options(const toto2_forecaster *f, const rp_forecast_conf
     return RP_OK;
 }
 
-static rp_status check(const toto2_forecaster *f, const rp_series *series, const rp_device_series *there, uint32_t n_series,
-                       const rp_forecast_config *config) {
-    rp_device *device = f->base.model->device;
-    const rp_forecaster_config *sizes = &f->base.config;
-    if (n_series == 0 || series == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "There is no series to forecast."); }
-    if (n_series > sizes->max_batch) { return bad(f, "The number of series", n_series, sizes->max_batch, "max_batch"); }
-    if (config->horizon == 0) { return rp_fail(device, RP_INVALID_ARGUMENT, "The horizon must be at least 1."); }
-    if (config->horizon > sizes->max_horizon) { return bad(f, "The horizon", config->horizon, sizes->max_horizon, "max_horizon"); }
-    if (config->exogenous > 0 && config->exogenous >= sizes->variates) {
-        return rp_fail(device, RP_INVALID_ARGUMENT, "%u of %u variates are exogenous; at least one must be left to forecast.",
-                       config->exogenous, sizes->variates);
-    }
-    RP_RETURN(check_options(f, config));
-    for (uint32_t i = 0; i < n_series; i++) { RP_RETURN(check_series(f, &series[i], there ? &there[i] : NULL, i, config)); }
-    return RP_OK;
-}
-
 static rp_status put(const toto2_forecaster *f, const rp_tensor *to, uint64_t first, rp_dtype type, const void *from, uint64_t count) {
     return f->base.model->device->backend->write(to->buffer, to->offset + first * rp_dtype_size(type), type, from, type, count);
 }
@@ -121,7 +47,7 @@ static rp_status put_series(toto2_forecaster *f, const rp_series *s, uint32_t b,
         const float *from = s->values ? s->values + (size_t)v * s->context : NULL;
         const uint8_t *mask = s->mask ? s->mask + (size_t)v * s->context : NULL;
         float *to = values + v * length + pad, *to_seen = seen + v * length + pad;
-        for (uint32_t t = 0; t < s->context && s->values != NULL; t++) { to[t] = is_fine(from[t]) ? from[t] : 0; }   // only masked ones are not
+        for (uint32_t t = 0; t < s->context && s->values != NULL; t++) { to[t] = fabsf(from[t]) <= RP_SERIES_MOST ? from[t] : 0; }   // only masked ones are not
         for (uint32_t t = 0; t < s->context; t++) { to_seen[t] = mask == NULL || mask[t] != 0; }
         for (uint32_t t = s->context > P ? s->context - P : 0; t < s->context; t++) { to_seen[t] = 1; }
         const uint32_t known = v + config->exogenous < V ? 0 : config->horizon, e = v + config->exogenous - V;
@@ -185,17 +111,6 @@ static rp_status bring(toto2_forecaster *f, const rp_series *series, const rp_de
     return rp_device_inputs_enqueue(&f->from_device);
 }
 
-// Whether one of them had numbers that none may have; known only when the forecast has ended.
-static rp_status check_bad(toto2_forecaster *f, uint32_t n_series) {
-    rp_device *device = f->base.model->device;
-    for (uint32_t b = 0; b < n_series; b++) {
-        uint32_t flag;
-        RP_RETURN(device->backend->read(f->staged.bad->buffer, f->staged.bad->offset + b * sizeof flag, RP_U32, &flag, RP_U32, 1));
-        if (flag != 0) { return rp_fail(device, RP_INVALID_ARGUMENT, RP_DEVICE_BAD_MESSAGE, b); }
-    }
-    return RP_OK;
-}
-
 // ---- replays ----
 
 // The replays of one forecast, in order.
@@ -231,7 +146,8 @@ rp_status toto2_forecast_device(rp_forecaster *forecaster, const rp_series *seri
                                 const rp_forecast_config *config, const rp_forecast_result *result) {
     toto2_forecaster *f = (toto2_forecaster *)forecaster;
     const bool wanted = rp_results_wanted(config, result);
-    RP_RETURN(check(f, series, there, n_series, config));
+    RP_RETURN(rp_series_check(&f->base, series, there, n_series, config));
+    RP_RETURN(check_options(f, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
     fill_queue(f, config, wanted);
     if (there != NULL) {
@@ -239,7 +155,7 @@ rp_status toto2_forecast_device(rp_forecaster *forecaster, const rp_series *seri
         RP_RETURN(bring(f, series, there, n_series, config));
     }
     RP_RETURN(rp_replays_finish(&f->queue, config));
-    if (there != NULL) { RP_RETURN(check_bad(f, n_series)); }
+    if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series)); }
     if (!wanted) { return RP_OK; }
     RP_RETURN(f->base.model->device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
     fill_result(f, f->scratch, n_series * f->base.config.variates, config, result);
@@ -254,7 +170,8 @@ rp_status toto2_forecast(rp_forecaster *forecaster, const rp_series *series, uin
 rp_status toto2_forecast_traced(toto2_forecaster *f, const rp_series *series, uint32_t n_series, const rp_forecast_config *config,
                                 toto2_after_fn after, void *user, double *levels) {
     rp_device *device = f->base.model->device;
-    RP_RETURN(check(f, series, NULL, n_series, config));
+    RP_RETURN(rp_series_check(&f->base, series, NULL, n_series, config));
+    RP_RETURN(check_options(f, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
     fill_queue(f, config, true);
     for (uint32_t i = 0; i < f->queue.n; i++) {

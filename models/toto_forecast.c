@@ -3,74 +3,8 @@
 #include <string.h>
 
 #include "results.h"
+#include "series.h"
 #include "toto.h"
-
-static rp_status bad(const toto_forecaster *f, const char *what, uint32_t asked, uint32_t created, const char *field) {
-    return rp_fail(f->base.model->device, RP_INVALID_ARGUMENT,
-                   "%s is %u, but the forecaster was created for %u. Create one with rp_forecaster_config.%s = %u or more.", what,
-                   asked, created, field, asked);
-}
-
-static rp_status check_values(const toto_forecaster *f, const rp_series *s, uint32_t index) {
-    rp_device *device = f->base.model->device;
-    for (uint32_t v = 0; v < f->base.config.variates; v++) {
-        for (uint32_t t = 0; t < s->context; t++) {
-            const size_t at = (size_t)v * s->context + t;
-            if ((s->mask == NULL || s->mask[at]) && !(fabsf(s->values[at]) <= 1e30f)) {
-                return rp_fail(device, RP_INVALID_ARGUMENT,
-                               "Series %u, variate %u, time step %u is %g. Values must be finite and below 1e30; mask missing ones.",
-                               index, v, t, (double)s->values[at]);
-            }
-        }
-    }
-    return RP_OK;
-}
-
-static rp_status check_future(const toto_forecaster *f, const rp_series *s, uint32_t index, const rp_forecast_config *config) {
-    rp_device *device = f->base.model->device;
-    if (config->exogenous > 0 && s->future == NULL) {
-        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has %u exogenous variates but no known future.", index, config->exogenous);
-    }
-    for (size_t i = 0; i < (size_t)config->exogenous * config->horizon; i++) {
-        if (!(fabsf(s->future[i]) <= 1e30f)) {
-            return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u: the known future of exogenous variate %zu, step %zu is %g.", index,
-                           i / config->horizon, i % config->horizon, (double)s->future[i]);
-        }
-    }
-    return RP_OK;
-}
-
-// What a series from the device holds is checked there, see check_bad.
-static rp_status check_series(const toto_forecaster *f, const rp_series *s, const rp_device_series *d, uint32_t index,
-                              const rp_forecast_config *config) {
-    rp_device *device = f->base.model->device;
-    const bool values_there = d != NULL && d->values.buffer.bytes > 0, future_there = d != NULL && d->future.buffer.bytes > 0;
-    if (s->context == 0 || (s->values == NULL && !values_there)) {
-        return rp_fail(device, RP_INVALID_ARGUMENT, "Series %u has no values: context and values must be set.", index);
-    }
-    if (s->context > f->base.config.max_context) {
-        return bad(f, "The context of a series", s->context, f->base.config.max_context, "max_context");
-    }
-    if (!values_there) { RP_RETURN(check_values(f, s, index)); }
-    return future_there ? RP_OK : check_future(f, s, index, config);
-}
-
-static rp_status check(const toto_forecaster *f, const rp_series *series, const rp_device_series *there, uint32_t n_series,
-                       const rp_forecast_config *config) {
-    rp_device *device = f->base.model->device;
-    const rp_forecaster_config *sizes = &f->base.config;
-    if (n_series == 0 || series == NULL) { return rp_fail(device, RP_INVALID_ARGUMENT, "There is no series to forecast."); }
-    if (n_series > sizes->max_batch) { return bad(f, "The number of series", n_series, sizes->max_batch, "max_batch"); }
-    if (config->horizon == 0) { return rp_fail(device, RP_INVALID_ARGUMENT, "The horizon must be at least 1."); }
-    if (config->horizon > sizes->max_horizon) { return bad(f, "The horizon", config->horizon, sizes->max_horizon, "max_horizon"); }
-    if (config->paths > sizes->max_paths) { return bad(f, "The number of paths", config->paths, sizes->max_paths, "max_paths"); }
-    if (config->exogenous > 0 && config->exogenous >= sizes->variates) {
-        return rp_fail(device, RP_INVALID_ARGUMENT, "%u of %u variates are exogenous; at least one must be left to forecast.",
-                       config->exogenous, sizes->variates);
-    }
-    for (uint32_t i = 0; i < n_series; i++) { RP_RETURN(check_series(f, &series[i], there ? &there[i] : NULL, i, config)); }
-    return RP_OK;
-}
 
 static rp_status put(const toto_forecaster *f, const rp_tensor *to, uint64_t first, rp_dtype to_type, const void *from,
                      rp_dtype from_type, uint64_t count) {
@@ -147,19 +81,6 @@ static rp_status bring(toto_forecaster *f, const rp_series *series, const rp_dev
     return rp_device_inputs_enqueue(&f->from_device);
 }
 
-// Whether one of them had numbers that none may have; known only when the forecast has ended.
-static rp_status check_bad(toto_forecaster *f, uint32_t n_series) {
-    rp_device *device = f->base.model->device;
-    for (uint32_t b = 0; b < n_series; b++) {
-        uint32_t flag;
-        RP_RETURN(device->backend->read(f->staged.bad->buffer, f->staged.bad->offset + b * sizeof flag, RP_U32, &flag, RP_U32, 1));
-        if (flag != 0) {
-            return rp_fail(device, RP_INVALID_ARGUMENT, RP_DEVICE_BAD_MESSAGE, b);
-        }
-    }
-    return RP_OK;
-}
-
 // ---- replays ----
 
 // The replays of one forecast, in order.
@@ -181,7 +102,7 @@ rp_status toto_forecast_device(rp_forecaster *forecaster, const rp_series *serie
     rp_device *device = f->base.model->device;
     const toto_decode *d = config->paths ? &f->sample : &f->mean;
     const bool wanted = rp_results_wanted(config, result);
-    RP_RETURN(check(f, series, there, n_series, config));
+    RP_RETURN(rp_series_check(&f->base, series, there, n_series, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
     fill_queue(f, d, config, wanted);
     if (there != NULL) {
@@ -189,7 +110,7 @@ rp_status toto_forecast_device(rp_forecaster *forecaster, const rp_series *serie
         RP_RETURN(bring(f, series, there, n_series, config));
     }
     RP_RETURN(rp_replays_finish(&f->queue, config));
-    if (there != NULL) { RP_RETURN(check_bad(f, n_series)); }
+    if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series)); }
     if (!wanted) { return RP_OK; }
     RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
     const rp_results r = { .values = f->scratch, .rows = n_series * f->base.config.variates,
@@ -208,7 +129,7 @@ rp_status toto_forecast_traced(toto_forecaster *f, const rp_series *series, uint
                                const double *forced, toto_after_fn after, void *user, double *samples) {
     rp_device *device = f->base.model->device;
     const toto_decode *d = config->paths ? &f->sample : &f->mean;
-    RP_RETURN(check(f, series, NULL, n_series, config));
+    RP_RETURN(rp_series_check(&f->base, series, NULL, n_series, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
     if (forced != NULL && f->forced != NULL) { RP_RETURN(put(f, f->forced, 0, RP_F32, forced, RP_F64, rp_tensor_count(f->forced))); }
     const uint32_t paths = config->paths ? config->paths : 1;

@@ -79,7 +79,7 @@ static void ranges(void **state) {
     };
     rp_device *device = test_ref();
     for (size_t i = 0; i < TEST_COUNT(rows); i++) {
-        const bool kronos = rows[i].from[sizeof KRONOS - 1] == '/' && strncmp(rows[i].from, KRONOS, sizeof KRONOS - 1) == 0;
+        const bool kronos = strncmp(rows[i].from, KRONOS "/", sizeof KRONOS) == 0;
         const char *model = rows[i].tokenizer ? KRONOS "/model" : folder;
         const char *tokenizer = rows[i].tokenizer ? folder : kronos ? KRONOS "/tokenizer" : NULL;
         char text[1024];
