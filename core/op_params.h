@@ -11,8 +11,9 @@
 // Invocations of one workgroup.
 #define RP_GROUP_POINT 256
 #define RP_GROUP_ROW 64       // rmsnorm, attention, scaler: a group for each row
-#define RP_GROUP_SCALER 512   // scaler and block_scale on fast devices: a warp for each patch
+#define RP_GROUP_SCALER 512   // scaler on fast devices: a warp for each patch; block_scale: eight lanes
 #define RP_GROUP_SCALE_STEP 64   // scale_step on fast devices: a warp for each row
+#define RP_GROUP_ROPE 128     // block_rope on fast devices: a group for each token
 #define RP_GROUP_LINEAR 128
 
 // linear: x and w tiles of RP_LINEAR_M rows and RP_LINEAR_N columns, 8 x 4 results an invocation. Sums over k: ascending
@@ -102,6 +103,7 @@
 #define RP_ATTN_MIXED_LEAST 16
 #define RP_ATTN_MIXED_HEAD 64
 #define RP_ATTN_MIXED_HEAD_WIDE 128
+#define RP_BLOCK_MIXED_GROUP 256       // block_attn's likewise, at most: 16 queries a warp, so many warps that blocks are as long as each other
 
 #ifdef RP_GLSL
 #define RP_UINT uint
@@ -474,7 +476,7 @@ struct rp_bars_result_params { // y [B, S, H, 6], affine [B, 6, 2], step -> resu
 // squares around it, ascending), an inclusive scan by doubling (for stride 1, 2, .. 32: x_i = merge(x_{i - stride}, x_i); Chan,
 // Golub, LeVeque 1979), the state so far merged into each. A patch whose running count is below settings[0] takes the statistics
 // of the first so many values observed in series (one by one in the patch where they end), or of all where there are fewer.
-// On fast devices a warp takes a patch, as in scaler.
+// On fast devices eight lanes take a patch: sums of lanes by halving, and halves of a scan by a warp each.
 //   series [2, B, V, A, P]: values, then 1 where observed; n_patches [B] of context, then the future ones up to step.horizon
 //   settings [2] U32: scaler_fallback_min_obs, 0 for none; the bits of quantile_real_cap_k, 0 for none
 //   x [B, V, n, 2, P]: asinh((value - mean) / std), 0 where not observed; 1 where not observed. Dead tokens are 0
@@ -486,11 +488,13 @@ struct rp_block_scale_params { // series, settings, n_patches, step, state -> x,
     RP_UINT patches;          // N
     RP_UINT series_patches;   // A
     RP_UINT patch_size, block, later;
+    RP_UINT x_f16;            // 1: x is float16
 };
 
 // point over (b, v, token, head of q, k and v, pair (2i, 2i + 1)). The first w = d/2 elements of each head of q and k turn: angle
 // rope[position, i], i < w/2; then q times powers[zero + e, i], k times powers[zero - e, i], e = position - c, c = (start + given +
-// fresh) / 2 rounded down. k and v go to slot start + token. Dead tokens are skipped.
+// fresh) / 2 rounded down. k and v go to slot start + token. Dead tokens are skipped. On fast devices a group of RP_GROUP_ROPE takes a
+// token, where heads are in whole pieces of eight. Same bits.
 struct rp_block_rope_params { // qkv [B, V, n, h + 2 g, d], rope [positions, w/2, 2], powers [2 zero + 1, w/2], n_patches, step ->
     RP_UINT batch, variates;  // q [B, V, n, h, d], k, v [B, V, cap, g, d]
     RP_UINT tokens;           // n
@@ -500,7 +504,7 @@ struct rp_block_rope_params { // qkv [B, V, n, h + 2 g, d], rope [positions, w/2
 };
 
 // A group of RP_GROUP_ROW for each (b, v, row of y, head), or one for RP_ATTN_SHARED rows: token t sees the keys of slots 0 ..
-// start + t that are hidden as it is, or shown as it is. Dead rows are 0. Scores and sums as above.
+// start + t that are hidden as it is, or shown as it is. Dead rows are 0. Scores and sums as above; on matrix units in their own order.
 struct rp_block_attn_params { // q [B, V, q_tokens, h, d], k, v [B, V, cap, g, d], hidden [B, V, N], n_patches, step -> y [B, V, n, h, d]
     RP_UINT batch, variates;
     RP_UINT tokens, q_tokens; // n
@@ -509,7 +513,7 @@ struct rp_block_attn_params { // q [B, V, q_tokens, h, d], k, v [B, V, cap, g, d
     RP_UINT cap, patches;     // N
     RP_UINT patch_size, block, later;
     float scale, scale_rest;
-    RP_UINT y_f16;
+    RP_UINT mixed;            // 1: y is float16, and queries, keys, values and weights may be rounded to it on their way to matrix units
 };
 
 // A group for each (b, v, j < count): y = sinh(raw) std + mean by the state; what is not finite becomes the largest or least finite

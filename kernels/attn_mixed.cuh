@@ -1,128 +1,29 @@
-// attn_time on the matrix units by mma.sync (sm_80 and later), for precision mixed: queries, keys, values and weights rounded to
-// float16 on their way, sums and softmax in float32. A group takes RP_ATTN_MIXED_ROWS queries of one series, variate and head, 16
+// attn_time on the matrix units, for precision mixed. A group takes RP_ATTN_MIXED_ROWS queries of one series, variate and head, 16
 // a warp: paths of a decode step, which share the prompt's keys, or tokens of one path. Keys come in tiles; a decode step's own
-// keys, which no other path shares, are multiplied by the plain units, one key of each row after the other. In powers of two:
-// exp(x) = 2^(x log2 e). For heads in whole pieces of four. The units deal a lane columns 2 p, 2 p + 1, 2 p + 8 and 2 p + 9 of
-// sixteen, p = lane % 4; which column of a head stands where is free while all agree, so these are its columns 4 p .. 4 p + 3.
+// keys, which no other path shares, are multiplied by the plain units, one key of each row after the other.
 //   attn_time_mixed        heads of at most 64
 //   attn_time_mixed_wide   heads of at most 128
 // Included by attn_time.cu.
 #ifndef RP_ATTN_MIXED_CUH
 #define RP_ATTN_MIXED_CUH
 
-#include "common.cuh"
-#include "matrix.cuh"
+#include "attn_matrix.cuh"
 
 #define MIXED_ROWS RP_ATTN_MIXED_ROWS
 #define MIXED_GROUP (2 * MIXED_ROWS)     // a warp for 16 rows
 #define MIXED_TILE RP_ATTN_TILE
-static_assert(MIXED_TILE == 64, "four sixteens of keys");
-
-__device__ inline float rp_exp2_fast(float x) {       // 2 ulp
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
-}
-
-// Rows `low` and `low` + 8 of a warp: this lane holds columns 16 i + 4 (lane % 4) .. + 3 of each.
-template <int BLOCKS> struct rp_attn_rows {
-    uint32_t q[BLOCKS][4];                // pairs of float16; [i][h] and [i][2 + h]: row h, the first two and the last two
-    float value[2 * BLOCKS][4];           // [2 i][2 h], [2 i][2 h + 1], [2 i + 1][2 h], [2 i + 1][2 h + 1]
-    float top[2], sum[2];                 // of scores in powers of two; this lane's part of the sum
-
-    __device__ float4 q_of(int i, int h) const {
-        const float2 a = __half22float2(*reinterpret_cast<const __half2 *>(&q[i][h]));
-        const float2 b = __half22float2(*reinterpret_cast<const __half2 *>(&q[i][2 + h]));
-        return make_float4(a.x, a.y, b.x, b.y);
-    }
-
-    // Makes room for scores up to `most` in row h; returns what they are counted from.
-    __device__ float rise(int h, float most) {
-        const float above = fmaxf(top[h], most), from = above == -RP_INFINITY ? 0.0f : above, fade = rp_exp2_fast(top[h] - from);
-        top[h] = above;
-        sum[h] *= fade;
-#pragma unroll
-        for (int j = 0; j < 2 * BLOCKS; j++) { value[j][2 * h] *= fade, value[j][2 * h + 1] *= fade; }
-        return from;
-    }
-};
 
 // Brings n keys, or values, [d] each, to shared memory as float16; zeros past n and past d.
 template <int BLOCKS>
 __device__ inline void rp_attn_stage(__half *to, const float *from, uint32_t n, uint32_t d, uint32_t width) {
-    constexpr int pieces = BLOCKS * 4, pitch = BLOCKS * 16 + 8;       // of four numbers, in a row; an odd number of 16 bytes
+    constexpr int pieces = BLOCKS * 4;       // of four numbers, in a row
 #pragma unroll 4
     for (uint32_t i = threadIdx.x; i < MIXED_TILE * pieces; i += MIXED_GROUP) {
         const uint32_t row = i / pieces, column = i % pieces * 4;
         float4 x = make_float4(0, 0, 0, 0);
         if (row < n && column < d) { x = *reinterpret_cast<const float4 *>(from + (uint64_t)row * width + column); }
-        __half *at = to + row * pitch + column / 16 * 16 + column % 16 / 2;
-        *reinterpret_cast<uint32_t *>(at) = rp_pair(x.x, x.y), *reinterpret_cast<uint32_t *>(at + 8) = rp_pair(x.z, x.w);
+        rp_attn_place<BLOCKS>(to, row, column, x);
     }
-}
-
-// One tile of keys from number `first` on, of which row h sees those below limit[h].
-template <int BLOCKS>
-__device__ inline void rp_attn_tile(rp_attn_rows<BLOCKS> &rows, const __half *k, const __half *v, uint32_t d, float scale, uint32_t first,
-                                    const uint32_t (&limit)[2]) {
-    constexpr int pitch = BLOCKS * 16 + 8;
-    const uint32_t lane = threadIdx.x % 32;
-    float score[MIXED_TILE / 8][4] = { { 0 } };
-#pragma unroll
-    for (int i = 0; i < BLOCKS; i++) {
-        if (i * 16 >= d) { break; }
-#pragma unroll
-        for (int j = 0; j < MIXED_TILE / 16; j++) {        // blocks: keys 0-7 at columns 0-7 and 8-15, then keys 8-15
-            uint32_t b[4];
-            rp_load_blocks(b, k + (j * 16 + lane / 16 * 8 + lane % 8) * pitch + i * 16 + lane / 8 % 2 * 8);
-            rp_mma(score[2 * j], rows.q[i], b[0], b[1]);
-            rp_mma(score[2 * j + 1], rows.q[i], b[2], b[3]);
-        }
-    }
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        float most = -RP_INFINITY;
-#pragma unroll
-        for (int j = 0; j < MIXED_TILE / 8; j++) {
-#pragma unroll
-            for (int e = 0; e < 2; e++) {
-                float &s = score[j][2 * h + e];
-                s = first + j * 8 + lane % 4 * 2 + e < limit[h] ? s * scale : -RP_INFINITY;
-                most = fmaxf(most, s);
-            }
-        }
-        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
-        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
-        const float from = rows.rise(h, most);
-#pragma unroll
-        for (int j = 0; j < MIXED_TILE / 8; j++) {
-#pragma unroll
-            for (int e = 0; e < 2; e++) {
-                float &s = score[j][2 * h + e];
-                s = rp_exp2_fast(s - from);
-                rows.sum[h] += s;
-            }
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < MIXED_TILE / 16; i++) {
-        const uint32_t weight[4] = { rp_pair(score[2 * i][0], score[2 * i][1]), rp_pair(score[2 * i][2], score[2 * i][3]),
-                                     rp_pair(score[2 * i + 1][0], score[2 * i + 1][1]), rp_pair(score[2 * i + 1][2], score[2 * i + 1][3]) };
-#pragma unroll
-        for (int j = 0; j < BLOCKS; j++) {                 // blocks: columns 0-7 of keys 0-7 and 8-15, then columns 8-15
-            if (j * 16 >= d) { break; }
-            uint32_t b[4];
-            rp_load_turned(b, v + (i * 16 + lane % 16) * pitch + j * 16 + lane / 16 * 8);
-            rp_mma(rows.value[2 * j], weight, b[0], b[1]);
-            rp_mma(rows.value[2 * j + 1], weight, b[2], b[3]);
-        }
-    }
-}
-
-// The lane's four columns of block i of one row; zeros past d.
-__device__ inline float4 rp_attn_four(const float *row, int i, uint32_t part, uint32_t d) {
-    const uint32_t column = i * 16 + part * 4;
-    return column < d ? *reinterpret_cast<const float4 *>(row + column) : make_float4(0, 0, 0, 0);
 }
 
 // One key, and its value, of each row's own.
@@ -214,7 +115,8 @@ template <int BLOCKS> __device__ inline void rp_attn_mixed(const rp_kernel_args<
             rp_attn_stage<BLOCKS>(k_tile, k + (uint64_t)first * width, min(MIXED_TILE, n - first), d, width);
             rp_attn_stage<BLOCKS>(v_tile, values + (uint64_t)first * width, min(MIXED_TILE, n - first), d, width);
             __syncthreads();               // tiles: written by all, read by all
-            rp_attn_tile<BLOCKS>(rows, k_tile, v_tile, d, scale, first, below);
+            rp_attn_tile<BLOCKS>(rows, k_tile, v_tile, d, scale,
+                                 [&](int h, int j, int e) { return first + j * 8 + lane % 4 * 2 + e < below[h]; });
         }
     }
     if (decode) {

@@ -1,6 +1,6 @@
 // block_attn: causal attention of a call's tokens over everything in the cache; hidden patches among themselves. A group for each
 // (b, v, row of y, head); for heads of at most 64 in whole pieces of four, a group for RP_ATTN_SHARED rows, so that a tile of keys
-// and values comes to shared memory once for all of them. Same sums, so the same bits.
+// and values comes to shared memory once for all of them. Same sums, so the same bits. block_attn_mixed.cuh: on matrix units.
 #include "attention.cuh"
 
 struct rp_block_keys {
@@ -39,7 +39,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) block_attn_f32(const 
     const uint32_t *hidden = rp_at<const uint32_t>(args, 3) + (uint64_t)row * p.patches;
     const bool own = n > 0 && n <= p.patches && hidden[n - 1] != 0;
     const rp_block_keys keys = { k, v, hidden, p.patches, stride, own, d % 4 == 0 && rp_aligned16(k) };
-    rp_attend(memory, keys, n, q, d, p.scale, rp_at<void>(args, 6), at, p.y_f16);
+    rp_attend(memory, keys, n, q, d, p.scale, rp_at<void>(args, 6), at, p.mixed);
 }
 
 // ---- RP_ATTN_SHARED rows a group ----
@@ -171,6 +171,8 @@ extern "C" __global__ void __launch_bounds__(SHARED_GROUP) block_attn_f32_shared
         const uint64_t at = ((uint64_t)row * p.tokens + line0 + two + e) * width + head * d + column * 4;   // of y [B, V, n, h, d]
         const float all = two + e < n_queries ? m.sum[two + e] : 0.0f, *from = &value[e].x;
 #pragma unroll
-        for (int j = 0; j < 4; j++) { rp_put(rp_at<void>(args, 6), at + j, all > 0.0f ? from[j] / all : 0.0f, p.y_f16); }
+        for (int j = 0; j < 4; j++) { rp_put(rp_at<void>(args, 6), at + j, all > 0.0f ? from[j] / all : 0.0f, p.mixed); }
     }
 }
+
+#include "block_attn_mixed.cuh"

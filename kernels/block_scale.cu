@@ -1,5 +1,5 @@
 // block_scale: running statistics and the tokens' inputs of one call, spec toto2.md section 3. A group for each (b, v), 64 patches at a
-// time. block_scale_f32: an invocation for each patch; block_scale_f32_warps: a warp for each, by more of them.
+// time. block_scale_f32: an invocation for each patch; block_scale_f32_warps: eight lanes for each.
 #include "op_math.h"
 #include "scale.cuh"
 
@@ -14,33 +14,62 @@ __device__ static double rp_std_of(const rp_moments &m) { return fmax(sqrt(m.m2 
 
 #define PATCHES RP_GROUP_ROW    // at a time; invocations below that stand for one each
 
+#define LANES (RP_GROUP_SCALER / PATCHES)      // of a patch, where there are more invocations
+static_assert(LANES == 8, "shuffles in eights");
+
+// rp_moments_of in all eight lanes of a patch; sums of lanes, then by halving. Called by all lanes of a warp; patch_size 0: no patch.
+__device__ static rp_moments rp_moments_of_lanes(const float *x, const float *seen, uint32_t patch_size) {
+    double n = 0, sum = 0, m2 = 0;
+#pragma unroll 4
+    for (uint32_t j = threadIdx.x % LANES; j < patch_size; j += LANES) {
+        const double w = seen[j], value = x[j];
+        n += w;
+        sum += w != 0 ? value : 0.0;
+    }
+#pragma unroll
+    for (uint32_t distance = LANES / 2; distance > 0; distance /= 2) {
+        n += __shfl_xor_sync(0xffffffffu, n, distance);
+        sum += __shfl_xor_sync(0xffffffffu, sum, distance);
+    }
+    const double mean = n > 0 ? sum / n : 0.0;
+#pragma unroll 4
+    for (uint32_t j = threadIdx.x % LANES; j < patch_size; j += LANES) {
+        const double away = x[j] - mean;
+        m2 += seen[j] != 0.0f ? away * away : 0.0;
+    }
+#pragma unroll
+    for (uint32_t distance = LANES / 2; distance > 0; distance /= 2) { m2 += __shfl_xor_sync(0xffffffffu, m2, distance); }
+    return { n, mean, m2 };
+}
+
 // Running statistics after each of 64 patches from `first` on, of those before `end`; `own`: of this invocation's patch alone.
 // tile: by all for their own patch, ready to be read by all. Returns those after the last.
 template <uint32_t GROUP>
 __device__ static rp_moments rp_block_scan(rp_moments *tile, const rp_block_row &row, uint32_t first, uint32_t end,
                                            const rp_moments &before, rp_moments &own) {
-    const uint32_t local = threadIdx.x, patch = first + local, lane = local % 32;
+    const uint32_t local = threadIdx.x, patch = first + local;
     if constexpr (GROUP > PATCHES) {
+        static_assert(GROUP == PATCHES * LANES && PATCHES == 64, "every patch at once, then two warps of them");
+        const uint32_t of = first + local / LANES;
+        const rp_moments moments = rp_moments_of_lanes(row.x + (uint64_t)of * row.P, row.seen + (uint64_t)of * row.P, of < end ? row.P : 0);
         __syncthreads();       // tile: read by all before it is written again
-        for (uint32_t i = local / 32; i < PATCHES; i += GROUP / 32) {
-            rp_moments of = { 0, 0, 0 };
-            if (first + i < end) { of = rp_moments_of_warp(row.x + (uint64_t)(first + i) * row.P, row.seen + (uint64_t)(first + i) * row.P, row.P); }
-            if (lane == 0) { tile[i] = of; }
-        }
-        __syncthreads();       // tile: written by each warp, read by all
+        if (local % LANES == 0) { tile[local / LANES] = moments; }
+        __syncthreads();       // tile: written by one of each eight lanes, read by all
         own = tile[local % PATCHES];
+        rp_moments run = own;
+        if (local < PATCHES) { run = rp_moments_scan(run); }                     // two warps, each its half
         __syncthreads();       // tile: read by all before it is written again
-        if (local < 32) {
+        if (local < PATCHES) { tile[local] = run; }
+        __syncthreads();       // tile: written by two warps, read by one
+        const rp_moments half = tile[31];
+        __syncthreads();       // tile: read before it is written again
+        if (local < PATCHES) {
             rp_moments now = before;
-#pragma unroll
-            for (uint32_t i = 0; i < PATCHES; i += 32) {
-                rp_moments run = now;
-                rp_moments_merge(run, rp_moments_scan(tile[i + lane]));
-                tile[i + lane] = run;
-                now = rp_moments_from(run, 31);
-            }
+            if (local >= 32) { rp_moments_merge(now, half); }
+            rp_moments_merge(now, run);
+            tile[local] = now;
         }
-        __syncthreads();       // tile: written by one warp, read by all
+        __syncthreads();       // tile: written by two warps, read by all
         return tile[PATCHES - 1];
     }
     own = { 0, 0, 0 };
@@ -101,7 +130,8 @@ template <uint32_t GROUP> __device__ static inline void rp_block_scale(const rp_
     const uint32_t n_patches = rp_at<const uint32_t>(args, 2)[index / p.variates];
     const rp_step *step = rp_at<const rp_step>(args, 3);
     const double *before = rp_at<const double>(args, 4) + (uint64_t)index * RP_BLOCK_STATE;       // [5]
-    float *tokens = rp_at<float>(args, 5) + (uint64_t)index * p.tokens * 2 * P;                   // [n, 2, P]
+    void *tokens = rp_at<void>(args, 5);                                                          // [B, V, n, 2, P]
+    const uint64_t tokens0 = (uint64_t)index * p.tokens * 2 * P;                                  // of this row
     double *state = rp_at<double>(args, 6) + (uint64_t)index * RP_BLOCK_STATE;
     uint32_t *hidden = rp_at<uint32_t>(args, 7) + (uint64_t)index * p.patches;                    // [N]
 
@@ -126,16 +156,18 @@ template <uint32_t GROUP> __device__ static inline void rp_block_scale(const rp_
         if (!p.later && token < call.given && token < p.patches) { hidden[token] = own.n == 0.0; }
         __syncthreads();       // pairs: written by each for its patch, read by all until the scan's first barrier
         const uint32_t n = min(PATCHES, live - first) * P;
+#pragma unroll 4
         for (uint32_t i = local; i < n; i += GROUP) {
             const uint32_t of = i / P, j = i % P;
-            const uint64_t from = (uint64_t)(call.start + first) * P + i, to = (uint64_t)(first + of) * 2 * P + j;
+            const uint64_t from = (uint64_t)(call.start + first) * P + i, to = tokens0 + (uint64_t)(first + of) * 2 * P + j;
             const bool seen = row.seen[from] != 0.0f;
-            if (seen && first + of < call.given) { least = fminf(least, row.x[from]), largest = fmaxf(largest, row.x[from]); }
-            tokens[to] = seen ? rp_asinh((float)((row.x[from] - pairs[of].loc) / pairs[of].scale)) : 0.0f;
-            tokens[to + P] = seen ? 0.0f : 1.0f;
+            const float x = row.x[from];
+            if (seen && first + of < call.given) { least = fminf(least, x), largest = fmaxf(largest, x); }
+            rp_put(tokens, to, seen ? rp_asinh((float)((x - pairs[of].loc) / pairs[of].scale)) : 0.0f, p.x_f16);
+            rp_put(tokens, to + P, seen ? 0.0f : 1.0f, p.x_f16);
         }
     }
-    for (uint32_t i = live * 2 * P + local; i < p.tokens * 2 * P; i += GROUP) { tokens[i] = 0.0f; }
+    for (uint32_t i = live * 2 * P + local; i < p.tokens * 2 * P; i += GROUP) { rp_put(tokens, tokens0 + i, 0.0f, p.x_f16); }
     if (p.later) { return; }
     for (uint32_t i = call.given + local; i < p.patches; i += GROUP) { hidden[i] = 0; }
 #pragma unroll

@@ -27,7 +27,7 @@ static inline uint32_t toto2_head_width(const toto2_config *c) { return c->width
 
 // Weights on the device with every factor folded in. The residual stream is carried as scale x: where the original divides by
 // sqrt(1 + tau^2), scale is multiplied by it, so that an addition is left and each norm takes eps scale^2. Biases may be absent.
-// In precision mixed the matrices of layers and head, and the embedding's wide one, are float16.
+// In precision mixed the matrices are float16; of the embedding's, those that take patches only where patches are whole fours.
 typedef struct toto2_linear { rp_tensor *w, *b; } toto2_linear;         // [out, in], [out]
 
 typedef struct toto2_layer {

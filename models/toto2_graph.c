@@ -94,7 +94,7 @@ static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, 
     const struct rp_block_attn_params p = { .batch = b->B, .variates = b->V, .tokens = tail ? b->count : b->n, .q_tokens = b->n,
                                             .tail = tail, .heads = c->heads, .kv_heads = c->kv_heads, .head_width = d, .cap = cap,
                                             .patches = f->patches, .patch_size = c->patch, .block = f->block, .later = b->later,
-                                            .scale = scale_of(d), .scale_rest = scale_rest_of(d), .y_f16 = b->m->mixed };
+                                            .scale = scale_of(d), .scale_rest = scale_rest_of(d), .mixed = b->m->mixed };
     rp_tensor *in[] = { rope_out[0], f->k[layer], f->v[layer], f->hidden, f->in.n_patches, f->in.step }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_BLOCK_ATTN, label, &p, sizeof p, in, out);
     return out[0];
@@ -163,7 +163,7 @@ static rp_tensor *embed(builder *b) {
     const toto2_config *c = b->c;
     const struct rp_block_scale_params p = { .batch = b->B, .variates = b->V, .tokens = b->tokens, .patches = f->patches,
                                              .series_patches = f->patches + f->future, .patch_size = c->patch, .block = f->block,
-                                             .later = b->later };
+                                             .later = b->later, .x_f16 = is_f16(b->m->embed.first.w) };
     rp_tensor *in[] = { f->in.series, f->in.settings, f->in.n_patches, f->in.step, f->stats }, *out[] = { NULL, f->stats, f->hidden };
     rp_graph_add(b->g, RP_OP_BLOCK_SCALE, "scaler", &p, sizeof p, in, out);
     return residual_mlp(b, "patch embedding", out[0], &b->m->embed, 2 * c->patch, c->embed_hidden, c->width);

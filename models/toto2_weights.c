@@ -94,17 +94,19 @@ static void want(const source *s, toto2_linear *to, const char *name, uint32_t r
     if (b != NULL && rp_weights_find(s->file, b) != NULL) { want_tensor(s, &to->b, b, rows, 0, false, ch->bias_scale, ch); }
 }
 
-// readout: the two that end the output head are divided by their fan-in, not by its root.
+// readout: the two that end the output head are divided by their fan-in, not by its root. Matrices whose rows are no whole pieces of
+// float16 stay float32: those of small patches.
 static void want_residual_mlp(const source *s, toto2_residual_mlp *to, const char *name, uint32_t in, uint32_t hidden, uint32_t out,
                               bool readout, bool f16) {
     const double first = 1 / sqrt(in), second = 1 / (readout ? (double)hidden : sqrt(hidden)), skip = 1 / (readout ? (double)in : sqrt(in));
     rp_arena *a = &s->l->arena;
+    const bool in_f16 = f16 && in % RP_LINEAR_MIXED_STEP == 0;
     want(s, &to->first, rp_arena_format(a, "%s.linear1", name), hidden, in,
-         &(change){ .scale = first, .bias_scale = first, .f16 = readout && f16 });
+         &(change){ .scale = first, .bias_scale = first, .f16 = in_f16 });
     want(s, &to->second, rp_arena_format(a, "%s.linear2", name), out, hidden,
          &(change){ .scale = second * silu_factor() / sqrt(2), .bias_scale = second / sqrt(2), .f16 = f16 });
     want(s, &to->skip, rp_arena_format(a, "%s.skip_proj", name), out, in,
-         &(change){ .scale = skip / sqrt(2), .bias_scale = skip / sqrt(2), .f16 = readout && f16 });
+         &(change){ .scale = skip / sqrt(2), .bias_scale = skip / sqrt(2), .f16 = in_f16 });
 }
 
 static void want_norm(const source *s, rp_tensor **slot, const char *name) {

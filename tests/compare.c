@@ -41,7 +41,7 @@ void test_same_bits(test_score *score, const test_case *c, const char *mode, con
     for (uint32_t o = 0; o < rp_op_table[c->op].n_out; o++) {
         for (uint64_t i = 0; i < a->count[o]; i++) {
             if (memcmp(&a->value[o][i], &b->value[o][i], sizeof(double)) == 0) { continue; }
-            printf("  FAIL %s '%s', %s: not the bits of a direct run, output %u index %llu: %.17g, direct %.17g\n",
+            printf("  FAIL %s '%s', %s: other bits, output %u index %llu: %.17g instead of %.17g\n",
                    rp_op_table[c->op].name, c->name, mode, o, (unsigned long long)i, a->value[o][i], b->value[o][i]);
             score->failed++;
             return;

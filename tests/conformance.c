@@ -239,6 +239,57 @@ static void linear_tiles_agree(void **state) {
     if (score.failed > 0) { fail_msg("kernels without wgmma: %llu failures", (unsigned long long)score.failed); }
 }
 
+// Kernels of fast devices that promise the plain kernel's bits. A device of its own takes first these, then the plain ones, which are
+// held to the reference too: nothing else runs them there.
+static const rp_op same_bits_ops[] = { RP_OP_BLOCK_ROPE, RP_OP_BLOCK_ATTN };
+
+static void fast_agrees(void **state) {
+    const job *j = *state;
+    test_need(j->device);
+    rp_device *device = j->device->device;
+    if (!device->fast) { skip(); }                                        // one kernel
+    test_device own = { .required = true };
+    test_ok(device, rp_device_create(device->info.spec, &device->config, &own.device), "a device");
+    test_score score = { 0 };
+    uint32_t n_cases = 0;
+    for (uint32_t index = 0;; index++) {
+        test_case c;
+        if (!test_case_make(&c, j->op, index, 0)) {
+            test_case_free(&c);
+            break;
+        }
+        if (c.needs_mixed && !test_has_f16(device)) {
+            test_case_free(&c);
+            continue;
+        }
+        test_result got[2], ref, magnitude;                               // plain, fast
+        char kernel[2][64];
+        for (uint32_t fast = 0; fast < 2; fast++) {
+            test_rig rig;
+            own.device->fast = fast != 0;
+            test_rig_open(&rig, own.device, &c, false);
+            snprintf(kernel[fast], sizeof *kernel, "%s", rig.plan->launches[0].kernel);
+            test_rig_load(&rig, &c);
+            test_rig_direct(&rig);
+            test_rig_read(&rig, &c, &got[fast]);
+            test_rig_close(&rig);
+        }
+        reference_of(j->op, index, 0, &ref, &magnitude);
+        test_compare(&score, &c, kernel[0], &got[0], &ref, &magnitude);
+        if (strcmp(kernel[0], kernel[1]) != 0 && !c.needs_mixed) {        // matrix units have an order of their own
+            test_same_bits(&score, &c, kernel[1], &got[1], &got[0]);
+            n_cases++;
+        }
+        test_result_free(&ref);
+        test_result_free(&magnitude);
+        for (uint32_t fast = 0; fast < 2; fast++) { test_result_free(&got[fast]); }
+        test_case_free(&c);
+    }
+    rp_device_destroy(own.device);
+    assert_true(n_cases > 0);
+    if (score.failed > 0) { fail_msg("%s: %llu failures", rp_op_table[j->op].name, (unsigned long long)score.failed); }
+}
+
 // Products that normalise their rows, or gate their halves, give the bits of the two launches that they stand for. Not on the
 // reference: it does not round what goes from one node to the next.
 static void linear_fused_agrees(void **state) {
@@ -366,7 +417,7 @@ static void attention_agrees(void **state) {
 }
 
 int main(void) {
-    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 5 + TEST_COUNT(pair_ops)) };
+    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 5 + TEST_COUNT(pair_ops) + TEST_COUNT(same_bits_ops)) };
     static job jobs[MAX_TESTS];
     static char names[MAX_TESTS][64];
     static struct CMUnitTest tests[MAX_TESTS];
@@ -396,6 +447,12 @@ int main(void) {
                 tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = attention_agrees, .initial_state = j };
                 n++;
             }
+        }
+        for (uint32_t i = 0; i < TEST_COUNT(same_bits_ops); i++, n++) {
+            job *j = &jobs[n_jobs++];
+            *j = (job){ &devices[d], same_bits_ops[i] };
+            snprintf(names[n], sizeof *names, "%s kernels agree on %s", rp_op_table[same_bits_ops[i]].name, devices[d].spec);
+            tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = fast_agrees, .initial_state = j };
         }
         for (uint32_t i = 0; i < TEST_COUNT(pair_ops) && has_pairs(&devices[d]); i++, n++) {
             job *j = &jobs[n_jobs++];

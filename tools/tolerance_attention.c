@@ -37,9 +37,16 @@ static double largest(const float *x, uint64_t n) {
     return most;
 }
 
-// extra[0]: the largest sum of |q k| that a live query and a live key may give. Dead slots hold anything and are left out.
-// Mixed: the largest error of a score, with q and k rounded to float16, 2^-11 of each or 2^-25 where it is subnormal; extra[1]: that
-// of the result where weights or values are subnormal as float16 (the largest weight is 1, so their sum is 1 at least).
+// Mixed: extra[0]: the largest error of a score, with q and k rounded to float16, 2^-11 of each or 2^-25 where it is subnormal; extra[1]:
+// that of the result where weights or values are subnormal as float16 (the largest weight is 1, so their sum is 1 at least). extra[0] before:
+// the largest sum of |q k|; sum: the largest of |q|; key, value: the largest |k| and |v|.
+static void mixed_extra(tolerance_case *c, double d, double scale, double sum, double key, double keys, double value) {
+    const double subnormal = (sum + d * key) * 0x1p-25 * scale;
+    c->extra[0] = (2 * U16ROUND * (1 + U16ROUND) + 2 * (d + 8) * U32ROUND) * c->extra[0] + subnormal;
+    c->extra[1] = (keys * value + 1) * 0x1p-25;
+}
+
+// extra[0]: the largest sum of |q k| that a live query and a live key may give. Dead slots hold anything and are left out. Mixed: as above.
 void tolerance_begin_attn_time(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_time);
     const float *q = c->tensor[0].data, *prefix = c->tensor[1].data, *suffix = c->tensor[3].data, *v_prefix = c->tensor[2].data, *v_suffix = c->tensor[4].data;
@@ -65,11 +72,7 @@ void tolerance_begin_attn_time(tolerance_case *c) {
         }
     }
     c->extra[0] = sum * key * (double)p->scale;
-    if (p->mixed) {
-        const double d = p->head_width, subnormal = (sum + d * key) * 0x1p-25 * (double)p->scale;
-        c->extra[0] = (2 * U16ROUND * (1 + U16ROUND) + 2 * (d + 8) * U32ROUND) * c->extra[0] + subnormal;
-        c->extra[1] = ((p->prefix_cap + p->suffix_cap) * value + 1) * 0x1p-25;
-    }
+    if (p->mixed) { mixed_extra(c, p->head_width, (double)p->scale, sum, key, p->prefix_cap + p->suffix_cap, value); }
 }
 
 double tolerance_attn_time(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
@@ -116,13 +119,13 @@ void tolerance_absolute_attn_space(tolerance_case *c) {
     }
 }
 
-// extra[0], as above; queries of live tokens, and the slots that the last of them may see.
+// extra, as above; queries of live tokens, and the slots that the last of them may see.
 void tolerance_begin_block_attn(tolerance_case *c) {
     TOLERANCE_PARAMS(c, block_attn);
-    const float *q = c->tensor[0].data, *k = c->tensor[1].data;
+    const float *q = c->tensor[0].data, *k = c->tensor[1].data, *v = c->tensor[2].data;
     const uint32_t *n = c->tensor[4].data, *step = c->tensor[5].data;            // step and horizon are words 4 and 5
     const uint64_t D = (uint64_t)p->heads * p->head_width, G = (uint64_t)p->kv_heads * p->head_width;
-    double sum = 0, key = 0;
+    double sum = 0, key = 0, value = 0;
     for (uint32_t row = 0; row < p->batch * p->variates; row++) {
         const rp_call call = rp_call_of(n[row / p->variates], step[4], step[5], p->patch_size, p->block, p->later);
         const uint32_t live = call.given + call.fresh - 1;
@@ -130,14 +133,17 @@ void tolerance_begin_block_attn(tolerance_case *c) {
             sum = fmax(sum, widest_head(q + ((uint64_t)row * p->q_tokens + token) * D, p->heads, p->head_width));
         }
         key = fmax(key, largest(k + (uint64_t)row * p->cap * G, (call.start + live) * G));
+        value = fmax(value, largest(v + (uint64_t)row * p->cap * G, (call.start + live) * G));
     }
     c->extra[0] = sum * key * (double)p->scale;
+    if (p->mixed) { mixed_extra(c, p->head_width, (double)p->scale, sum, key, p->cap, value); }
 }
 
 double tolerance_block_attn(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
     (void)output, (void)index;
     TOLERANCE_PARAMS(c, block_attn);
-    return allowed(p->head_width, c->extra[0], p->cap, magnitude) + (p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
+    if (!p->mixed) { return allowed(p->head_width, c->extra[0], p->cap, magnitude); }
+    return allowed_mixed(c->extra[0], c->extra[1], p->cap, magnitude) + U16ROUND * fabs(ref) + 0x1p-25;
 }
 
 void tolerance_absolute_block_attn(tolerance_case *c) { tolerance_make_absolute(&c->tensor[2]); }

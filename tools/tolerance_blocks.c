@@ -61,7 +61,8 @@ double tolerance_block_scale(const tolerance_case *c, uint32_t output, uint64_t 
     const double largest = c->extra[0], u = sinh(ref);
     if (output == 0) {
         if (index / p->patch_size % 2 != 0) { return 0; }
-        return (4 * U32ROUND * fabs(u) + STATISTICS * c->extra[1] * largest * (1 + fabs(u))) / sqrt(1 + u * u) + 10 * U32ROUND * fabs(ref) + FLUSH;
+        return (4 * U32ROUND * fabs(u) + STATISTICS * c->extra[1] * largest * (1 + fabs(u))) / sqrt(1 + u * u) + 10 * U32ROUND * fabs(ref) + FLUSH +
+               (p->x_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
     }
     if (output == 2) { return 0; }
     const double before = p->later ? ((const double *)c->tensor[4].data)[index / RP_BLOCK_STATE * RP_BLOCK_STATE] : 0;

@@ -5,7 +5,7 @@
 
 rp_status rp_shape_block_attn(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(block_attn);
-    EXPECT_F16(p->y_f16);
+    EXPECT_F16(p->mixed);
     if (p->head_width > RP_ATTN_HEAD_MAX) {
         return rp_fail(graph->device, RP_UNSUPPORTED, "Heads are %u wide; kernels hold at most %u.", p->head_width, RP_ATTN_HEAD_MAX);
     }
@@ -15,13 +15,24 @@ rp_status rp_shape_block_attn(const rp_graph *graph, const rp_node *node, rp_sha
     EXPECT(3, RP_U32, p->batch, p->variates, p->patches);
     EXPECT(4, RP_U32, p->batch);
     EXPECT(5, RP_U32, RP_STEP_WORDS);
-    out[0] = RP_SHAPE(p->y_f16 ? RP_F16 : RP_F32, p->batch, p->variates, p->tokens, p->heads, p->head_width);
+    out[0] = RP_SHAPE(p->mixed ? RP_F16 : RP_F32, p->batch, p->variates, p->tokens, p->heads, p->head_width);
     return RP_OK;
+}
+
+// On matrix units. At least four warps, which bring the keys.
+static bool launch_mixed(const struct rp_block_attn_params *p, rp_launch *out) {
+    const uint64_t sixteens = ceil_div(p->tokens, 16), blocks = ceil_div(sixteens, RP_BLOCK_MIXED_GROUP / 32), needed = ceil_div(sixteens, blocks);
+    const uint64_t warps = needed < 4 ? 4 : needed;
+    if (!p->mixed || !out->fast || p->head_width % 4 != 0 || p->head_width > RP_ATTN_MIXED_HEAD_WIDE) { return false; }
+    rp_launch_rows(out, p->head_width <= RP_ATTN_MIXED_HEAD ? "block_attn_mixed" : "block_attn_mixed_wide",
+                   (uint64_t)p->batch * p->variates * p->heads * ceil_div(p->tokens, 16 * warps), (uint32_t)(32 * warps));
+    return true;
 }
 
 void rp_launch_block_attn(const rp_node *node, rp_launch *out) {
     PARAMS(block_attn);
     const uint64_t heads = (uint64_t)p->batch * p->variates * p->heads;
+    if (launch_mixed(p, out)) { return; }
     if (out->fast && p->head_width % 4 == 0 && p->head_width <= RP_ATTN_SHARED_HEAD) {
         rp_launch_rows(out, "block_attn_f32_shared", heads * ceil_div(p->tokens, RP_ATTN_SHARED), 128);
         return;
@@ -61,7 +72,7 @@ static void attend(const struct rp_block_attn_params *p, const double *q, const 
             for (uint32_t j = 0; j < d; j++) { value[j] += weight * v[i * stride + j]; }
         }
     }
-    for (uint32_t j = 0; j < d; j++) { ref_put(y, at + j, sum > 0 ? value[j] / sum : 0, p->y_f16); }
+    for (uint32_t j = 0; j < d; j++) { ref_put(y, at + j, sum > 0 ? value[j] / sum : 0, p->mixed); }
 }
 
 void rp_ref_block_attn(const void *params, void *const *binding) {

@@ -22,6 +22,10 @@ static uint64_t pairs(const struct rp_block_rope_params *p) {
 
 void rp_launch_block_rope(const rp_node *node, rp_launch *out) {
     PARAMS(block_rope);
+    if (out->fast && p->head_width % 8 == 0 && p->head_width / 4 <= RP_GROUP_ROPE) {
+        rp_launch_rows(out, "block_rope_f32_tokens", (uint64_t)p->batch * p->variates * p->tokens, RP_GROUP_ROPE);
+        return;
+    }
     launch_point(out, "block_rope_f32", pairs(p));
 }
 

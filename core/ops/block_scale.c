@@ -6,12 +6,13 @@
 
 rp_status rp_shape_block_scale(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(block_scale);
+    EXPECT_F16(p->x_f16);
     EXPECT(0, RP_F32, 2, p->batch, p->variates, p->series_patches, p->patch_size);
     EXPECT(1, RP_U32, 2);
     EXPECT(2, RP_U32, p->batch);
     EXPECT(3, RP_U32, RP_STEP_WORDS);
     EXPECT(4, RP_F64, p->batch, p->variates, RP_BLOCK_STATE);
-    out[0] = RP_SHAPE(RP_F32, p->batch, p->variates, p->tokens, 2, p->patch_size);
+    out[0] = RP_SHAPE(p->x_f16 ? RP_F16 : RP_F32, p->batch, p->variates, p->tokens, 2, p->patch_size);
     out[1] = RP_SHAPE(RP_F64, p->batch, p->variates, RP_BLOCK_STATE);
     out[2] = RP_SHAPE(RP_U32, p->batch, p->variates, p->patches);
     return RP_OK;
@@ -36,7 +37,7 @@ static void push(moments *m, double x, double w) { rp_scale_push(&m->n, &m->mean
 static double std_of(const moments *m) { return fmax(sqrt(m->m2 / fmax(m->n - 1, 1)), LEAST_STD); }
 
 // One variate: x and seen [A P].
-typedef struct row { const double *x, *seen; double *tokens; ref_f64 *state; ref_u32 *hidden; } row;
+typedef struct row { const double *x, *seen; void *tokens; size_t at; ref_f64 *state; ref_u32 *hidden; } row;   // its tokens from element `at` on
 
 static void scale_row(const struct rp_block_scale_params *p, const row *r, const rp_call *call, uint32_t last, uint32_t min_obs) {
     const uint32_t P = p->patch_size, live = call->given + call->fresh - 1;
@@ -45,15 +46,16 @@ static void scale_row(const struct rp_block_scale_params *p, const row *r, const
     const moments begin = now;
     // The first min_obs values observed, which may end behind this call's tokens. Where the state holds as many, none is few.
     for (uint32_t t = call->start * P; t < last * P && few.n < min_obs; t++) { push(&few, r->x[t], r->seen[t]); }
-    memset(r->tokens, 0, (size_t)p->tokens * 2 * P * sizeof *r->tokens);
+    for (size_t i = 0; i < (size_t)p->tokens * 2 * P; i++) { ref_put(r->tokens, r->at + i, 0, p->x_f16); }
     for (uint32_t i = 0; i < live; i++) {
         const size_t from = (size_t)(call->start + i) * P;
         for (uint32_t j = 0; j < P; j++) { push(&now, r->x[from + j], r->seen[from + j]); }
         const moments *by = now.n < min_obs ? &few : &now;
         for (uint32_t j = 0; j < P; j++) {
             const bool seen = r->seen[from + j] != 0;
-            r->tokens[(size_t)i * 2 * P + j] = seen ? asinh((r->x[from + j] - by->mean) / std_of(by)) : 0;
-            r->tokens[((size_t)i * 2 + 1) * P + j] = !seen;
+            const size_t to = r->at + (size_t)i * 2 * P + j;
+            ref_put(r->tokens, to, seen ? asinh((r->x[from + j] - by->mean) / std_of(by)) : 0, p->x_f16);
+            ref_put(r->tokens, to + P, !seen, p->x_f16);
         }
     }
     now = begin;
@@ -79,7 +81,6 @@ void rp_ref_block_scale(const void *params, void *const *binding) {
     const ref_u32 *settings = binding[1], *n_patches = binding[2];
     const struct rp_step step = ref_step(binding[3]);
     const ref_f64 *before = binding[4];                      // [B, V, 5]
-    double *tokens = binding[5];                             // [B, V, n, 2, P]
     ref_f64 *state = binding[6];
     ref_u32 *hidden = binding[7];                            // [B, V, N]
     const uint32_t rows = p->batch * p->variates, P = p->patch_size;
@@ -87,7 +88,7 @@ void rp_ref_block_scale(const void *params, void *const *binding) {
     for (uint32_t i = 0; i < rows; i++) {
         const uint32_t n = n_patches[i / p->variates].value;
         const rp_call call = rp_call_of(n, step.step, step.horizon, P, p->block, p->later);
-        const row r = { series + i * length, series + (rows + i) * length, tokens + (size_t)i * p->tokens * 2 * P,
+        const row r = { series + i * length, series + (rows + i) * length, binding[5], (size_t)i * p->tokens * 2 * P,   // of [B, V, n, 2, P]
                         state + (size_t)i * RP_BLOCK_STATE, hidden + (size_t)i * p->patches };
         for (uint32_t j = 0; j < RP_BLOCK_STATE && p->later; j++) { r.state[j].value = before[(size_t)i * RP_BLOCK_STATE + j].value; }
         scale_row(p, &r, &call, n + (uint32_t)ceil_div(step.horizon, P), settings[0].value);

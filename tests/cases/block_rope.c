@@ -8,6 +8,9 @@ static const struct { const char *name; struct rp_block_rope_params p; } cases[]
     { "single pass", { 2, 3, 15, 2, 2, 8, 16, 0, 8, 7, 0 } },
     { "shared keys", { 3, 2, 11, 4, 2, 12, 17, 0, 4, 2, 0 } },
     { "head 64", { 2, 1, 33, 2, 2, 64, 39, 0, 32, 1, 0 } },
+    { "many heads", { 2, 3, 7, 20, 20, 64, 12, 0, 16, 2, 0 } },
+    { "head 24, shared keys", { 3, 2, 9, 50, 5, 24, 15, 0, 16, 1, 0 } },
+    { "head 256", { 2, 1, 5, 3, 3, 256, 10, 0, 16, 1, 0 } },
     { "later", { 2, 3, 3, 2, 2, 8, 19, 0, 8, 2, 1 } },
     { "later, shared keys, head 64", { 3, 2, 5, 4, 1, 64, 20, 0, 32, 3, 1 } },
 };

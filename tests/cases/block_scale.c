@@ -5,19 +5,22 @@
 enum { NOISE, OFFSET, CONSTANT, MISSING, KNOWN };
 #define FUTURE 5       // patches
 static const struct { const char *name; struct rp_block_scale_params p; int what; uint32_t min_obs; } cases[] = {
-    //                        B  V  n   N   A   P  K later
-    { "one element", { 1, 1, 1, 1, 6, 1, 1, 0 }, NOISE, 0 },
-    { "single pass", { 2, 3, 13, 9, 14, 8, 5, 0 }, NOISE, 0 },
-    { "missing", { 3, 2, 11, 10, 15, 12, 2, 0 }, MISSING, 0 },
-    { "missing, fallback", { 3, 2, 11, 10, 15, 12, 2, 0 }, MISSING, 17 },
-    { "missing, fallback behind the end", { 2, 2, 4, 3, 8, 4, 2, 0 }, MISSING, 500 },
-    { "known future, fallback in it", { 2, 2, 4, 3, 8, 8, 2, 0 }, KNOWN, 30 },
-    { "many patches", { 2, 2, 135, 134, 139, 5, 2, 0 }, MISSING, 400 },
-    { "far offset", { 1, 2, 71, 70, 75, 32, 2, 0 }, OFFSET, 0 },
-    { "constant", { 2, 1, 7, 6, 11, 8, 2, 0 }, CONSTANT, 3 },
-    { "later", { 2, 3, 3, 9, 14, 8, 2, 1 }, NOISE, 0 },
-    { "later, more than it needs", { 3, 2, 4, 10, 15, 12, 2, 1 }, MISSING, 0 },
-    { "later, fallback", { 3, 2, 5, 10, 15, 12, 3, 1 }, KNOWN, 23 },
+    //                        B  V  n   N   A   P  K later x_f16
+    { "one element", { 1, 1, 1, 1, 6, 1, 1, 0, 0 }, NOISE, 0 },
+    { "single pass", { 2, 3, 13, 9, 14, 8, 5, 0, 0 }, NOISE, 0 },
+    { "missing", { 3, 2, 11, 10, 15, 12, 2, 0, 0 }, MISSING, 0 },
+    { "missing, fallback", { 3, 2, 11, 10, 15, 12, 2, 0, 0 }, MISSING, 17 },
+    { "missing, fallback behind the end", { 2, 2, 4, 3, 8, 4, 2, 0, 0 }, MISSING, 500 },
+    { "known future, fallback in it", { 2, 2, 4, 3, 8, 8, 2, 0, 0 }, KNOWN, 30 },
+    { "many patches", { 2, 2, 135, 134, 139, 5, 2, 0, 0 }, MISSING, 400 },
+    { "far offset", { 1, 2, 71, 70, 75, 32, 2, 0, 0 }, OFFSET, 0 },
+    { "constant", { 2, 1, 7, 6, 11, 8, 2, 0, 0 }, CONSTANT, 3 },
+    { "later", { 2, 3, 3, 9, 14, 8, 2, 1, 0 }, NOISE, 0 },
+    { "later, more than it needs", { 3, 2, 4, 10, 15, 12, 2, 1, 0 }, MISSING, 0 },
+    { "later, fallback", { 3, 2, 5, 10, 15, 12, 3, 1, 0 }, KNOWN, 23 },
+    { "to float16", { 2, 3, 13, 9, 14, 8, 5, 0, 1 }, MISSING, 0 },
+    { "to float16, many patches", { 1, 2, 135, 134, 139, 32, 2, 0, 1 }, MISSING, 40 },
+    { "to float16, later", { 2, 3, 3, 9, 14, 8, 2, 1, 1 }, NOISE, 0 },
 };
 
 static bool is_seen(test_case *c, int what, uint32_t patch, uint32_t n_patches, uint32_t given) {
@@ -55,7 +58,8 @@ bool test_case_block_scale(test_case *c, uint32_t index) {
         s[2] = s[0] > 1 ? s[0] * (0.5 + test_random(c)) : 0;
         s[3] = -3, s[4] = 3;
     }
-    test_output(c, 5, rows * p->tokens * 2 * p->patch_size);
+    (p->x_f16 ? test_output_f16 : test_output)(c, 5, rows * p->tokens * 2 * p->patch_size);
+    c->needs_mixed = p->x_f16 != 0;
     test_alias(c, 6, 4);
     test_u32(c, 7, rows * p->patches);
     return true;

@@ -54,6 +54,7 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "tile, silu, no bias", { 200, 300, 64, 0, 0, 0, 0, 0, 0, SILU }, false },
     { "mixed, skinny, silu", { 5, 96, 264, 1, 0, 1, 1, 1, 0, SILU }, false },
     { "mixed, silu", { 200, 304, 264, 1, 0, 1, 1, 1, 0, SILU }, false },
+    { "mixed, silu, m 973, k 64", { 973, 392, 64, 1, 0, 1, 1, 1, 0, SILU }, false },
     { "mixed, silu, odd rows of y", { 150, 131, 96, 0, 0, 1, 1, 0, 0, SILU }, false },
     { "mixed, narrow, silu, float32 x", { 100, 131, 96, 1, 0, 1, 0, 0, 0, SILU }, false },
     { "mixed, one row, one column", { 1, 1, 8, 0, 0, 1, 0, 0, 0, PLAIN }, false },
