@@ -99,8 +99,8 @@ static rp_graph *build_prompt(kronos_builder b) {
     const kronos_part *c = &b.m->config.model;
     const uint32_t B = f->base.config.max_batch, L = c->layers;
     if (begin(&b, "prompt") == NULL) { return NULL; }
-    kronos_copy(b.g, "inputs", rp_region_view(&f->arena, f->staged.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)),
-                rp_region_view(&f->arena, f->in.step, RP_SHAPE(RP_U32, (uint32_t)f->in_words)), f->in_words);
+    const rp_shape inputs = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
+    rp_copy_add(b.g, "inputs", rp_region_view(&f->arena, f->staged.step, inputs), rp_region_view(&f->arena, f->in.step, inputs));
     encode(&b);
     kronos_slide(&b, "window of the prompt", false, &f->prompt_window);
     kronos_slide(&b, "window at the end", true, &f->end_window);
@@ -347,6 +347,6 @@ rp_status kronos_build(kronos_forecaster *f, rp_sizes *out) {
     rp_graph *collect = rp_graph_create(device, &f->arena, "collect");
     if (collect == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
-    kronos_copy(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to, f->out_words);
+    rp_copy_add(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to);
     return plan(f, collect, &f->collect, &out->activations);
 }
