@@ -20,12 +20,6 @@ rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, uint3
     return out[0];
 }
 
-void kronos_copy(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to, uint64_t words) {
-    const struct rp_copy_params p = { (uint32_t)words };
-    rp_tensor *in[] = { from }, *out[] = { to };
-    rp_graph_add(g, RP_OP_COPY, label, &p, sizeof p, in, out);
-}
-
 void kronos_advance(kronos_builder *b, uint32_t what, uint32_t chunk_paths) {
     const struct rp_advance_params p = { what, chunk_paths };
     rp_tensor *in[] = { b->f->in.step }, *out[] = { b->f->in.step };

@@ -28,7 +28,6 @@ rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_
                          uint32_t m, uint32_t n, uint32_t k, rp_tensor *y);
 // The model's last norm. f16: y is float16, for products alone to read.
 rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, uint32_t rows, bool f16, rp_tensor *y);
-void kronos_copy(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to, uint64_t words);
 void kronos_advance(kronos_builder *b, uint32_t what, uint32_t chunk_paths);
 void kronos_slide(kronos_builder *b, const char *label, bool at_end, kronos_window *w);   // NULLs in w become activations
 

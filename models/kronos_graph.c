@@ -95,7 +95,7 @@ static rp_tensor *first_logits(kronos_builder *b, rp_tensor *c, uint32_t rows, r
 
 static void copy_inputs(kronos_forecaster *f, rp_graph *g) {
     const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
-    kronos_copy(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all), f->in_words);
+    rp_copy_add(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all));
 }
 
 // Inputs to the device, tokens of the context, everything that a series' paths share.
@@ -358,6 +358,6 @@ rp_status kronos_build(kronos_forecaster *f, rp_sizes *out) {
     rp_graph *collect = rp_graph_create(device, &f->arena, "collect");
     if (collect == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
-    kronos_copy(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to, f->out_words);
+    rp_copy_add(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to);
     return plan(f, collect, &f->collect, &out->activations);
 }

@@ -1,4 +1,4 @@
-// A region of one buffer that is being laid out: tensors one after the other, each aligned.
+// A region of one buffer that is being laid out: tensors one after the other, each aligned; and copies between regions.
 #ifndef RP_REGION_H
 #define RP_REGION_H
 
@@ -22,6 +22,13 @@ static inline rp_tensor *rp_region_lay(rp_region *r, const char *name, rp_shape 
 // The same memory under a smaller shape.
 static inline rp_tensor *rp_region_view(rp_arena *arena, const rp_tensor *of, rp_shape shape) {
     return of ? rp_tensor_bind(arena, of->name, shape, of->buffer, of->offset) : NULL;
+}
+
+// Adds a launch that copies `from` to `to`, of one shape.
+static inline void rp_copy_add(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to) {
+    const struct rp_copy_params p = { from ? (uint32_t)(rp_tensor_bytes(from) / 4) : 0 };
+    rp_tensor *in[] = { from }, *out[] = { to };
+    rp_graph_add(g, RP_OP_COPY, label, &p, sizeof p, in, out);
 }
 
 #endif

@@ -112,17 +112,11 @@ static void advance(builder *b, uint32_t what, uint32_t chunk_paths) {
     rp_graph_add(b->g, RP_OP_ADVANCE, what == RP_ADVANCE_CHUNK ? "next chunk" : "advance", &p, sizeof p, in, out);
 }
 
-static void copy(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to, uint64_t words) {
-    const struct rp_copy_params p = { (uint32_t)words };
-    rp_tensor *in[] = { from }, *out[] = { to };
-    rp_graph_add(g, RP_OP_COPY, label, &p, sizeof p, in, out);
-}
-
 // ---- the graphs ----
 
 static void copy_inputs(toto_forecaster *f, rp_graph *g) {
     const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
-    copy(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all), f->in_words);
+    rp_copy_add(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all));
 }
 
 // Inputs to the device, unless a graph of its own did that; statistics, every layer over the whole prompt, the distribution of the first patch.
@@ -306,7 +300,7 @@ rp_status toto_build(toto_forecaster *f, rp_sizes *out) {
     rp_graph *collect = rp_graph_create(device, &f->arena, "collect");
     if (collect == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
-    copy(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to, f->out_words);
+    rp_copy_add(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to);
     return plan(collect, device, f->activations, &f->collect.plan, &out->activations);
 }
 
