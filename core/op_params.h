@@ -501,6 +501,7 @@ struct rp_block_rope_params { // qkv [B, V, n, h + 2 g, d], rope [positions, w/2
     RP_UINT heads, kv_heads, head_width;
     RP_UINT cap, zero;
     RP_UINT patch_size, block, later;
+    RP_UINT x_f16;            // 1: qkv is float16
 };
 
 // A group of RP_GROUP_ROW for each (b, v, row of y, head), or one for RP_ATTN_SHARED rows: token t sees the keys of slots 0 ..
