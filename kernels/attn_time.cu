@@ -70,3 +70,12 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
 #include "attn_shared.cuh"
 #include "attn_spread.cuh"
 #include "attn_tiled.cuh"
+#include "attn_few.cuh"
+
+__device__ inline rp_few_call rp_few_call_of(const rp_kernel_args<rp_attn_time_params> &args) {
+    const rp_attn_time_params &p = args.p;
+    return { rp_at<const float>(args, 0), rp_at<const float>(args, 1), rp_at<const float>(args, 2), rp_at<float>(args, 3), rp_at<float>(args, 4),
+             rp_at<const uint32_t>(args, 5), rp_at<const rp_step>(args, 6), NULL, rp_at<void>(args, 7), p.batch, p.paths, p.variates, p.heads,
+             p.head_width, p.prefix_cap, p.suffix_cap, p.extra, 0, p.scale, p.y_f16 != 0 };
+}
+RP_ATTN_FEW_KERNEL(attn_time_mixed_spread, rp_attn_time_params, false, rp_few_call_of)

@@ -90,6 +90,50 @@ void tolerance_absolute_attn_time(tolerance_case *c) {
     tolerance_make_absolute(&c->tensor[4]);
 }
 
+// extra, as above. A number of q, or of the new key, that was turned is at most |a| + |b|, so a head's sum of |q| is at most twice what
+// it was.
+void tolerance_begin_attn_step(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, attn_step);
+    const float *qkv = c->tensor[0].data, *prefix = c->tensor[2].data, *own = c->tensor[3].data;
+    const uint32_t *n_tokens = c->tensor[4].data, step = ((const uint32_t *)c->tensor[5].data)[4];
+    const uint64_t D = (uint64_t)p->heads * p->head_width, prefix_values = c->tensor[2].count / 2, own_values = c->tensor[3].count / 2;
+    double sum = 0, key = 0, value = 0;
+    for (uint64_t row = 0; row < (uint64_t)p->batch * p->paths; row++) {
+        const uint64_t b = row / p->paths, shared_at = b * p->prefix_cap * D, own_at = row * p->suffix_cap * D, before = step - 1;
+        sum = fmax(sum, 2 * widest_head(qkv + row * 3 * D, p->heads, p->head_width));
+        key = fmax(fmax(key, 2 * largest(qkv + (row * 3 + 1) * D, D)), fmax(largest(prefix + shared_at, n_tokens[b] * D), largest(own + own_at, before * D)));
+        value = fmax(fmax(value, largest(qkv + (row * 3 + 2) * D, D)), fmax(largest(prefix + prefix_values + shared_at, n_tokens[b] * D),
+                                                                          largest(own + own_values + own_at, before * D)));
+    }
+    c->extra[0] = sum * key * (double)p->scale;
+    if (p->mixed) { mixed_extra(c, p->head_width + 6, (double)p->scale, sum, key, p->prefix_cap + p->suffix_cap, value); }
+}
+
+// Turned: two products and a sum, each a rounding of at most |a| + |b|, and two products that may be flushed. So a score carries six
+// roundings more. kv: the new key; its value and the rest of the cache as they are.
+double tolerance_attn_step(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    TOLERANCE_PARAMS(c, attn_step);
+    const uint32_t keys = p->prefix_cap + p->suffix_cap, d = p->head_width, step = ((const uint32_t *)c->tensor[5].data)[4];
+    if (output == 0) {
+        const uint64_t D = (uint64_t)p->heads * d, row = index / (p->suffix_cap * D), slot = index / D % p->suffix_cap, i = index % d % (d / 2);
+        if (row >= (uint64_t)p->batch * p->paths || slot + 1 != step) { return 0; }
+        const float *from = (const float *)c->tensor[0].data + (row * 3 + 1) * D + index % D / d * d;
+        return 3 * U32ROUND * (fabs((double)from[i]) + fabs((double)from[d / 2 + i])) + 2 * FLUSH;
+    }
+    const double error = p->mixed ? allowed_mixed(c->extra[0], c->extra[1], keys, magnitude) : allowed(d + 6, c->extra[0], keys, magnitude);
+    return error + (p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
+}
+
+// The values alone.
+void tolerance_absolute_attn_step(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, attn_step);
+    const uint64_t D = (uint64_t)p->heads * p->head_width;
+    float *qkv = c->tensor[0].data, *prefix = c->tensor[2].data, *own = c->tensor[3].data;
+    for (uint64_t i = 0; i < c->tensor[0].count; i++) { qkv[i] = i / D % 3 == 2 ? fabsf(qkv[i]) : qkv[i]; }
+    for (uint64_t i = c->tensor[2].count / 2; i < c->tensor[2].count; i++) { prefix[i] = fabsf(prefix[i]); }
+    for (uint64_t i = c->tensor[3].count / 2; i < c->tensor[3].count; i++) { own[i] = fabsf(own[i]); }
+}
+
 // extra[0], as above; qkv holds q, k and v of a token one after the other.
 void tolerance_begin_attn_space(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_space);

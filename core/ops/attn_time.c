@@ -1,5 +1,5 @@
 // attn_time: causal attention over the tokens of one variate. Keys of the prompt are stored once for all paths.
-#include "op.h"
+#include "attend.h"
 
 rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(attn_time);
@@ -32,6 +32,19 @@ static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out) {
     }
     rp_launch_rows(out, d <= RP_ATTN_MIXED_HEAD ? "attn_time_mixed" : "attn_time_mixed_wide", sets * ceil_div(rows, RP_ATTN_MIXED_ROWS),
                    2 * RP_ATTN_MIXED_ROWS);
+    return true;
+}
+
+// Decode steps of few paths on matrix units. Wide heads are few: less paths a cluster, so that most processors have a group.
+static bool launch_few(const struct rp_attn_time_params *p, rp_launch *out) {
+    if (!p->mixed || !out->clusters || p->suffix_cap == 0 || p->own || p->tokens != 1 || p->head_width % 4 != 0) { return false; }
+    const uint64_t sets = (uint64_t)p->batch * p->variates * p->heads, least = ceil_div(p->paths, RP_ATTN_FEW);
+    const uint64_t places = out->processors / (RP_ATTN_SPREAD * sets), wanted = places < least ? least : places > p->paths ? p->paths : places;
+    const uint64_t paths = ceil_div(p->paths, p->head_width <= 64 ? least : wanted), clusters = sets * ceil_div(p->paths, paths);
+    const uint32_t warps = p->head_width <= 128 ? 8 : 16;
+    if (clusters * RP_ATTN_SPREAD > 2ull * out->processors) { return false; }
+    rp_launch_rows(out, "attn_time_mixed_spread", clusters * RP_ATTN_SPREAD, 32 * warps);
+    out->shared_bytes = (uint32_t)RP_ATTN_FEW_BYTES(paths, p->head_width, warps);
     return true;
 }
 
@@ -76,7 +89,7 @@ static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
 
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
-    if (launch_mixed(p, out) || launch_tiled(p, out) || launch_spread(p, out)) { return; }
+    if (launch_mixed(p, out) || launch_few(p, out) || launch_tiled(p, out) || launch_spread(p, out)) { return; }
     if (out->fast && p->suffix_cap > 0 && !p->own && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
         p->head_width <= RP_ATTN_SHARED_HEAD) {
         rp_launch_rows(out, "attn_time_f32_shared", p->batch * ceil_div(p->paths, RP_ATTN_SHARED) * p->variates * p->heads, 128);
@@ -89,33 +102,6 @@ void rp_cost_attn_time(const rp_node *node, rp_cost *out) {
     PARAMS(attn_time);
     const uint64_t keys = p->suffix_cap > 0 ? p->prefix_cap + p->suffix_cap : (p->prefix_cap + 1) / 2;   // at most, on average
     out->flops = 4 * (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads * p->head_width * keys;
-}
-
-// One query over two runs of keys, the prefix and the suffix. Scores are computed twice rather than stored: the reference
-// allocates nothing while it runs.
-typedef struct run { const double *k, *v; uint32_t n; } run;
-
-static double score(const struct rp_attn_time_params *p, const double *q, const double *k) {
-    double dot = 0;
-    for (uint32_t j = 0; j < p->head_width; j++) { dot += q[j] * k[j]; }
-    return dot * ((double)p->scale + p->scale_rest);
-}
-
-static void attend(const struct rp_attn_time_params *p, const double *q, const run *runs, void *y, size_t at) {
-    const uint32_t d = p->head_width;
-    const size_t D = (size_t)p->heads * d;
-    double top = -INFINITY, sum = 0, value[RP_ATTN_HEAD_MAX] = { 0 };
-    for (uint32_t r = 0; r < 2; r++) {
-        for (uint32_t i = 0; i < runs[r].n; i++) { top = fmax(top, score(p, q, runs[r].k + i * D)); }
-    }
-    for (uint32_t r = 0; r < 2; r++) {
-        for (uint32_t i = 0; i < runs[r].n; i++) {
-            const double weight = exp(score(p, q, runs[r].k + i * D) - top);
-            sum += weight;
-            for (uint32_t j = 0; j < d; j++) { value[j] += weight * runs[r].v[i * D + j]; }
-        }
-    }
-    for (uint32_t j = 0; j < d; j++) { ref_put(y, at + j, value[j] / sum, p->y_f16); }
 }
 
 void rp_ref_attn_time(const void *params, void *const *binding) {
@@ -137,10 +123,10 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
                     for (uint32_t j = 0; j < d; j++) { ref_put(binding[7], at + head + j, 0, p->y_f16); }
                     continue;
                 }
-                const run runs[2] = { { kp + prefix + head, vp + prefix + head, decode ? n_tokens : token + 1 },
+                const ref_run runs[2] = { { kp + prefix + head, vp + prefix + head, decode ? n_tokens : token + 1 },
                                       { decode ? ks + suffix + head : NULL, decode ? vs + suffix + head : NULL,
                                         !decode ? 0 : p->own ? token + 1 : step.step } };
-                attend(p, q + at + head, runs, binding[7], at + head);
+                ref_attend((double)p->scale + p->scale_rest, d, D, q + at + head, runs, binding[7], at + head, p->y_f16);
             }
         }
     }
