@@ -117,6 +117,7 @@
 #define RP_ATTN_FEW_BYTES(paths, d, warps) \
     (16 + 4 * ((warps) * ((paths) * RP_ATTN_FEW_PITCH + 2 * RP_ATTN_FEW + (RP_ATTN_FEW_SLICES(d) > 1 ? 2 * RP_ATTN_FEW_SCORES : 0)) + \
                RP_ATTN_FEW_INBOX(paths, d) + RP_ATTN_FEW / 2 * RP_ATTN_FEW_QUERY(RP_ATTN_FEW_SLICES(d))))
+#define RP_ATTN_STEP_BYTES(paths, d, warps) (RP_ATTN_FEW_BYTES(paths, d, warps) + 8 * (paths) * (d))   // and the new keys and values
 #define RP_BLOCK_MIXED_GROUP 256       // block_attn's likewise, at most: 16 queries a warp, so many warps that blocks are as long as each other
 
 #ifdef RP_GLSL
@@ -232,6 +233,7 @@ struct rp_rope_kv_params {    // qkv [B, S, V, n, 3, h, d] -> q [B, S, V, n, h, 
     RP_UINT decode;           // 0: token i sits at position i, slot i; 1: n = 1, position n_tokens[b] + step - 1, slot step - 1
     RP_UINT extra;            // tokens before the patches (variate labels): n_tokens[b] = n_patches[b] + extra
     RP_UINT xpos_zero;        // row of the xpos table that holds exponent 0
+    RP_UINT f16;              // 1: qkv, q, k and v are float16; head_width is a multiple of 4
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head). Prompt (suffix_cap 0): query i sees keys 0..i; dead tokens write 0.
@@ -248,6 +250,7 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     RP_UINT own;              // 1: n = R queries of each path, causal over its suffix; only with suffix_cap > 0
     RP_UINT y_f16;            // 1: y is float16
     RP_UINT mixed;            // 1: queries, keys, values and weights may be rounded to float16 on their way to matrix units
+    RP_UINT x_f16;            // 1: queries, keys and values are float16; head_width is a multiple of 4; only with mixed
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d].
@@ -395,7 +398,8 @@ struct rp_rope_half_params {  // qkv [B, S, n, 3, h, d], rope [positions, d/2, 2
 };
 
 // What rope_half and attn_time do for one new token of each path, RP_ROWS_STEP, in one launch: q and k turn, k and v go to slot
-// step - 1, and q sees the prefix keys and slots 0 .. step - 1. A group of RP_GROUP_ROW for each (b, s, head); scores and sums as above.
+// step - 1, and q sees the prefix keys and slots 0 .. step - 1. n_tokens, step, the prefix and the slots before step - 1 are as weights: no
+// launch of the same graph writes them in front of this one, so that they may be read before those are done. A group of RP_GROUP_ROW for each (b, s, head); scores and sums as above.
 struct rp_attn_step_params {  // qkv [B, S, 3, h, d], rope [positions, d/2, 2], kv_prefix [2, B, N, h, d], kv [2, B, S, R, h, d],
     RP_UINT batch, paths;     // n_tokens [B], step -> kv, y [B, S, h, d]
     RP_UINT heads, head_width;

@@ -13,17 +13,17 @@
 #define FEW_PITCH RP_ATTN_FEW_PITCH
 
 // A unit of keys: which row sees them, or all.
-struct rp_few_unit {
-    const float *k, *v;                    // of the first key, at this warp's columns
+template <class T> struct rp_few_unit {
+    const T *k, *v;                        // of the first key, at this warp's columns
     uint32_t n;                            // keys there are
     uint32_t only;                         // row that sees them; RP_ATTN_FEW: all
     uint32_t fresh;                        // the one that is not in memory yet, where below FEW_KEYS
 };
 
-struct rp_few_call {
-    const float *q;                        // [B, S, V, h, d]; where it is turned first: [B, S, 3, h, d], with k and v
-    const float *k_prefix, *v_prefix;      // [B, V, N, h, d]
-    float *k_suffix, *v_suffix;            // [B, S, V, R, h, d]; where q is turned, slot step - 1 is written
+template <class T> struct rp_few_call {   // T: float or __half
+    const T *q;                            // [B, S, V, h, d]; where it is turned first: [B, S, 3, h, d], with k and v
+    const T *k_prefix, *v_prefix;          // [B, V, N, h, d]
+    T *k_suffix, *v_suffix;                // [B, S, V, R, h, d]; where q is turned, slot step - 1 is written
     const uint32_t *n_tokens;              // [B], without `extra`
     const rp_step *step;
     const float *rope;                     // [positions, d/2, 2], where q is turned
@@ -35,31 +35,33 @@ struct rp_few_call {
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 // Keys lane / 4 and that + 8: columns 16 i + 4 (lane % 4) .. + 3.
-__device__ inline void rp_few_keys(float4 (&k)[2][4], const rp_few_unit &unit, uint32_t columns, uint32_t width) {
+template <class T>
+__device__ inline void rp_few_keys(typename rp_four_of<T>::raw (&k)[2][4], const rp_few_unit<T> &unit, uint32_t columns, uint32_t width) {
     const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
     for (int j = 0; j < 2; j++) {
         const uint32_t key = j * 8 + lane / 4;
-        const float *from = unit.k + (uint64_t)key * width + lane % 4 * 4;
+        const T *from = unit.k + (uint64_t)key * width + lane % 4 * 4;
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            k[j][i] = make_float4(0, 0, 0, 0);
-            if (key < unit.n && key != unit.fresh && i * 16 + lane % 4 * 4 < columns) { k[j][i] = *reinterpret_cast<const float4 *>(from + i * 16); }
+            rp_zero4(k[j][i]);
+            if (key < unit.n && key != unit.fresh && i * 16 + lane % 4 * 4 < columns) { k[j][i] = *reinterpret_cast<const typename rp_four_of<T>::raw *>(from + i * 16); }
         }
     }
 }
 
 // Values of keys 2 p, 2 p + 1, 2 p + 8 and 2 p + 9, p = lane % 4: columns 32 c + 4 (lane / 4) .. + 3.
-__device__ inline void rp_few_values(float4 (&v)[2][4], const rp_few_unit &unit, uint32_t columns, uint32_t width) {
+template <class T>
+__device__ inline void rp_few_values(typename rp_four_of<T>::raw (&v)[2][4], const rp_few_unit<T> &unit, uint32_t columns, uint32_t width) {
     const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         const uint32_t key = i / 2 * 8 + lane % 4 * 2 + i % 2;
-        const float *from = unit.v + (uint64_t)key * width + lane / 4 * 4;
+        const T *from = unit.v + (uint64_t)key * width + lane / 4 * 4;
 #pragma unroll
         for (int c = 0; c < 2; c++) {
-            v[c][i] = make_float4(0, 0, 0, 0);
-            if (key < unit.n && key != unit.fresh && c * 32 + lane / 4 * 4 < columns) { v[c][i] = *reinterpret_cast<const float4 *>(from + c * 32); }
+            rp_zero4(v[c][i]);
+            if (key < unit.n && key != unit.fresh && c * 32 + lane / 4 * 4 < columns) { v[c][i] = *reinterpret_cast<const typename rp_four_of<T>::raw *>(from + c * 32); }
         }
     }
 }
@@ -79,20 +81,15 @@ __device__ inline float4 rp_few_turned(const float *from, const float *angles, u
     return make_float4(y[0], y[1], y[2], y[3]);
 }
 
-// The unit's fresh key and value from k [d], whose value lies `width` further; also put into their slot.
-__device__ inline void rp_few_fresh(float4 (&k)[2][4], float4 (&v)[2][4], const rp_few_unit &unit, const float *fresh, const float *angles,
-                                    uint32_t column0, uint32_t columns, uint32_t half, uint32_t width) {
+// The unit's fresh key and value, from shared memory [2, d].
+__device__ inline void rp_few_fresh(float4 (&k)[2][4], float4 (&v)[2][4], const rp_few_unit<float> &unit, const float *fresh, uint32_t columns, uint32_t d) {
     const uint32_t lane = threadIdx.x % 32;
-    float *k_slot = const_cast<float *>(unit.k) + (uint64_t)unit.fresh * width, *v_slot = const_cast<float *>(unit.v) + (uint64_t)unit.fresh * width;
 #pragma unroll
     for (int j = 0; j < 2; j++) {
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             const uint32_t column = i * 16 + lane % 4 * 4;
-            if (j * 8 + lane / 4 == unit.fresh && column < columns) {
-                k[j][i] = rp_few_turned(fresh, angles, column0 + column, half);
-                *reinterpret_cast<float4 *>(k_slot + column) = k[j][i];
-            }
+            if (j * 8 + lane / 4 == unit.fresh && column < columns) { k[j][i] = *reinterpret_cast<const float4 *>(fresh + column); }
         }
     }
 #pragma unroll
@@ -100,11 +97,19 @@ __device__ inline void rp_few_fresh(float4 (&k)[2][4], float4 (&v)[2][4], const 
 #pragma unroll
         for (int c = 0; c < 2; c++) {
             const uint32_t column = c * 32 + lane / 4 * 4;
-            if (i / 2 * 8 + lane % 4 * 2 + i % 2 == unit.fresh && column < columns) {
-                v[c][i] = *reinterpret_cast<const float4 *>(fresh + width + column0 + column);
-                *reinterpret_cast<float4 *>(v_slot + column) = v[c][i];
-            }
+            if (i / 2 * 8 + lane % 4 * 2 + i % 2 == unit.fresh && column < columns) { v[c][i] = *reinterpret_cast<const float4 *>(fresh + d + column); }
         }
+    }
+}
+
+// Asks for the lines of a unit to come to the L2 cache: a lane for a key or a value.
+template <class T> __device__ inline void rp_few_hint(const rp_few_unit<T> &unit, uint32_t columns, uint32_t width) {
+    const uint32_t lane = threadIdx.x % 32;
+    const char *row = reinterpret_cast<const char *>((lane < 16 ? unit.k : unit.v) + (uint64_t)(lane % 16) * width);
+    if (lane % 16 >= unit.n) { return; }
+    const uint32_t bytes = columns * (uint32_t)sizeof(T);
+    for (uint32_t at = 0; at < bytes + 127; at += 128) {
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(row + min(at, bytes - 1)));
     }
 }
 
@@ -114,7 +119,7 @@ struct rp_few_rows {
 };
 
 // queries: the address in shared memory of this lane's row of the first four 8 x 8 blocks.
-__device__ inline void rp_few_scores(float (&score)[2][4], const __half *queries, const float4 (&k)[2][4]) {
+template <class Raw> __device__ inline void rp_few_scores(float (&score)[2][4], const __half *queries, const Raw (&k)[2][4]) {
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         uint32_t q[4];
@@ -122,13 +127,14 @@ __device__ inline void rp_few_scores(float (&score)[2][4], const __half *queries
 #pragma unroll
         for (int j = 0; j < 2; j++) {
             if (i == 0) { score[j][0] = score[j][1] = score[j][2] = score[j][3] = 0; }
-            rp_mma(score[j], q, rp_pair(k[j][i].x, k[j][i].y), rp_pair(k[j][i].z, k[j][i].w));
+            const uint2 pairs = rp_narrow4(k[j][i]);
+            rp_mma(score[j], q, pairs.x, pairs.y);
         }
     }
 }
 
 // From scores to weights, and what was before brought to the new maximum.
-__device__ inline void rp_few_weights(rp_few_rows &rows, float (&score)[2][4], const rp_few_unit &unit, float scale) {
+template <class T> __device__ inline void rp_few_weights(rp_few_rows &rows, float (&score)[2][4], const rp_few_unit<T> &unit, float scale) {
     const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
@@ -162,15 +168,24 @@ __device__ inline void rp_few_weights(rp_few_rows &rows, float (&score)[2][4], c
     }
 }
 
-__device__ inline void rp_few_weigh(rp_few_rows &rows, const float (&score)[2][4], const float4 (&v)[2][4]) {
+// Pairs of two keys' values, column by column.
+__device__ inline uint4 rp_few_pairs(const float4 &a, const float4 &b) {
+    return make_uint4(rp_pair(a.x, b.x), rp_pair(a.y, b.y), rp_pair(a.z, b.z), rp_pair(a.w, b.w));
+}
+__device__ inline uint4 rp_few_pairs(const uint2 &a, const uint2 &b) {
+    return make_uint4(__byte_perm(a.x, b.x, 0x5410), __byte_perm(a.x, b.x, 0x7632), __byte_perm(a.y, b.y, 0x5410), __byte_perm(a.y, b.y, 0x7632));
+}
+
+template <class Raw> __device__ inline void rp_few_weigh(rp_few_rows &rows, const float (&score)[2][4], const Raw (&v)[2][4]) {
     const uint32_t weight[4] = { rp_pair(score[0][0], score[0][1]), rp_pair(score[0][2], score[0][3]), rp_pair(score[1][0], score[1][1]),
                                  rp_pair(score[1][2], score[1][3]) };
 #pragma unroll
     for (int c = 0; c < 2; c++) {
-        rp_mma(rows.value[4 * c], weight, rp_pair(v[c][0].x, v[c][1].x), rp_pair(v[c][2].x, v[c][3].x));
-        rp_mma(rows.value[4 * c + 1], weight, rp_pair(v[c][0].y, v[c][1].y), rp_pair(v[c][2].y, v[c][3].y));
-        rp_mma(rows.value[4 * c + 2], weight, rp_pair(v[c][0].z, v[c][1].z), rp_pair(v[c][2].z, v[c][3].z));
-        rp_mma(rows.value[4 * c + 3], weight, rp_pair(v[c][0].w, v[c][1].w), rp_pair(v[c][2].w, v[c][3].w));
+        const uint4 low = rp_few_pairs(v[c][0], v[c][1]), high = rp_few_pairs(v[c][2], v[c][3]);
+        rp_mma(rows.value[4 * c], weight, low.x, high.x);
+        rp_mma(rows.value[4 * c + 1], weight, low.y, high.y);
+        rp_mma(rows.value[4 * c + 2], weight, low.z, high.z);
+        rp_mma(rows.value[4 * c + 3], weight, low.w, high.w);
     }
 }
 
@@ -212,8 +227,8 @@ template <class Top, class Piece> __device__ inline float4 rp_few_join(uint32_t 
     return value;
 }
 
-// TURNS: q and k are turned first, k and v put into their slot.
-template <bool TURNS> __device__ inline void rp_attn_few(const rp_few_call &p, float *memory) {
+// TURNS: q and k are turned first, k and v put into their slot; what earlier replays wrote is asked for before the wait.
+template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_call<T> &p, float *memory) {
     constexpr uint32_t PIECES = TURNS ? 1 : 2;   // of queries, an invocation
     const uint32_t rank = blockIdx.x % RP_ATTN_SPREAD, d = p.head_width, width = p.heads * d, warps = blockDim.x / 32;
     const uint32_t blocks = gridDim.x / (RP_ATTN_SPREAD * p.batch * p.variates * p.heads), most = (p.paths + blocks - 1) / blocks;   // paths of a cluster
@@ -231,70 +246,78 @@ template <bool TURNS> __device__ inline void rp_attn_few(const rp_few_call &p, f
     float2 *tops = reinterpret_cast<float2 *>(inbox + RP_ATTN_FEW_INBOX(most, d));
     __half *queries = reinterpret_cast<__half *>(tops + warps * RP_ATTN_FEW);
     float *scores = reinterpret_cast<float *>(queries + RP_ATTN_FEW * RP_ATTN_FEW_QUERY(slices));
+    float *fresh = scores + (slices > 1 ? 2 * warps * RP_ATTN_FEW_SCORES : 0);   // where q is turned: [rows, 2, d], new keys and values
     const __half *my_queries = queries + (lane % 16) * RP_ATTN_FEW_QUERY(slices) + warp % slices * 64 + lane / 16 * 8;
     rp_few_rows rows;
     rows.top[0] = rows.top[1] = -RP_INFINITY, rows.sum[0] = rows.sum[1] = 0;
 #pragma unroll
     for (int i = 0; i < 8; i++) { rows.value[i][0] = rows.value[i][1] = rows.value[i][2] = rows.value[i][3] = 0; }
-    const float *q_from[PIECES];           // heads of this invocation's pieces
-    uint32_t q_column[PIECES];
-    bool q_there[PIECES];
-    uint64_t made = prefix | suffix | next | columns | n_rows;
-#pragma unroll
-    for (uint32_t i = 0; i < PIECES; i++) {
-        const uint32_t at = threadIdx.x + i * blockDim.x, row = at / (16 * slices);
-        q_column[i] = at / 16 % slices * slice + at % 16 * 4;
-        q_there[i] = row < n_rows && at % 16 * 4 < slice && q_column[i] < d;
-        q_from[i] = p.q + (row0 + (uint64_t)min(row, n_rows - 1) * p.variates) * (TURNS ? 3 : 1) * width + head * d;
-        made |= reinterpret_cast<uint64_t>(q_from[i]) | q_column[i];
-    }
-    if (made == 0) { return; }             // never, but it takes all of these to know: so they are made before the wait
-    rp_wait();
-
-    float4 q[PIECES];
     if (!TURNS) {
-#pragma unroll
-        for (uint32_t i = 0; i < PIECES; i++) {
-            q[i] = make_float4(0, 0, 0, 0);
-            if (q_there[i]) { q[i] = *reinterpret_cast<const float4 *>(q_from[i] + q_column[i]); }
-        }
+        if ((prefix | suffix | next | columns | n_rows) == 0) { return; }        // never, but it takes all of these to know: so they are made before
+        rp_wait();
     }
+
     // Units: of the prompt, then of each path.
     const uint32_t n_tokens = p.n_tokens[b] + p.extra, n_prefix = min(n_tokens, p.prefix_cap);
     const uint32_t step = p.step->step, n_suffix = min(step, p.suffix_cap);
-    const float *angles = TURNS ? p.rope + (uint64_t)min(n_tokens + step - 1, p.positions - 1) * d : NULL;
     const uint32_t of_prompt = (n_prefix + FEW_KEYS - 1) / FEW_KEYS, of_path = max((n_suffix + FEW_KEYS - 1) / FEW_KEYS, 1u);
     const uint32_t n_units = of_prompt + (n_suffix > 0 ? n_rows * of_path : 0);
     const auto nth = [&](uint32_t i) {
         const bool own = i >= of_prompt;
         const uint32_t row = own ? (i - of_prompt) / of_path : 0, first = (own ? (i - of_prompt) % of_path : i) * FEW_KEYS;
         const uint64_t at = (own ? suffix + row * next : prefix) + (uint64_t)first * width;
-        return rp_few_unit{ (own ? p.k_suffix : p.k_prefix) + at, (own ? p.v_suffix : p.v_prefix) + at, min(FEW_KEYS, (own ? n_suffix : n_prefix) - first),
+        return rp_few_unit<T>{ (own ? p.k_suffix : p.k_prefix) + at, (own ? p.v_suffix : p.v_prefix) + at, min(FEW_KEYS, (own ? n_suffix : n_prefix) - first),
                             own ? row : RP_ATTN_FEW, TURNS && own ? step - 1 - first : FEW_KEYS };
     };
-    float4 k[2][4], v[2][4];
-    const auto bring = [&](const rp_few_unit &unit) {
-        rp_few_keys(k, unit, columns, width);
-        rp_few_values(v, unit, columns, width);
-        if (TURNS && unit.fresh < unit.n) {
-            rp_few_fresh(k, v, unit, p.q + ((row0 + unit.only) * 3 + 1) * width + head * d, angles, column0, columns, d / 2, width);
-        }
-    };
+    const uint32_t stride = RP_ATTN_SPREAD * teams;
     uint32_t number = rank + RP_ATTN_SPREAD * team, round = 0;
-    rp_few_unit unit = nth(number);
-    if (number < n_units) { bring(unit); }
-#pragma unroll
-    for (uint32_t i = 0; i < PIECES; i++) {
-        if (TURNS) { q[i] = q_there[i] ? rp_few_turned(q_from[i], angles, q_column[i], d / 2) : make_float4(0, 0, 0, 0); }
-        const uint32_t at = threadIdx.x + i * blockDim.x, row = at / (16 * slices);
-        if (row < RP_ATTN_FEW) {
-            __half *to = queries + rp_few_query(row, at / 16 % slices, at % 16, slices);
-            *reinterpret_cast<uint32_t *>(to) = rp_pair(q[i].x, q[i].y), *reinterpret_cast<uint32_t *>(to + 8) = rp_pair(q[i].z, q[i].w);
-        }
+    bool begun = false;
+    if (TURNS) {
+        for (uint32_t i = number + stride; i < n_units; i += stride) { rp_few_hint(nth(i), columns, width); }
     }
-    __syncthreads();                       // queries: written by all, read by all
 #pragma unroll 1
-    while (number < n_units) {
+    do {
+        const bool more = number < n_units;
+        const rp_few_unit<T> unit = nth(number);
+        typename rp_four_of<T>::raw k[2][4], v[2][4];
+        if (more) {
+            rp_few_keys(k, unit, columns, width);
+            rp_few_values(v, unit, columns, width);
+        }
+        if (!begun) {
+            begun = true;
+            if (TURNS) { rp_wait(); }
+#pragma unroll
+            for (uint32_t i = 0; i < PIECES; i++) {
+                const uint32_t at = threadIdx.x + i * blockDim.x, row = at / (16 * slices), column = at / 16 % slices * slice + at % 16 * 4;
+                const T *from = p.q + (row0 + (uint64_t)min(row, n_rows - 1) * p.variates) * (TURNS ? 3 : 1) * width + head * d;
+                uint2 q = make_uint2(0, 0);
+                if (row < n_rows && at % 16 * 4 < slice && column < d) {
+                    if constexpr (TURNS) {
+                        const float *angles = p.rope + (uint64_t)min(n_tokens + step - 1, p.positions - 1) * d;
+                        const float4 key = rp_few_turned(from + width, angles, column, d / 2), value = *reinterpret_cast<const float4 *>(from + 2 * width + column);
+                        q = rp_narrow4(rp_few_turned(from, angles, column, d / 2));
+                        float *to = fresh + row * 2 * d + column;
+                        *reinterpret_cast<float4 *>(to) = key, *reinterpret_cast<float4 *>(to + d) = value;
+                        if (row % RP_ATTN_SPREAD == rank && step - 1 < p.suffix_cap) {
+                            const uint64_t slot = ((row0 + row) * p.suffix_cap + step - 1) * width + head * d + column;
+                            *reinterpret_cast<float4 *>(p.k_suffix + slot) = key, *reinterpret_cast<float4 *>(p.v_suffix + slot) = value;
+                        }
+                    } else {
+                        q = rp_narrow4(*reinterpret_cast<const typename rp_four_of<T>::raw *>(from + column));
+                    }
+                }
+                if (row < RP_ATTN_FEW) {
+                    __half *to = queries + rp_few_query(row, at / 16 % slices, at % 16, slices);
+                    *reinterpret_cast<uint32_t *>(to) = q.x, *reinterpret_cast<uint32_t *>(to + 8) = q.y;
+                }
+            }
+            __syncthreads();               // queries, fresh: written by all, read by all
+        }
+        if (!more) { break; }
+        if constexpr (TURNS) {
+            if (unit.fresh < unit.n) { rp_few_fresh(k, v, unit, fresh + unit.only * 2 * d + column0, columns, d); }
+        }
         float score[2][4];
         rp_few_scores(score, my_queries, k);
         if (slices > 1) {                  // two places in turn: a team is done reading one before it writes it again
@@ -304,12 +327,8 @@ template <bool TURNS> __device__ inline void rp_attn_few(const rp_few_call &p, f
         }
         rp_few_weights(rows, score, unit, p.scale * 1.44269504f);                // log2 e
         rp_few_weigh(rows, score, v);
-        number += RP_ATTN_SPREAD * teams;
-        if (number < n_units) {
-            unit = nth(number);
-            bring(unit);
-        }
-    }
+        number += stride;
+    } while (number < n_units);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         const uint32_t row = lane / 4 + 8 * h;
@@ -368,7 +387,7 @@ template <bool TURNS> __device__ inline void rp_attn_few(const rp_few_call &p, f
 }
 #endif
 
-// A kernel of the name, where CALL makes an rp_few_call of `args`.
+// A kernel of the name; `call` makes an rp_few_call of `args`.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 #define RP_ATTN_FEW_KERNEL(name, params, turns, call)                                                                            \
     extern "C" __global__ void __cluster_dims__(RP_ATTN_SPREAD, 1, 1) __launch_bounds__(RP_ATTN_FEW_GROUP, 1)                    \
@@ -376,7 +395,7 @@ template <bool TURNS> __device__ inline void rp_attn_few(const rp_few_call &p, f
         extern __shared__ __align__(16) float memory[];                                                                          \
         rp_cluster_begin(reinterpret_cast<uint64_t *>(memory));                                                                  \
         if (gridDim.x * gridDim.y <= 256) { rp_release(); }                                                                               \
-        rp_attn_few<turns>(call(args), memory);                                                                                  \
+        rp_attn_few<turns>(call, memory);                                                                                        \
     }
 #else
 #define RP_ATTN_FEW_KERNEL(name, params, turns, call)                                                                            \

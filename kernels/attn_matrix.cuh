@@ -40,9 +40,10 @@ template <int BLOCKS> struct rp_attn_rows {
 };
 
 // Where column `column`, and the three behind it, of number `row` lies in a tile: two pairs, 8 apart. Rows are an odd number of 16 bytes.
-template <int BLOCKS> __device__ inline void rp_attn_place(__half *tile, uint32_t row, uint32_t column, const float4 &x) {
+template <int BLOCKS, class Raw> __device__ inline void rp_attn_place(__half *tile, uint32_t row, uint32_t column, const Raw &x) {
+    const uint2 pairs = rp_narrow4(x);
     __half *at = tile + row * (BLOCKS * 16 + 8) + column / 16 * 16 + column % 16 / 2;
-    *reinterpret_cast<uint32_t *>(at) = rp_pair(x.x, x.y), *reinterpret_cast<uint32_t *>(at + 8) = rp_pair(x.z, x.w);
+    *reinterpret_cast<uint32_t *>(at) = pairs.x, *reinterpret_cast<uint32_t *>(at + 8) = pairs.y;
 }
 
 // One tile of keys; sees(h, j, e): whether row h sees key 8 j + 2 (lane % 4) + e of it.
@@ -103,9 +104,12 @@ __device__ inline void rp_attn_tile(rp_attn_rows<BLOCKS> &rows, const __half *k,
 }
 
 // The lane's four columns of block i of one row; zeros past d.
-__device__ inline float4 rp_attn_four(const float *row, int i, uint32_t part, uint32_t d) {
+template <class T> __device__ inline typename rp_four_of<T>::raw rp_attn_four(const T *row, int i, uint32_t part, uint32_t d) {
     const uint32_t column = i * 16 + part * 4;
-    return column < d ? *reinterpret_cast<const float4 *>(row + column) : make_float4(0, 0, 0, 0);
+    typename rp_four_of<T>::raw x;
+    rp_zero4(x);
+    if (column < d) { x = *reinterpret_cast<const typename rp_four_of<T>::raw *>(row + column); }
+    return x;
 }
 
 #endif

@@ -53,7 +53,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_step_f32(const r
     rp_attend(memory, keys, n, q, d, p.scale, rp_at<void>(args, 7), row * width + in_head, p.y_f16 != 0);   // y [B, S, h, d]
 }
 
-__device__ inline rp_few_call rp_few_call_of(const rp_kernel_args<rp_attn_step_params> &args) {
+__device__ inline rp_few_call<float> rp_few_call_of(const rp_kernel_args<rp_attn_step_params> &args) {
     const rp_attn_step_params &p = args.p;
     const uint64_t width = (uint64_t)p.heads * p.head_width;
     const float *prefix = rp_at<const float>(args, 2);
@@ -62,4 +62,4 @@ __device__ inline rp_few_call rp_few_call_of(const rp_kernel_args<rp_attn_step_p
              rp_at<const uint32_t>(args, 4), rp_at<const rp_step>(args, 5), rp_at<const float>(args, 1), rp_at<void>(args, 7), p.batch, p.paths, 1,
              p.heads, p.head_width, p.prefix_cap, p.suffix_cap, 0, p.positions, p.scale, p.y_f16 != 0 };
 }
-RP_ATTN_FEW_KERNEL(attn_step_mixed, rp_attn_step_params, true, rp_few_call_of)
+RP_ATTN_FEW_KERNEL(attn_step_mixed, rp_attn_step_params, true, rp_few_call_of(args))

@@ -63,7 +63,7 @@ static rp_tensor *attend(kronos_builder *b, const char *label, const kronos_rows
     const bool mixed = w->dtype == RP_F16;
     const kronos_keys *prefix = prompt ? own : shared;
     const struct rp_attn_time_params p = { r->B, r->S, 1, r->n, heads, d, prompt ? r->cap : r->prefix, prompt ? 0 : r->cap, 0,
-                                           scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN, mixed, mixed };
+                                           scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN, mixed, mixed, 0 };
     rp_tensor *in[] = { q, prefix->k, prefix->v, prompt ? NULL : own->k, prompt ? NULL : own->v, r->window->n_tokens, b->f->in.step };
     rp_tensor *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_ATTN_TIME, label, &p, sizeof p, in, out);

@@ -29,7 +29,7 @@ void rp_launch_attn_step(const rp_node *node, rp_launch *out) {
         return;
     }
     rp_launch_rows(out, "attn_step_mixed", clusters * RP_ATTN_SPREAD, 32 * warps);
-    out->shared_bytes = (uint32_t)RP_ATTN_FEW_BYTES(ceil_div(p->paths, clusters / sets), d, warps);
+    out->shared_bytes = (uint32_t)RP_ATTN_STEP_BYTES(ceil_div(p->paths, clusters / sets), d, warps);
 }
 
 void rp_cost_attn_step(const rp_node *node, rp_cost *out) {
@@ -64,8 +64,8 @@ void rp_ref_attn_step(const void *params, void *const *binding) {
             turn(from, angles, half, q);
             turn(from + D, angles, half, slot + h * d);
             memcpy(slot + values + h * d, from + 2 * (size_t)D, d * sizeof *slot);
-            const ref_run runs[2] = { { shared + h * d, shared + prefix_values + h * d, n }, { own + h * d, own + values + h * d, step.step } };
-            ref_attend((double)p->scale + p->scale_rest, d, D, q, runs, binding[7], (size_t)row * D + h * d, p->y_f16);
+            const ref_run runs[2] = { { shared, shared + prefix_values, h * d, n }, { own, own + values, h * d, step.step } };
+            ref_attend((double)p->scale + p->scale_rest, d, D, q, runs, false, binding[7], (size_t)row * D + h * d, p->y_f16);
         }
     }
 }

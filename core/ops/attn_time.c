@@ -3,17 +3,18 @@
 
 rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(attn_time);
-    EXPECT_F16(p->y_f16 || p->mixed);
+    EXPECT_F16(p->y_f16 || p->mixed || p->x_f16);
+    const rp_dtype dtype = p->x_f16 ? RP_F16 : RP_F32;
     const uint32_t rows = p->batch * p->paths * p->variates, D = p->heads * p->head_width;
     if (p->head_width > RP_ATTN_HEAD_MAX) {
         return rp_fail(graph->device, RP_UNSUPPORTED, "Heads are %u wide; kernels hold at most %u.", p->head_width, RP_ATTN_HEAD_MAX);
     }
-    EXPECT(0, RP_F32, rows, p->tokens, D);
-    EXPECT(1, RP_F32, p->batch, p->variates, p->prefix_cap, D);
-    EXPECT(2, RP_F32, p->batch, p->variates, p->prefix_cap, D);
+    EXPECT(0, dtype, rows, p->tokens, D);
+    EXPECT(1, dtype, p->batch, p->variates, p->prefix_cap, D);
+    EXPECT(2, dtype, p->batch, p->variates, p->prefix_cap, D);
     if (p->suffix_cap > 0) {
-        EXPECT(3, RP_F32, rows, p->suffix_cap, D);
-        EXPECT(4, RP_F32, rows, p->suffix_cap, D);
+        EXPECT(3, dtype, rows, p->suffix_cap, D);
+        EXPECT(4, dtype, rows, p->suffix_cap, D);
     }
     EXPECT(5, RP_U32, p->batch);
     EXPECT(6, RP_U32, RP_STEP_WORDS);
@@ -21,16 +22,17 @@ rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shap
     return RP_OK;
 }
 
-// On matrix units: many paths of a decode step, or many tokens. Where few warps would be at work, a group for each query is faster.
-static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out) {
+// On matrix units: many paths of a decode step, or many tokens. Where few warps would be at work, other kernels are faster; `any`: but even then.
+static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out, bool any) {
     const bool decode = p->suffix_cap > 0 && !p->own;
     const uint32_t rows = decode ? p->paths : p->tokens, d = p->head_width;
     const uint64_t sets = (uint64_t)p->batch * (decode ? 1 : p->paths) * p->variates * p->heads;   // of queries that share keys
     if (!p->mixed || !out->fast || (decode && p->tokens != 1) || rows < RP_ATTN_MIXED_LEAST || d % 4 != 0 || d > RP_ATTN_MIXED_HEAD_WIDE ||
-        (decode && sets * ceil_div(rows, 16) < out->processors)) {
+        (decode && !any && sets * ceil_div(rows, 16) < out->processors)) {
         return false;
     }
-    rp_launch_rows(out, d <= RP_ATTN_MIXED_HEAD ? "attn_time_mixed" : "attn_time_mixed_wide", sets * ceil_div(rows, RP_ATTN_MIXED_ROWS),
+    static const char *const kernels[2][2] = { { "attn_time_mixed", "attn_time_mixed_wide" }, { "attn_time_f16", "attn_time_f16_wide" } };
+    rp_launch_rows(out, kernels[p->x_f16][d > RP_ATTN_MIXED_HEAD], sets * ceil_div(rows, RP_ATTN_MIXED_ROWS),
                    2 * RP_ATTN_MIXED_ROWS);
     return true;
 }
@@ -43,7 +45,7 @@ static bool launch_few(const struct rp_attn_time_params *p, rp_launch *out) {
     const uint64_t paths = ceil_div(p->paths, p->head_width <= 64 ? least : wanted), clusters = sets * ceil_div(p->paths, paths);
     const uint32_t warps = p->head_width <= 128 ? 8 : 16;
     if (clusters * RP_ATTN_SPREAD > 2ull * out->processors) { return false; }
-    rp_launch_rows(out, "attn_time_mixed_spread", clusters * RP_ATTN_SPREAD, 32 * warps);
+    rp_launch_rows(out, p->x_f16 ? "attn_time_f16_spread" : "attn_time_mixed_spread", clusters * RP_ATTN_SPREAD, 32 * warps);
     out->shared_bytes = (uint32_t)RP_ATTN_FEW_BYTES(paths, p->head_width, warps);
     return true;
 }
@@ -54,7 +56,7 @@ static bool launch_tiled(const struct rp_attn_time_params *p, rp_launch *out) {
     const uint64_t sets = (uint64_t)p->batch * p->paths * p->variates * p->heads;
     const char *kernel = "attn_time_f32_tiled_8";
     uint32_t rows = 8;
-    if (!out->fast || (p->suffix_cap > 0 && !p->own) || tokens < RP_ATTN_TILED_LEAST || d % 4 != 0) { return false; }
+    if (!out->fast || p->x_f16 || (p->suffix_cap > 0 && !p->own) || tokens < RP_ATTN_TILED_LEAST || d % 4 != 0) { return false; }
     if (d > 128) {
         kernel = "attn_time_f32_tiled_widest", rows = 2;
     } else if (d > 64) {
@@ -72,7 +74,7 @@ static bool launch_tiled(const struct rp_attn_time_params *p, rp_launch *out) {
 // Decode steps: where the clusters' teams are not many more than processors can hold. Few heads: fewer paths a cluster, so that three
 // quarters of the processors have a group; on all of them, clusters would wait for places side by side.
 static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
-    if (!out->clusters || p->suffix_cap == 0 || p->own || p->tokens != 1 || p->head_width % 4 != 0) { return false; }
+    if (!out->clusters || p->x_f16 || p->suffix_cap == 0 || p->own || p->tokens != 1 || p->head_width % 4 != 0) { return false; }
     const uint64_t d = p->head_width, sets = (uint64_t)p->batch * p->variates * p->heads, places = out->processors * 3 / 4 / (RP_ATTN_SPREAD * sets);
     const uint64_t least = ceil_div(p->paths, RP_ATTN_SHARED), wanted = places < least ? least : places > p->paths ? p->paths : places;
     const uint64_t paths = ceil_div(p->paths, wanted), clusters = sets * ceil_div(p->paths, paths);
@@ -89,13 +91,15 @@ static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
 
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
-    if (launch_mixed(p, out) || launch_few(p, out) || launch_tiled(p, out) || launch_spread(p, out)) { return; }
-    if (out->fast && p->suffix_cap > 0 && !p->own && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
+    if (launch_mixed(p, out, false) || launch_few(p, out) || launch_tiled(p, out) || launch_spread(p, out)) { return; }
+    if (p->x_f16 && launch_mixed(p, out, true)) { return; }
+    if (out->fast && !p->x_f16 && p->suffix_cap > 0 && !p->own && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
         p->head_width <= RP_ATTN_SHARED_HEAD) {
         rp_launch_rows(out, "attn_time_f32_shared", p->batch * ceil_div(p->paths, RP_ATTN_SHARED) * p->variates * p->heads, 128);
         return;
     }
-    rp_launch_rows(out, "attn_time_f32", (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);
+    rp_launch_rows(out, p->x_f16 ? "attn_time_f16_plain" : "attn_time_f32",
+                   (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);
 }
 
 void rp_cost_attn_time(const rp_node *node, rp_cost *out) {
@@ -106,7 +110,6 @@ void rp_cost_attn_time(const rp_node *node, rp_cost *out) {
 
 void rp_ref_attn_time(const void *params, void *const *binding) {
     REF_PARAMS(attn_time);
-    const double *q = binding[0], *kp = binding[1], *vp = binding[2], *ks = binding[3], *vs = binding[4];
     const ref_u32 *n_patches = binding[5];
     const struct rp_step step = ref_step(binding[6]);
     const uint32_t d = p->head_width, D = p->heads * d;
@@ -123,10 +126,11 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
                     for (uint32_t j = 0; j < d; j++) { ref_put(binding[7], at + head + j, 0, p->y_f16); }
                     continue;
                 }
-                const ref_run runs[2] = { { kp + prefix + head, vp + prefix + head, decode ? n_tokens : token + 1 },
-                                      { decode ? ks + suffix + head : NULL, decode ? vs + suffix + head : NULL,
-                                        !decode ? 0 : p->own ? token + 1 : step.step } };
-                ref_attend((double)p->scale + p->scale_rest, d, D, q + at + head, runs, binding[7], at + head, p->y_f16);
+                const ref_run runs[2] = { { binding[1], binding[2], prefix + head, decode ? n_tokens : token + 1 },
+                                          { binding[3], binding[4], suffix + head, !decode ? 0 : p->own ? token + 1 : step.step } };
+                double q[RP_ATTN_HEAD_MAX];
+                for (uint32_t j = 0; j < d; j++) { q[j] = ref_get(binding[0], at + head + j, p->x_f16); }
+                ref_attend((double)p->scale + p->scale_rest, d, D, q, runs, p->x_f16, binding[7], at + head, p->y_f16);
             }
         }
     }
