@@ -117,7 +117,7 @@
 #define RP_ATTN_FEW_BYTES(paths, d, warps) \
     (16 + 4 * ((warps) * ((paths) * RP_ATTN_FEW_PITCH + 2 * RP_ATTN_FEW + (RP_ATTN_FEW_SLICES(d) > 1 ? 2 * RP_ATTN_FEW_SCORES : 0)) + \
                RP_ATTN_FEW_INBOX(paths, d) + RP_ATTN_FEW / 2 * RP_ATTN_FEW_QUERY(RP_ATTN_FEW_SLICES(d))))
-#define RP_ATTN_STEP_BYTES(paths, d, warps) (RP_ATTN_FEW_BYTES(paths, d, warps) + 8 * (paths) * (d))   // and the new keys and values
+#define RP_ATTN_STEP_BYTES(paths, d, warps) (RP_ATTN_FEW_BYTES(paths, d, warps) + 4 * (paths) * (d))   // and the new keys and values
 #define RP_BLOCK_MIXED_GROUP 256       // block_attn's likewise, at most: 16 queries a warp, so many warps that blocks are as long as each other
 
 #ifdef RP_GLSL
@@ -395,6 +395,7 @@ struct rp_rope_half_params {  // qkv [B, S, n, 3, h, d], rope [positions, d/2, 2
     RP_UINT cap;              // slots of the caches
     RP_UINT positions;        // rows of rope
     RP_UINT rows;             // RP_ROWS_*
+    RP_UINT f16;              // 1: qkv, q, k and v are float16; head_width is a multiple of 4
 };
 
 // What rope_half and attn_time do for one new token of each path, RP_ROWS_STEP, in one launch: q and k turn, k and v go to slot
@@ -406,8 +407,8 @@ struct rp_attn_step_params {  // qkv [B, S, 3, h, d], rope [positions, d/2, 2], 
     RP_UINT prefix_cap, suffix_cap;      // N, R
     RP_UINT positions;
     float scale, scale_rest;
-    RP_UINT y_f16, mixed;     // as attn_time's
-};
+    RP_UINT f16;              // 1: qkv, keys, values and y are float16, head_width is a multiple of 4, and what turned, and weights, may be
+};                            // rounded to float16 on their way to matrix units
 
 // point over (row, element of D); slot step - 1
 struct rp_cache_kv_params {   // kv [rows, 2, D], step -> k, v [rows, cap, D]

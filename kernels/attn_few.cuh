@@ -66,14 +66,17 @@ __device__ inline void rp_few_values(typename rp_four_of<T>::raw (&v)[2][4], con
     }
 }
 
+__device__ inline float2 rp_few_two(const float *from) { return *reinterpret_cast<const float2 *>(from); }
+__device__ inline float2 rp_few_two(const __half *from) { return __half22float2(*reinterpret_cast<const __half2 *>(from)); }
+
 // Columns `column` .. + 3 of a head [d] of q or k, turned (rope_half): angles [d/2, 2], (cos, sin).
-__device__ inline float4 rp_few_turned(const float *from, const float *angles, uint32_t column, uint32_t half) {
+template <class T> __device__ inline float4 rp_few_turned(const T *from, const float *angles, uint32_t column, uint32_t half) {
     float y[4];
 #pragma unroll
     for (uint32_t i = 0; i < 4; i += 2) {  // d/2 is even: two columns lie in one half
         const uint32_t at = column + i;
         const bool low = at < half;
-        const float2 own = *reinterpret_cast<const float2 *>(from + at), other = *reinterpret_cast<const float2 *>(from + (low ? at + half : at - half));
+        const float2 own = rp_few_two(from + at), other = rp_few_two(from + (low ? at + half : at - half));
         const float4 turn = *reinterpret_cast<const float4 *>(angles + (low ? at : at - half) * 2);
         y[i] = __fmaf_rn(low ? -other.x : other.x, turn.y, __fmul_rn(own.x, turn.x));
         y[i + 1] = __fmaf_rn(low ? -other.y : other.y, turn.w, __fmul_rn(own.y, turn.z));
@@ -82,14 +85,14 @@ __device__ inline float4 rp_few_turned(const float *from, const float *angles, u
 }
 
 // The unit's fresh key and value, from shared memory [2, d].
-__device__ inline void rp_few_fresh(float4 (&k)[2][4], float4 (&v)[2][4], const rp_few_unit<float> &unit, const float *fresh, uint32_t columns, uint32_t d) {
+__device__ inline void rp_few_fresh(uint2 (&k)[2][4], uint2 (&v)[2][4], const rp_few_unit<__half> &unit, const __half *fresh, uint32_t columns, uint32_t d) {
     const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
     for (int j = 0; j < 2; j++) {
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             const uint32_t column = i * 16 + lane % 4 * 4;
-            if (j * 8 + lane / 4 == unit.fresh && column < columns) { k[j][i] = *reinterpret_cast<const float4 *>(fresh + column); }
+            if (j * 8 + lane / 4 == unit.fresh && column < columns) { k[j][i] = *reinterpret_cast<const uint2 *>(fresh + column); }
         }
     }
 #pragma unroll
@@ -97,7 +100,7 @@ __device__ inline void rp_few_fresh(float4 (&k)[2][4], float4 (&v)[2][4], const 
 #pragma unroll
         for (int c = 0; c < 2; c++) {
             const uint32_t column = c * 32 + lane / 4 * 4;
-            if (i / 2 * 8 + lane % 4 * 2 + i % 2 == unit.fresh && column < columns) { v[c][i] = *reinterpret_cast<const float4 *>(fresh + d + column); }
+            if (i / 2 * 8 + lane % 4 * 2 + i % 2 == unit.fresh && column < columns) { v[c][i] = *reinterpret_cast<const uint2 *>(fresh + d + column); }
         }
     }
 }
@@ -227,7 +230,7 @@ template <class Top, class Piece> __device__ inline float4 rp_few_join(uint32_t 
     return value;
 }
 
-// TURNS: q and k are turned first, k and v put into their slot; what earlier replays wrote is asked for before the wait.
+// TURNS, of float16: q and k are turned first, k and v put into their slot; what earlier replays wrote is asked for before the wait.
 template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_call<T> &p, float *memory) {
     constexpr uint32_t PIECES = TURNS ? 1 : 2;   // of queries, an invocation
     const uint32_t rank = blockIdx.x % RP_ATTN_SPREAD, d = p.head_width, width = p.heads * d, warps = blockDim.x / 32;
@@ -246,7 +249,7 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
     float2 *tops = reinterpret_cast<float2 *>(inbox + RP_ATTN_FEW_INBOX(most, d));
     __half *queries = reinterpret_cast<__half *>(tops + warps * RP_ATTN_FEW);
     float *scores = reinterpret_cast<float *>(queries + RP_ATTN_FEW * RP_ATTN_FEW_QUERY(slices));
-    float *fresh = scores + (slices > 1 ? 2 * warps * RP_ATTN_FEW_SCORES : 0);   // where q is turned: [rows, 2, d], new keys and values
+    __half *fresh = reinterpret_cast<__half *>(scores + (slices > 1 ? 2 * warps * RP_ATTN_FEW_SCORES : 0));   // where q is turned: [rows, 2, d], new keys and values
     const __half *my_queries = queries + (lane % 16) * RP_ATTN_FEW_QUERY(slices) + warp % slices * 64 + lane / 16 * 8;
     rp_few_rows rows;
     rows.top[0] = rows.top[1] = -RP_INFINITY, rows.sum[0] = rows.sum[1] = 0;
@@ -295,13 +298,14 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
                 if (row < n_rows && at % 16 * 4 < slice && column < d) {
                     if constexpr (TURNS) {
                         const float *angles = p.rope + (uint64_t)min(n_tokens + step - 1, p.positions - 1) * d;
-                        const float4 key = rp_few_turned(from + width, angles, column, d / 2), value = *reinterpret_cast<const float4 *>(from + 2 * width + column);
+                        const uint2 key = rp_narrow4(rp_few_turned(from + width, angles, column, d / 2));
+                        const uint2 value = *reinterpret_cast<const uint2 *>(from + 2 * width + column);
                         q = rp_narrow4(rp_few_turned(from, angles, column, d / 2));
-                        float *to = fresh + row * 2 * d + column;
-                        *reinterpret_cast<float4 *>(to) = key, *reinterpret_cast<float4 *>(to + d) = value;
+                        __half *to = fresh + row * 2 * d + column;
+                        *reinterpret_cast<uint2 *>(to) = key, *reinterpret_cast<uint2 *>(to + d) = value;
                         if (row % RP_ATTN_SPREAD == rank && step - 1 < p.suffix_cap) {
                             const uint64_t slot = ((row0 + row) * p.suffix_cap + step - 1) * width + head * d + column;
-                            *reinterpret_cast<float4 *>(p.k_suffix + slot) = key, *reinterpret_cast<float4 *>(p.v_suffix + slot) = value;
+                            *reinterpret_cast<uint2 *>(p.k_suffix + slot) = key, *reinterpret_cast<uint2 *>(p.v_suffix + slot) = value;
                         }
                     } else {
                         q = rp_narrow4(*reinterpret_cast<const typename rp_four_of<T>::raw *>(from + column));
@@ -389,8 +393,8 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
 
 // A kernel of the name; `call` makes an rp_few_call of `args`.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-#define RP_ATTN_FEW_KERNEL(name, params, turns, call)                                                                            \
-    extern "C" __global__ void __cluster_dims__(RP_ATTN_SPREAD, 1, 1) __launch_bounds__(RP_ATTN_FEW_GROUP, 1)                    \
+#define RP_ATTN_FEW_KERNEL(name, registers, params, turns, call)                                                                 \
+    extern "C" __global__ void __cluster_dims__(RP_ATTN_SPREAD, 1, 1) __maxnreg__(registers)                                     \
         name(const rp_kernel_args<params> args) {                                                                                \
         extern __shared__ __align__(16) float memory[];                                                                          \
         rp_cluster_begin(reinterpret_cast<uint64_t *>(memory));                                                                  \
@@ -398,7 +402,7 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
         rp_attn_few<turns>(call, memory);                                                                                        \
     }
 #else
-#define RP_ATTN_FEW_KERNEL(name, params, turns, call)                                                                            \
+#define RP_ATTN_FEW_KERNEL(name, registers, params, turns, call)                                                                            \
     extern "C" __global__ void name(const rp_kernel_args<params>) {}
 #endif
 

@@ -32,6 +32,7 @@ void kronos_slide(kronos_builder *b, const char *label, bool at_end, kronos_wind
 // (PROMPT: not used).
 rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                         rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared);
+rp_dtype kronos_keys_dtype(const kronos_part *c, const kronos_layer *w);   // of `own` and `shared`
 // Only the keys and values, for what a last block's result is of no use.
 void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                        rp_tensor *rope, rp_tensor *x, kronos_keys *own);

@@ -255,7 +255,7 @@ static rp_status build_decode(kronos_builder b, kronos_decode *d, const path_sta
                      .keys = rp_arena_alloc(a, n * sizeof *s.keys) };
     bool made = s.keys != NULL;
     for (uint32_t i = 0; i < n && made; i++) {
-        made = keys_at(a, whole->keys[i].kv, RP_SHAPE(RP_F32, B, d->paths, f->rounds, D), &s.keys[i]);
+        made = keys_at(a, whole->keys[i].kv, RP_SHAPE(whole->keys[i].kv->dtype, B, d->paths, f->rounds, D), &s.keys[i]);
     }
     if (!made) { return rp_fail(f->base.model->device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     d->tokens = s.tokens;
@@ -302,11 +302,13 @@ static rp_tensor **lay_ropes(kronos_forecaster *f, rp_region *r, const kronos_pa
     return ropes;
 }
 
-// n pairs of key and value tensors [..], of three dimensions or four.
-static kronos_keys *lay_keys(rp_region *r, rp_arena *a, const char *name, rp_shape shape, uint32_t n) {
-    kronos_keys *keys = rp_arena_alloc(a, (n + 1) * sizeof *keys);
+// Pairs of key and value tensors of one shape: of each of n layers, and, float32, `more`.
+static kronos_keys *lay_keys(rp_region *r, rp_arena *a, const char *name, rp_shape shape, const kronos_part *c, const kronos_layer *layers, uint32_t n,
+                             uint32_t more) {
+    kronos_keys *keys = rp_arena_alloc(a, (n + more + 1) * sizeof *keys);
     r->failed = r->failed || keys == NULL;
-    for (uint32_t i = 0; i < n && !r->failed; i++) {
+    for (uint32_t i = 0; i < n + more && !r->failed; i++) {
+        shape.dtype = i < n ? kronos_keys_dtype(c, &layers[i]) : RP_F32;
         rp_tensor *both = rp_region_lay(r, name, twice(shape));
         r->failed = both == NULL || !keys_at(a, both, shape, &keys[i]);
     }
@@ -332,9 +334,10 @@ static rp_status lay_state(kronos_forecaster *f, path_state *s, uint64_t *bytes)
     f->end_window = lay_window(&r, B);
     f->c_last = rp_region_lay(&r, "last bar", RP_SHAPE(RP_F32, B, D));
     f->s1_logits = rp_region_lay(&r, "first logits", RP_SHAPE(RP_F32, B, 1u << c->s1_bits));
-    f->prompt_keys = lay_keys(&r, a, "prompt keys and values", RP_SHAPE(RP_F32, B, N, D), c->model.layers + 1);
-    f->bars_keys = lay_keys(&r, a, "decoder keys and values", RP_SHAPE(RP_F32, B, N, c->tokenizer.width), c->tokenizer.decoder_layers);
-    s->keys = lay_keys(&r, a, "path keys and values", RP_SHAPE(RP_F32, B, S, f->rounds, D), c->model.layers + 1);
+    f->prompt_keys = lay_keys(&r, a, "prompt keys and values", RP_SHAPE(RP_F32, B, N, D), &c->model, m->layers, c->model.layers, 1);
+    f->bars_keys = lay_keys(&r, a, "decoder keys and values", RP_SHAPE(RP_F32, B, N, c->tokenizer.width), &c->tokenizer, m->decoder,
+                            c->tokenizer.decoder_layers, 0);
+    s->keys = lay_keys(&r, a, "path keys and values", RP_SHAPE(RP_F32, B, S, f->rounds, D), &c->model, m->layers, c->model.layers, 1);
     s->tokens = rp_region_lay(&r, "tokens of each path", RP_SHAPE(RP_U32, B, S, H, 2));
     f->result = s->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, RP_BAR_COLUMNS, H, sizes->max_paths));
     *bytes = r.used;

@@ -70,8 +70,9 @@ void tolerance_make_absolute(tolerance_tensor *t) {
 
 double tolerance_number(const tolerance_tensor *t, uint64_t i) {
     float x;
+    if (t->dtype == RP_F32) { return (double)((const float *)t->data)[i]; }
     rp_convert(&x, RP_F32, (const char *)t->data + i * rp_dtype_size(t->dtype), t->dtype, 1);
-    return x;
+    return (double)x;
 }
 
 double tolerance_largest(const tolerance_tensor *t) {

@@ -107,7 +107,7 @@ void tolerance_begin_attn_step(tolerance_case *c) {
                                                                          largest(own, own_values + own_at, before * D)));
     }
     c->extra[0] = sum * key * (double)p->scale;
-    if (p->mixed) { mixed_extra(c, p->head_width + 6, (double)p->scale, sum, key, p->prefix_cap + p->suffix_cap, value); }
+    if (p->f16) { mixed_extra(c, p->head_width + 6, (double)p->scale, sum, key, p->prefix_cap + p->suffix_cap, value); }
 }
 
 // Turned: two products and a sum, each a rounding of at most |a| + |b|, and two products that may be flushed. So a score carries six
@@ -118,21 +118,27 @@ double tolerance_attn_step(const tolerance_case *c, uint32_t output, uint64_t in
     if (output == 0) {
         const uint64_t D = (uint64_t)p->heads * d, row = index / (p->suffix_cap * D), slot = index / D % p->suffix_cap, i = index % d % (d / 2);
         if (row >= (uint64_t)p->batch * p->paths || slot + 1 != step) { return 0; }
-        const float *from = (const float *)c->tensor[0].data + (row * 3 + 1) * D + index % D / d * d;
-        return 3 * U32ROUND * (fabs((double)from[i]) + fabs((double)from[d / 2 + i])) + 2 * FLUSH;
+        const uint64_t from = (row * 3 + 1) * D + index % D / d * d + i;
+        const double both = fabs(tolerance_number(&c->tensor[0], from)) + fabs(tolerance_number(&c->tensor[0], from + d / 2));
+        return 3 * U32ROUND * both + 2 * FLUSH + (p->f16 ? U16ROUND * (1 + U16ROUND) * fabs(ref) + 0x1p-25 : 0);
     }
-    const double error = p->mixed ? allowed_mixed(c->extra[0], c->extra[1], keys, magnitude) : allowed(d + 6, c->extra[0], keys, magnitude);
-    return error + (p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0);
+    if (!p->f16) { return allowed(d + 6, c->extra[0], keys, magnitude); }
+    return allowed_mixed(c->extra[0], c->extra[1], keys, magnitude) + U16ROUND * fabs(ref) + 0x1p-25;
 }
 
 // The values alone.
 void tolerance_absolute_attn_step(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_step);
     const uint64_t D = (uint64_t)p->heads * p->head_width;
-    float *qkv = c->tensor[0].data, *prefix = c->tensor[2].data, *own = c->tensor[3].data;
-    for (uint64_t i = 0; i < c->tensor[0].count; i++) { qkv[i] = i / D % 3 == 2 ? fabsf(qkv[i]) : qkv[i]; }
-    for (uint64_t i = c->tensor[2].count / 2; i < c->tensor[2].count; i++) { prefix[i] = fabsf(prefix[i]); }
-    for (uint64_t i = c->tensor[3].count / 2; i < c->tensor[3].count; i++) { own[i] = fabsf(own[i]); }
+    const tolerance_tensor *qkv = &c->tensor[0];
+    const uint64_t size = rp_dtype_size(qkv->dtype);
+    for (uint64_t at = 2 * D; at < qkv->count; at += 3 * D) {
+        tolerance_make_absolute(&(tolerance_tensor){ qkv->dtype, D, (char *)qkv->data + at * size });
+    }
+    for (uint32_t i = 2; i < 4; i++) {
+        const tolerance_tensor *kv = &c->tensor[i];
+        tolerance_make_absolute(&(tolerance_tensor){ kv->dtype, kv->count / 2, (char *)kv->data + kv->count / 2 * size });
+    }
 }
 
 // extra[0], as above; qkv holds q, k and v of a token one after the other.

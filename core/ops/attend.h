@@ -4,8 +4,8 @@
 
 #include "op.h"
 
-// n keys and values, D apart, from element `at` on.
-typedef struct ref_run { const void *k, *v; size_t at; uint32_t n; } ref_run;
+// n keys and values, D apart, from elements k_at and v_at on.
+typedef struct ref_run { const void *k, *v; size_t k_at, v_at; uint32_t n; } ref_run;
 
 static inline double ref_score(double scale, uint32_t d, const double *q, const void *k, size_t at, bool f16) {
     double dot = 0;
@@ -18,13 +18,13 @@ static inline double ref_score(double scale, uint32_t d, const double *q, const 
 static inline void ref_attend(double scale, uint32_t d, size_t D, const double *q, const ref_run *runs, bool f16, void *y, size_t at, bool y_f16) {
     double top = -INFINITY, sum = 0, value[RP_ATTN_HEAD_MAX] = { 0 };
     for (uint32_t r = 0; r < 2; r++) {
-        for (uint32_t i = 0; i < runs[r].n; i++) { top = fmax(top, ref_score(scale, d, q, runs[r].k, runs[r].at + i * D, f16)); }
+        for (uint32_t i = 0; i < runs[r].n; i++) { top = fmax(top, ref_score(scale, d, q, runs[r].k, runs[r].k_at + i * D, f16)); }
     }
     for (uint32_t r = 0; r < 2; r++) {
         for (uint32_t i = 0; i < runs[r].n; i++) {
-            const double weight = exp(ref_score(scale, d, q, runs[r].k, runs[r].at + i * D, f16) - top);
+            const double weight = exp(ref_score(scale, d, q, runs[r].k, runs[r].k_at + i * D, f16) - top);
             sum += weight;
-            for (uint32_t j = 0; j < d; j++) { value[j] += weight * ref_get(runs[r].v, runs[r].at + i * D + j, f16); }
+            for (uint32_t j = 0; j < d; j++) { value[j] += weight * ref_get(runs[r].v, runs[r].v_at + i * D + j, f16); }
         }
     }
     for (uint32_t j = 0; j < d; j++) { ref_put(y, at + j, value[j] / sum, y_f16); }

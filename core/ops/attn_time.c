@@ -126,8 +126,8 @@ void rp_ref_attn_time(const void *params, void *const *binding) {
                     for (uint32_t j = 0; j < d; j++) { ref_put(binding[7], at + head + j, 0, p->y_f16); }
                     continue;
                 }
-                const ref_run runs[2] = { { binding[1], binding[2], prefix + head, decode ? n_tokens : token + 1 },
-                                          { binding[3], binding[4], suffix + head, !decode ? 0 : p->own ? token + 1 : step.step } };
+                const ref_run runs[2] = { { binding[1], binding[2], prefix + head, prefix + head, decode ? n_tokens : token + 1 },
+                                          { binding[3], binding[4], suffix + head, suffix + head, !decode ? 0 : p->own ? token + 1 : step.step } };
                 double q[RP_ATTN_HEAD_MAX];
                 for (uint32_t j = 0; j < d; j++) { q[j] = ref_get(binding[0], at + head + j, p->x_f16); }
                 ref_attend((double)p->scale + p->scale_rest, d, D, q, runs, p->x_f16, binding[7], at + head, p->y_f16);
