@@ -1,8 +1,15 @@
-// Attention of one query in the reference, what attn_time and attn_step share.
+// What attn_time and attn_step share: how paths are dealt to clusters, and attention of one query in the reference.
 #ifndef RP_OPS_ATTEND_H
 #define RP_OPS_ATTEND_H
 
 #include "op.h"
+
+// Paths of a cluster: few where sets (of paths that share keys) are few, so that three quarters of the processors have a group; on all of
+// them, clusters would wait for places side by side.
+static inline uint64_t paths_of_cluster(uint32_t processors, uint64_t sets, uint32_t paths, uint32_t most) {
+    const uint64_t places = processors * 3 / 4 / (RP_ATTN_SPREAD * sets), least = ceil_div(paths, most);
+    return ceil_div(paths, places < least ? least : places > paths ? paths : places);
+}
 
 // n keys and values, D apart, from elements k_at and v_at on.
 typedef struct ref_run { const void *k, *v; size_t k_at, v_at; uint32_t n; } ref_run;

@@ -21,17 +21,21 @@ rp_status rp_shape_attn_step(const rp_graph *graph, const rp_node *node, rp_shap
     return RP_OK;
 }
 
-// On matrix units: a cluster for up to RP_ATTN_FEW paths of a head. An invocation turns one piece of a query.
+// On matrix units: a cluster for up to RP_ATTN_FEW paths of a head. An invocation turns one piece of a query, so that eight warps a slice
+// are the least; more of them bring more keys at once, and with ten, two groups still fit a multiprocessor beside what runs there.
 void rp_launch_attn_step(const rp_node *node, rp_launch *out) {
     PARAMS(attn_step);
-    const uint32_t d = p->head_width, warps = 8 * RP_ATTN_FEW_SLICES(d);
-    const uint64_t sets = (uint64_t)p->batch * p->heads, clusters = sets * ceil_div(p->paths, RP_ATTN_FEW);
-    if (!p->f16 || !out->clusters || d > 128 || clusters * RP_ATTN_SPREAD > 2ull * out->processors) {
+    const uint32_t d = p->head_width;
+    const uint64_t sets = (uint64_t)p->batch * p->heads, paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_FEW);
+    const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
+    const uint64_t units = ceil_div(p->prefix_cap, 16) + paths * ceil_div(p->suffix_cap, 16);   // of sixteen keys, of a cluster
+    const uint32_t warps = d > 64 ? 16 : units > 8 * RP_ATTN_SPREAD ? 10 : 8;
+    if (!p->f16 || !out->clusters || d > 128 || groups > 2ull * out->processors) {
         rp_launch_rows(out, p->f16 ? "attn_step_f16" : "attn_step_f32", sets * p->paths, RP_GROUP_ROW);
         return;
     }
-    rp_launch_rows(out, "attn_step_f16_spread", clusters * RP_ATTN_SPREAD, 32 * warps);
-    out->shared_bytes = (uint32_t)RP_ATTN_STEP_BYTES(ceil_div(p->paths, clusters / sets), d, warps);
+    rp_launch_rows(out, "attn_step_f16_spread", groups, 32 * warps);
+    out->shared_bytes = (uint32_t)RP_ATTN_STEP_BYTES(paths, d, warps);
 }
 
 void rp_cost_attn_step(const rp_node *node, rp_cost *out) {

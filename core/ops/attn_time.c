@@ -37,15 +37,14 @@ static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out, bo
     return true;
 }
 
-// Decode steps of few paths on matrix units. Wide heads are few: less paths a cluster, so that most processors have a group.
+// Decode steps of few paths on matrix units.
 static bool launch_few(const struct rp_attn_time_params *p, rp_launch *out) {
     if (!p->mixed || !out->clusters || p->suffix_cap == 0 || p->own || p->tokens != 1 || p->head_width % 4 != 0) { return false; }
-    const uint64_t sets = (uint64_t)p->batch * p->variates * p->heads, least = ceil_div(p->paths, RP_ATTN_FEW);
-    const uint64_t places = out->processors / (RP_ATTN_SPREAD * sets), wanted = places < least ? least : places > p->paths ? p->paths : places;
-    const uint64_t paths = ceil_div(p->paths, p->head_width <= 64 ? least : wanted), clusters = sets * ceil_div(p->paths, paths);
+    const uint64_t sets = (uint64_t)p->batch * p->variates * p->heads, paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_FEW);
+    const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
     const uint32_t warps = p->head_width <= 128 ? 8 : 16;
-    if (clusters * RP_ATTN_SPREAD > 2ull * out->processors) { return false; }
-    rp_launch_rows(out, p->x_f16 ? "attn_time_f16_spread" : "attn_time_mixed_spread", clusters * RP_ATTN_SPREAD, 32 * warps);
+    if (groups > 2ull * out->processors) { return false; }
+    rp_launch_rows(out, p->x_f16 ? "attn_time_f16_spread" : "attn_time_mixed_spread", groups, 32 * warps);
     out->shared_bytes = (uint32_t)RP_ATTN_FEW_BYTES(paths, p->head_width, warps);
     return true;
 }
@@ -71,13 +70,11 @@ static bool launch_tiled(const struct rp_attn_time_params *p, rp_launch *out) {
     return true;
 }
 
-// Decode steps: where the clusters' teams are not many more than processors can hold. Few heads: fewer paths a cluster, so that three
-// quarters of the processors have a group; on all of them, clusters would wait for places side by side.
+// Decode steps: where the clusters' teams are not many more than processors can hold.
 static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
     if (!out->clusters || p->x_f16 || p->suffix_cap == 0 || p->own || p->tokens != 1 || p->head_width % 4 != 0) { return false; }
-    const uint64_t d = p->head_width, sets = (uint64_t)p->batch * p->variates * p->heads, places = out->processors * 3 / 4 / (RP_ATTN_SPREAD * sets);
-    const uint64_t least = ceil_div(p->paths, RP_ATTN_SHARED), wanted = places < least ? least : places > p->paths ? p->paths : places;
-    const uint64_t paths = ceil_div(p->paths, wanted), clusters = sets * ceil_div(p->paths, paths);
+    const uint64_t d = p->head_width, sets = (uint64_t)p->batch * p->variates * p->heads;
+    const uint64_t paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_SHARED), clusters = sets * ceil_div(p->paths, paths);
     const uint64_t tiles = ceil_div((uint64_t)p->prefix_cap + p->suffix_cap, RP_ATTN_TILE), shared = paths > 1 ? p->prefix_cap / RP_ATTN_TILE : 0;
     const uint64_t works = shared + paths * (tiles - shared), room = out->wgmma ? RP_ATTN_SPREAD_MOST_90 : RP_ATTN_SPREAD_MOST;
     uint32_t teams = works > RP_ATTN_SPREAD ? 2 : 1;
