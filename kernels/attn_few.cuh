@@ -105,15 +105,10 @@ __device__ inline void rp_few_fresh(uint2 (&k)[2][4], uint2 (&v)[2][4], const rp
     }
 }
 
-// Asks for the lines of a unit to come to the L2 cache: a lane for a key or a value.
+// Asks for a unit to come to the L2 cache: a lane for a key or a value.
 template <class T> __device__ inline void rp_few_hint(const rp_few_unit<T> &unit, uint32_t columns, uint32_t width) {
     const uint32_t lane = threadIdx.x % 32;
-    const char *row = reinterpret_cast<const char *>((lane < 16 ? unit.k : unit.v) + (uint64_t)(lane % 16) * width);
-    if (lane % 16 >= unit.n) { return; }
-    const uint32_t bytes = columns * (uint32_t)sizeof(T);
-    for (uint32_t at = 0; at < bytes + 127; at += 128) {
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(row + min(at, bytes - 1)));
-    }
+    if (lane % 16 < unit.n) { rp_hint((lane < 16 ? unit.k : unit.v) + (uint64_t)(lane % 16) * width, columns); }
 }
 
 // Rows lane / 4 and that + 8 of a warp: value[4 c + e][2 h + f]: row h, column 32 c + 8 (lane % 4) + 4 f + e.

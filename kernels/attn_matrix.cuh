@@ -16,6 +16,14 @@ __device__ inline float rp_exp2_fast(float x) {       // 2 ulp
     return y;
 }
 
+// Asks for the lines of n numbers to come to the L2 cache.
+template <class T> __device__ inline void rp_hint(const T *from, uint32_t n) {
+    const uint32_t bytes = n * (uint32_t)sizeof(T);
+    for (uint32_t at = 0; at < bytes + 127; at += 128) {
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(reinterpret_cast<const char *>(from) + min(at, bytes - 1)));
+    }
+}
+
 // Rows `low` and `low` + 8 of a warp: this lane holds columns 16 i + 4 (lane % 4) .. + 3 of each.
 template <int BLOCKS> struct rp_attn_rows {
     uint32_t q[BLOCKS][4];                // pairs of float16; [i][h] and [i][2 + h]: row h, the first two and the last two
