@@ -103,6 +103,21 @@
 #define RP_ATTN_MIXED_LEAST 16
 #define RP_ATTN_MIXED_HEAD 64
 #define RP_ATTN_MIXED_HEAD_WIDE 128
+// Decode steps of few paths, on devices with clusters: at most RP_ATTN_FEW paths a cluster, a warp for each slice of at most 64 columns
+// of a unit of sixteen keys. Shared memory in floats: each warp's values of each path, what the group's paths are joined from,
+// maxima and sums, and, where there are several slices, twice their scores.
+#define RP_ATTN_FEW 16
+#define RP_ATTN_FEW_GROUP 512
+#define RP_ATTN_FEW_PITCH 68
+#define RP_ATTN_FEW_SCORES 256           // of a unit: 16 x 16
+#define RP_ATTN_FEW_SLICES(d) ((d) <= 64 ? 1 : (d) <= 128 ? 2 : 4)
+#define RP_ATTN_FEW_SLICE(d) (((d) / 4 + RP_ATTN_FEW_SLICES(d) - 1) / RP_ATTN_FEW_SLICES(d) * 4)
+#define RP_ATTN_FEW_INBOX(paths, d) (RP_ATTN_SPREAD * (((paths) + RP_ATTN_SPREAD - 1) / RP_ATTN_SPREAD) * ((d) + 4))
+#define RP_ATTN_FEW_QUERY(slices) (64 * (slices) + 8)   // float16 from one query to the next
+#define RP_ATTN_FEW_BYTES(paths, d, warps) \
+    (16 + 4 * ((warps) * ((paths) * RP_ATTN_FEW_PITCH + 2 * RP_ATTN_FEW + (RP_ATTN_FEW_SLICES(d) > 1 ? 2 * RP_ATTN_FEW_SCORES : 0)) + \
+               RP_ATTN_FEW_INBOX(paths, d) + RP_ATTN_FEW / 2 * RP_ATTN_FEW_QUERY(RP_ATTN_FEW_SLICES(d))))
+#define RP_ATTN_STEP_BYTES(paths, d, warps) (RP_ATTN_FEW_BYTES(paths, d, warps) + 4 * (paths) * (d))   // and the new keys and values
 #define RP_BLOCK_MIXED_GROUP 256       // block_attn's likewise, at most: 16 queries a warp, so many warps that blocks are as long as each other
 
 #ifdef RP_GLSL
@@ -218,6 +233,7 @@ struct rp_rope_kv_params {    // qkv [B, S, V, n, 3, h, d] -> q [B, S, V, n, h, 
     RP_UINT decode;           // 0: token i sits at position i, slot i; 1: n = 1, position n_tokens[b] + step - 1, slot step - 1
     RP_UINT extra;            // tokens before the patches (variate labels): n_tokens[b] = n_patches[b] + extra
     RP_UINT xpos_zero;        // row of the xpos table that holds exponent 0
+    RP_UINT f16;              // 1: qkv, q, k and v are float16; head_width is a multiple of 4
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head). Prompt (suffix_cap 0): query i sees keys 0..i; dead tokens write 0.
@@ -234,6 +250,7 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     RP_UINT own;              // 1: n = R queries of each path, causal over its suffix; only with suffix_cap > 0
     RP_UINT y_f16;            // 1: y is float16
     RP_UINT mixed;            // 1: queries, keys, values and weights may be rounded to float16 on their way to matrix units
+    RP_UINT x_f16;            // 1: queries, keys and values are float16; head_width is a multiple of 4; only with mixed
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d].
@@ -378,7 +395,20 @@ struct rp_rope_half_params {  // qkv [B, S, n, 3, h, d], rope [positions, d/2, 2
     RP_UINT cap;              // slots of the caches
     RP_UINT positions;        // rows of rope
     RP_UINT rows;             // RP_ROWS_*
+    RP_UINT f16;              // 1: qkv, q, k and v are float16; head_width is a multiple of 4
 };
+
+// What rope_half and attn_time do for one new token of each path, RP_ROWS_STEP, in one launch: q and k turn, k and v go to slot
+// step - 1, and q sees the prefix keys and slots 0 .. step - 1. n_tokens, step, the prefix and the slots before step - 1 are as weights: no
+// launch of the same graph writes them in front of this one, so that they may be read before those are done. A group of RP_GROUP_ROW for each (b, s, head); scores and sums as above.
+struct rp_attn_step_params {  // qkv [B, S, 3, h, d], rope [positions, d/2, 2], kv_prefix [2, B, N, h, d], kv [2, B, S, R, h, d],
+    RP_UINT batch, paths;     // n_tokens [B], step -> kv, y [B, S, h, d]
+    RP_UINT heads, head_width;
+    RP_UINT prefix_cap, suffix_cap;      // N, R
+    RP_UINT positions;
+    float scale, scale_rest;
+    RP_UINT f16;              // 1: qkv, keys, values and y are float16, head_width is a multiple of 4, and what turned, and weights, may be
+};                            // rounded to float16 on their way to matrix units
 
 // point over (row, element of D); slot step - 1
 struct rp_cache_kv_params {   // kv [rows, 2, D], step -> k, v [rows, cap, D]

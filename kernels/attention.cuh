@@ -4,6 +4,7 @@
 #define RP_ATTENTION_CUH
 
 #include "common.cuh"
+#include "matrix.cuh"
 #include "op_math.h"
 
 #define SLICE 64                        // elements of a head brought to shared memory at a time
@@ -61,22 +62,22 @@ struct rp_attention_memory {
 
 // Brings n floats (rounded up to whole pieces of four with zeros) of q and of each key of the tile to shared memory:
 // 16 invocations a key, so that a warp reads two whole keys at once.
-template <class Keys>
+template <class Keys, class T>
 __device__ inline void rp_attention_stage(rp_attention_memory &m, const Keys &keys, uint32_t first, uint32_t n_keys,
-                                          const float *q, uint32_t from, uint32_t n) {
+                                          const T *q, uint32_t from, uint32_t n) {
     const uint32_t column = threadIdx.x % 16 * 4;
     if (threadIdx.x < 16) {
-        for (uint32_t e = 0; e < 4; e++) { m.q[column + e] = column + e < n ? q[from + column + e] : 0.0f; }
+        for (uint32_t e = 0; e < 4; e++) { m.q[column + e] = column + e < n ? (float)q[from + column + e] : 0.0f; }
     }
     if (column >= n) { return; }
 #pragma unroll 4
     for (uint32_t i = threadIdx.x / 16; i < n_keys; i += RP_GROUP_ROW / 16) {
-        const float *key = keys.key(first + i) + from + column;
+        const T *key = keys.key(first + i) + from + column;
         float *to = &m.k[i * PITCH + column];
         if (keys.wide) {
-            *reinterpret_cast<float4 *>(to) = *reinterpret_cast<const float4 *>(key);
+            *reinterpret_cast<float4 *>(to) = rp_wide4(*reinterpret_cast<const typename rp_four_of<T>::raw *>(key));
         } else {
-            for (uint32_t e = 0; e < 4; e++) { to[e] = column + e < n ? key[e] : 0.0f; }
+            for (uint32_t e = 0; e < 4; e++) { to[e] = column + e < n ? (float)key[e] : 0.0f; }
         }
     }
 }
@@ -97,11 +98,11 @@ __device__ inline float rp_attention_dot(const rp_attention_memory &m, uint32_t 
 }
 
 // y[d] = softmax(scale q . keys) values, over n keys; zeros where none is present. Keys says for each number c where key
-// and value lie (key(c), value(c): [d]), whether it takes part (present(c)), whether all do (dense), and whether rows may
+// and value lie (key(c), value(c): [d], of q's type), whether it takes part (present(c)), whether all do (dense), and whether rows may
 // be read in 16-byte pieces (wide). y: an output as rp_put takes it, the results from element `at` on. Called by all
 // RP_GROUP_ROW invocations alike.
-template <class Keys>
-__device__ inline void rp_attend(rp_attention_memory &m, const Keys &keys, uint32_t n, const float *q, uint32_t d, float scale,
+template <class Keys, class T>
+__device__ inline void rp_attend(rp_attention_memory &m, const Keys &keys, uint32_t n, const T *q, uint32_t d, float scale,
                                  void *y, uint64_t at, bool f16) {
     const uint32_t local = threadIdx.x, lane = local % 32;
     for (uint32_t base = 0; base < d; base += OUTPUTS * RP_GROUP_ROW) {   // one pass, but for very wide heads
@@ -145,7 +146,7 @@ __device__ inline void rp_attend(rp_attention_memory &m, const Keys &keys, uint3
 #pragma unroll 8
                 for (uint32_t i = 0; i < n_keys; i++) {
                     const float p = m.p[i];
-                    if (Keys::dense || p != 0.0f) { total = __fmaf_rn(p, keys.value(first + i)[j], total); }
+                    if (Keys::dense || p != 0.0f) { total = __fmaf_rn(p, (float)keys.value(first + i)[j], total); }
                 }
                 value[o] = rp_joined(join, value[o], total);
             }

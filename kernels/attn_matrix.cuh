@@ -16,6 +16,14 @@ __device__ inline float rp_exp2_fast(float x) {       // 2 ulp
     return y;
 }
 
+// Asks for the lines of n numbers to come to the L2 cache.
+template <class T> __device__ inline void rp_hint(const T *from, uint32_t n) {
+    const uint32_t bytes = n * (uint32_t)sizeof(T);
+    for (uint32_t at = 0; at < bytes + 127; at += 128) {
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(reinterpret_cast<const char *>(from) + min(at, bytes - 1)));
+    }
+}
+
 // Rows `low` and `low` + 8 of a warp: this lane holds columns 16 i + 4 (lane % 4) .. + 3 of each.
 template <int BLOCKS> struct rp_attn_rows {
     uint32_t q[BLOCKS][4];                // pairs of float16; [i][h] and [i][2 + h]: row h, the first two and the last two
@@ -40,9 +48,10 @@ template <int BLOCKS> struct rp_attn_rows {
 };
 
 // Where column `column`, and the three behind it, of number `row` lies in a tile: two pairs, 8 apart. Rows are an odd number of 16 bytes.
-template <int BLOCKS> __device__ inline void rp_attn_place(__half *tile, uint32_t row, uint32_t column, const float4 &x) {
+template <int BLOCKS, class Raw> __device__ inline void rp_attn_place(__half *tile, uint32_t row, uint32_t column, const Raw &x) {
+    const uint2 pairs = rp_narrow4(x);
     __half *at = tile + row * (BLOCKS * 16 + 8) + column / 16 * 16 + column % 16 / 2;
-    *reinterpret_cast<uint32_t *>(at) = rp_pair(x.x, x.y), *reinterpret_cast<uint32_t *>(at + 8) = rp_pair(x.z, x.w);
+    *reinterpret_cast<uint32_t *>(at) = pairs.x, *reinterpret_cast<uint32_t *>(at + 8) = pairs.y;
 }
 
 // One tile of keys; sees(h, j, e): whether row h sees key 8 j + 2 (lane % 4) + e of it.
@@ -103,9 +112,12 @@ __device__ inline void rp_attn_tile(rp_attn_rows<BLOCKS> &rows, const __half *k,
 }
 
 // The lane's four columns of block i of one row; zeros past d.
-__device__ inline float4 rp_attn_four(const float *row, int i, uint32_t part, uint32_t d) {
+template <class T> __device__ inline typename rp_four_of<T>::raw rp_attn_four(const T *row, int i, uint32_t part, uint32_t d) {
     const uint32_t column = i * 16 + part * 4;
-    return column < d ? *reinterpret_cast<const float4 *>(row + column) : make_float4(0, 0, 0, 0);
+    typename rp_four_of<T>::raw x;
+    rp_zero4(x);
+    if (column < d) { x = *reinterpret_cast<const typename rp_four_of<T>::raw *>(row + column); }
+    return x;
 }
 
 #endif

@@ -6,6 +6,7 @@
 #define RP_ATTN_SPREAD_CUH
 
 #include "attention.cuh"
+#include "cluster.cuh"
 
 #define SPREAD_TEAM RP_ATTN_SPREAD_TEAM
 #define SPREAD_MOST_TEAMS 2                // more would take all of a multiprocessor, and fewer clusters fit on a GPU at once
@@ -27,37 +28,6 @@ struct rp_spread_tile {
 };
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-__device__ inline uint32_t rp_spread_shared(const void *at) { return (uint32_t)__cvta_generic_to_shared(at); }
-// The barrier on which a group waits for tiles: made by one invocation, which later says how many bytes come.
-__device__ inline void rp_spread_begin(uint64_t *ready) {
-    if (threadIdx.x == 0) {
-        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;\n\tfence.mbarrier_init.release.cluster;" ::"r"(rp_spread_shared(ready)) : "memory");
-    }
-    asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
-}
-__device__ inline void rp_spread_wait_begun() { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
-__device__ inline void rp_spread_expect(uint64_t *ready, uint32_t bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(rp_spread_shared(ready)), "r"(bytes) : "memory");
-}
-__device__ inline void rp_spread_wait_ready(uint64_t *ready) {
-    asm volatile("{\n\t.reg .pred done;\n"
-                 "again_%=:\n\tmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], 0;\n\t@!done bra again_%=;\n\t}"
-                 ::"r"(rp_spread_shared(ready)) : "memory");
-}
-// Write numbers where group `rank` keeps what lies at `to` here, and count them on that group's barrier: each write is one count
-// there, one after the other, so they are few and wide.
-__device__ inline void rp_spread_send2(const float *to, uint32_t rank, uint64_t *ready, float a, float b) {
-    asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
-                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [there], {%3, %4}, [barrier];\n\t}"
-                 ::"r"(rp_spread_shared(to)), "r"(rp_spread_shared(ready)), "r"(rank), "r"(__float_as_uint(a)), "r"(__float_as_uint(b)) : "memory");
-}
-__device__ inline void rp_spread_send4(const float *to, uint32_t rank, uint64_t *ready, const float (&x)[4]) {
-    asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
-                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [there], {%3, %4, %5, %6}, [barrier];\n\t}"
-                 ::"r"(rp_spread_shared(to)), "r"(rp_spread_shared(ready)), "r"(rank), "r"(__float_as_uint(x[0])), "r"(__float_as_uint(x[1])),
-                   "r"(__float_as_uint(x[2])), "r"(__float_as_uint(x[3]))
-                 : "memory");
-}
 // A barrier of `count` invocations; 0 is that of __syncthreads.
 __device__ inline void rp_named_barrier(uint32_t name, uint32_t count) { asm volatile("bar.sync %0, %1;" ::"r"(name), "r"(count) : "memory"); }
 
@@ -168,7 +138,7 @@ __device__ inline void rp_spread_send_sum(const rp_spread_work &w, const rp_spre
     const uint32_t lane = threadIdx.x % 32;
     const float sum = rp_halve32(m.weight[q * RP_ATTN_TILE + lane] + m.weight[q * RP_ATTN_TILE + lane + 32]);
     const float *to = rp_spread_joined(m.joined, path, tile, m.room, w.d) + w.d;
-    if (lane == 0) { rp_spread_send2(to, path % RP_ATTN_SPREAD, m.ready, fmaxf(m.top[q * 4], m.top[q * 4 + 1]), sum); }
+    if (lane == 0) { rp_cluster_send2(to, path % RP_ATTN_SPREAD, m.ready, fmaxf(m.top[q * 4], m.top[q * 4 + 1]), sum); }
 }
 
 // Sends elements j - lane .. j - lane + 31 of a tile's values, one a lane; the first eight lanes gather four each.
@@ -177,7 +147,7 @@ __device__ inline void rp_spread_send_values(const rp_spread_work &w, const rp_s
     float four[4];
 #pragma unroll
     for (int i = 0; i < 4; i++) { four[i] = __shfl_sync(0xffffffffu, total, lane % 8 * 4 + i); }
-    if (lane < 8 && from < w.d) { rp_spread_send4(rp_spread_joined(m.joined, path, tile, m.room, w.d) + from, path % RP_ATTN_SPREAD, m.ready, four); }
+    if (lane < 8 && from < w.d) { rp_cluster_send4(rp_spread_joined(m.joined, path, tile, m.room, w.d) + from, path % RP_ATTN_SPREAD, m.ready, four); }
 }
 
 // A tile of the prompt for all paths: two warps for half of them each. `barrier`: a named one for those two warps.
@@ -275,10 +245,10 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
         }
     }
     if (threadIdx.x == 0 && rank < w.n_queries) {
-        rp_spread_expect(m.ready, ((w.n_queries - rank - 1) / RP_ATTN_SPREAD + 1) * n_tiles * (d + 2) * 4);
+        rp_cluster_expect(m.ready, ((w.n_queries - rank - 1) / RP_ATTN_SPREAD + 1) * n_tiles * (d + 2) * 4);
     }
     __syncthreads();                           // queries: written by all, read by all
-    rp_spread_wait_begun();                    // all groups have begun and made their barriers
+    rp_cluster_wait_begun();                    // all groups have begun and made their barriers
     while (number < n_works) {
         const rp_spread_tile t = nth(number);
         const uint32_t after = number + RP_ATTN_SPREAD * teams;
@@ -314,7 +284,7 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
     }
     for (uint32_t i = threadIdx.x / 32; rank + RP_ATTN_SPREAD * i < w.n_queries; i += blockDim.x / 32) {
         const uint64_t at = (row0 + (uint64_t)(rank + RP_ATTN_SPREAD * i) * p.variates) * width + head * d;      // of y [B, S, V, 1, h, d]
-        rp_spread_wait_ready(m.ready);      // all tiles of this group's queries
+        rp_cluster_wait_ready(m.ready);      // all tiles of this group's queries
         rp_spread_join(rp_spread_joined(m.joined, RP_ATTN_SPREAD * i, 0, room, d), n_tiles, d, rp_at<void>(args, 7), at, p.y_f16);
     }
 }
@@ -327,7 +297,7 @@ __cluster_dims__(RP_ATTN_SPREAD, 1, 1)
 __launch_bounds__(SPREAD_TEAM * SPREAD_MOST_TEAMS, 2) attn_time_f32_spread(const rp_kernel_args<rp_attn_time_params> args) {
     extern __shared__ __align__(16) float memory[];
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    rp_spread_begin(reinterpret_cast<uint64_t *>(memory));
+    rp_cluster_begin(reinterpret_cast<uint64_t *>(memory));
     rp_begin();
     rp_attn_spread(args, memory);
 #endif

@@ -34,4 +34,18 @@ __device__ inline uint32_t rp_pair(float a, float b) {
     return *reinterpret_cast<const uint32_t *>(&pair);
 }
 
+// Four numbers of float32 or float16 as they lie in memory, and as the other.
+template <class T> struct rp_four_of;
+template <> struct rp_four_of<float> { using raw = float4; };
+template <> struct rp_four_of<__half> { using raw = uint2; };
+__device__ inline float4 rp_wide4(const float4 &x) { return x; }
+__device__ inline float4 rp_wide4(const uint2 &x) {
+    const float2 a = __half22float2(*reinterpret_cast<const __half2 *>(&x.x)), b = __half22float2(*reinterpret_cast<const __half2 *>(&x.y));
+    return make_float4(a.x, a.y, b.x, b.y);
+}
+__device__ inline uint2 rp_narrow4(const float4 &x) { return make_uint2(rp_pair(x.x, x.y), rp_pair(x.z, x.w)); }
+__device__ inline uint2 rp_narrow4(const uint2 &x) { return x; }
+__device__ inline void rp_zero4(float4 &x) { x = make_float4(0, 0, 0, 0); }
+__device__ inline void rp_zero4(uint2 &x) { x = make_uint2(0, 0); }
+
 #endif

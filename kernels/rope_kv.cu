@@ -1,43 +1,74 @@
 // rope_kv: rotary position with xPos on q and k, and k and v put into their cache; spec toto.md section 3.
-// One invocation for each pair (2i, 2i + 1) of each head.
-#include "common.cuh"
+//   rope_kv_f32        one invocation for each pair (2i, 2i + 1) of each head
+//   rope_kv_f32_wide   one for two pairs, heads in whole pieces of four
+//   rope_kv_f16        likewise, float16
+// What a dead token has is read, and goes nowhere.
+#include "matrix.cuh"
 
-extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) rope_kv_f32(const rp_kernel_args<rp_rope_kv_params> args) {
-    rp_begin();
+template <class T> struct rp_rope_numbers {
+    T q, k, v;
+};
+
+// A pair, or two: turned, q times and k over its factors.
+__device__ inline void rp_rope_turn(rp_rope_numbers<float2> &x, const float *turn, const float *power, uint32_t column, uint32_t half) {
+    const float f0 = power[column % half], f1 = power[(column + 1) % half], cosine = turn[column], sine = turn[column + 1];
+    x.q = make_float2((x.q.x * cosine - x.q.y * sine) * f0, (x.q.y * cosine + x.q.x * sine) * f1);
+    x.k = make_float2((x.k.x * cosine - x.k.y * sine) / f0, (x.k.y * cosine + x.k.x * sine) / f1);
+}
+template <class Raw>
+__device__ inline void rp_rope_turn4(rp_rope_numbers<Raw> &x, float4 &q, float4 &k, const float *turn, const float *power, uint32_t column, uint32_t half) {
+    const float4 t = *reinterpret_cast<const float4 *>(turn + column), a = rp_wide4(x.q), c = rp_wide4(x.k);   // cos, sin of two pairs
+    float f[4];
+#pragma unroll
+    for (uint32_t i = 0; i < 4; i++) { f[i] = power[column + i < half ? column + i : column + i - half]; }
+    q = make_float4((a.x * t.x - a.y * t.y) * f[0], (a.y * t.x + a.x * t.y) * f[1], (a.z * t.z - a.w * t.w) * f[2], (a.w * t.z + a.z * t.w) * f[3]);
+    k = make_float4(__fdividef(c.x * t.x - c.y * t.y, f[0]), __fdividef(c.y * t.x + c.x * t.y, f[1]),     // 2 ulp
+                    __fdividef(c.z * t.z - c.w * t.w, f[2]), __fdividef(c.w * t.z + c.z * t.w, f[3]));
+}
+
+__device__ inline void rp_rope_put(float *to, const float4 &x) { *reinterpret_cast<float4 *>(to) = x; }
+__device__ inline void rp_rope_put(__half *to, const float4 &x) { *reinterpret_cast<uint2 *>(to) = rp_narrow4(x); }
+__device__ inline void rp_rope_put(__half *to, const uint2 &x) { *reinterpret_cast<uint2 *>(to) = x; }
+
+// COLUMNS 2, pieces float2; COLUMNS 4, pieces as rp_four_of<T> has them.
+template <uint32_t COLUMNS, class T, class Piece> __device__ inline void rp_rope_kv(const rp_kernel_args<rp_rope_kv_params> &args) {
     const rp_rope_kv_params p = args.p;
     const uint32_t d = p.head_width, half = d / 2;
     uint64_t rest = rp_point();
-    if (rest >= (uint64_t)p.batch * p.paths * p.variates * p.tokens * p.heads * half) { return; }
-    const uint32_t pair = rp_take(rest, half), head = rp_take(rest, p.heads), token = rp_take(rest, p.tokens);
-    const uint32_t row = (uint32_t)rest, b = row / (p.paths * p.variates);
-    const uint64_t width = (uint64_t)p.heads * d;
-    const float *qkv = rp_at<const float>(args, 0);             // [B, S, V, n, 3, h, d]
-    const float *rope = rp_at<const float>(args, 1);            // [positions, d/2, 2]
-    const float *xpos = rp_at<const float>(args, 2);            // [exponents, d/2]
-    const uint32_t n_tokens = rp_at<const uint32_t>(args, 3)[b] + p.extra;
-    const rp_step *step = rp_at<const rp_step>(args, 4);
-    float *q = rp_at<float>(args, 5);                           // [B, S, V, n, h, d]
-    float *k_cache = rp_at<float>(args, 6);                     // [B, S, V, cap, h, d]
-    float *v_cache = rp_at<float>(args, 7);
-
+    if (rest >= (uint64_t)p.batch * p.paths * p.variates * p.tokens * p.heads * (d / COLUMNS)) { return; }
+    const uint32_t column = rp_take(rest, d / COLUMNS) * COLUMNS, heads = (uint32_t)rest, head = heads % p.heads;
+    const uint32_t token = heads / p.heads % p.tokens, row = heads / p.heads / p.tokens, b = row / (p.paths * p.variates);
+    const uint64_t width = (uint64_t)p.heads * d, in_head = (uint64_t)head * d + column, at = (uint64_t)row * p.tokens + token;
+    const T *from = rp_at<const T>(args, 0) + at * 3 * width + in_head;         // [B, S, V, n, 3, h, d]
+    rp_rope_numbers<Piece> x = { *reinterpret_cast<const Piece *>(from), *reinterpret_cast<const Piece *>(from + width),
+                                 *reinterpret_cast<const Piece *>(from + 2 * width) };
+    const uint32_t n_tokens = rp_at<const uint32_t>(args, 3)[b] + p.extra, step = rp_at<const rp_step>(args, 4)->step;
+    asm volatile("" ::: "memory");         // numbers are asked for before it is known where they go
     if (!p.decode && token >= n_tokens) { return; }
-    const uint32_t slot = p.decode ? step->step - 1 : token;    // step 0 has no token to decode: the slot is then past cap
-    const uint32_t position = p.decode ? n_tokens + step->step - 1 : token;
+    const uint32_t slot = p.decode ? step - 1 : token;          // step 0 has no token to decode: the slot is then past cap
+    const uint32_t position = p.decode ? n_tokens + step - 1 : token;
     const uint32_t last = p.decode ? position : n_tokens - 1;   // t_max
     if (slot >= p.cap) { return; }
-    const float cosine = rope[((uint64_t)position * half + pair) * 2], sine = rope[((uint64_t)position * half + pair) * 2 + 1];
-    const float *power = xpos + (uint64_t)(p.xpos_zero + position - last / 2) * half;
-    const float f0 = power[2 * pair % half], f1 = power[(2 * pair + 1) % half];
-
-    const uint64_t in_head = (uint64_t)head * d + 2 * pair;
-    const float *from = qkv + ((uint64_t)row * p.tokens + token) * 3 * width + in_head;
-    float *q_to = q + ((uint64_t)row * p.tokens + token) * width + in_head;
+    const float *turn = rp_at<const float>(args, 1) + (uint64_t)position * d;                                          // [positions, d/2, 2]
+    const float *power = rp_at<const float>(args, 2) + (uint64_t)(p.xpos_zero + position - last / 2) * half;           // [exponents, d/2]
     const uint64_t cached = ((uint64_t)row * p.cap + slot) * width + in_head;
-    const float a0 = from[0], a1 = from[1], c0 = from[width], c1 = from[width + 1];
-    q_to[0] = (a0 * cosine - a1 * sine) * f0;
-    q_to[1] = (a1 * cosine + a0 * sine) * f1;
-    k_cache[cached] = (c0 * cosine - c1 * sine) / f0;
-    k_cache[cached + 1] = (c1 * cosine + c0 * sine) / f1;
-    v_cache[cached] = from[2 * width];
-    v_cache[cached + 1] = from[2 * width + 1];
+    T *q_to = rp_at<T>(args, 5) + at * width + in_head;         // [B, S, V, n, h, d]
+    T *k_to = rp_at<T>(args, 6) + cached, *v_to = rp_at<T>(args, 7) + cached;   // [B, S, V, cap, h, d]
+    if constexpr (COLUMNS == 2) {
+        rp_rope_turn(x, turn, power, column, half);
+        *reinterpret_cast<Piece *>(q_to) = x.q, *reinterpret_cast<Piece *>(k_to) = x.k, *reinterpret_cast<Piece *>(v_to) = x.v;
+    } else {
+        float4 q, k;
+        rp_rope_turn4(x, q, k, turn, power, column, half);
+        rp_rope_put(q_to, q), rp_rope_put(k_to, k), rp_rope_put(v_to, x.v);
+    }
 }
+
+#define RP_ROPE_KV(name, columns, type, piece)                                                                                  \
+    extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) name(const rp_kernel_args<rp_rope_kv_params> args) {           \
+        rp_begin();                                                                                                             \
+        rp_rope_kv<columns, type, piece>(args);                                                                                 \
+    }
+RP_ROPE_KV(rope_kv_f32, 2, float, float2)
+RP_ROPE_KV(rope_kv_f32_wide, 4, float, float4)
+RP_ROPE_KV(rope_kv_f16, 4, __half, uint2)

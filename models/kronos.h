@@ -93,6 +93,9 @@ typedef struct kronos_inputs {
 // Which bars the window's shared part holds: [B] each; see the op `slide`.
 typedef struct kronos_window { rp_tensor *n_tokens, *first, *own; } kronos_window;
 
+// Keys and values of one attention. kv: both, one after the other, where they outlive a graph.
+typedef struct kronos_keys { rp_tensor *k, *v, *kv; } kronos_keys;
+
 typedef struct kronos_forecaster {
     rp_forecaster base;
     rp_arena arena;                     // graphs and plans
@@ -112,8 +115,8 @@ typedef struct kronos_forecaster {
     rp_tensor *context;                 // [B, L, 2]: tokens
     kronos_window prompt_window, end_window;   // at step 0; when all is drawn
     rp_tensor *c_last, *s1_logits;      // [B, D], [B, 2^s1_bits]: of the prompt's last bar
-    rp_tensor **k_prompt, **v_prompt;   // for each layer [B, N, D], then the cross-attention's
-    rp_tensor **k_bars, **v_bars;       // for each decoder layer of the tokenizer [B, N, D]
+    kronos_keys *prompt_keys;           // for each layer [B, N, D], then the cross-attention's
+    kronos_keys *bars_keys;             // for each decoder layer of the tokenizer [B, N, D]
     rp_tensor *result;                  // [B, 6, H, S]
     rp_tensor *normalised_input;        // [B, L, 6], in the prompt; kept for verify
 

@@ -38,17 +38,28 @@ void kronos_slide(kronos_builder *b, const char *label, bool at_end, kronos_wind
 static float scale_of(uint32_t d) { return (float)(1 / sqrt(d)); }
 static float scale_rest_of(uint32_t d) { return (float)(1 / sqrt(d) - scale_of(d)); }
 
-// norm1, q, k and v, rotated; k and v to `own`. Returns q.
-static rp_tensor *queries(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
-                          rp_tensor *rope, rp_tensor *x, kronos_keys *own) {
+// What a block's attention keeps and reads.
+rp_dtype kronos_keys_dtype(const kronos_part *c, const kronos_layer *w) {
+    return w->qkv_w->dtype == RP_F16 && c->width / c->heads % 4 == 0 ? RP_F16 : RP_F32;
+}
+
+// norm1, then q, k and v of each row.
+static rp_tensor *project(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w, rp_tensor *x) {
     const uint32_t D = c->width, rows = kronos_count(r);
 #define LABEL(text) rp_arena_format(b->g->arena, "%s " text, name)
-    const rp_product product = { .x = x, .w = w->qkv_w, .bias = w->qkv_b, .norm = w->norm1, .eps = EPSILON, .m = rows, .n = 3 * D, .k = D };
-    rp_tensor *qkv = rp_product_add(b->g, LABEL("qkv"), LABEL("norm1"), &product);
-    const struct rp_rope_half_params p = { r->B, r->S, r->n, c->heads, D / c->heads, r->cap, rope ? rope->shape[0] : 0, r->kind };
+    const rp_product product = { .x = x, .w = w->qkv_w, .bias = w->qkv_b, .norm = w->norm1, .eps = EPSILON, .m = rows, .n = 3 * D, .k = D,
+                                 .y_f16 = kronos_keys_dtype(c, w) == RP_F16 };
+    return rp_product_add(b->g, LABEL("qkv"), LABEL("norm1"), &product);
+}
+
+// Those rotated; k and v to `own`. Returns q.
+static rp_tensor *queries(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, rp_tensor *rope, rp_tensor *qkv,
+                          kronos_keys *own) {
+    const struct rp_rope_half_params p = { r->B, r->S, r->n, c->heads, c->width / c->heads, r->cap, rope ? rope->shape[0] : 0, r->kind,
+                                           qkv != NULL && qkv->dtype == RP_F16 };
     rp_tensor *in[] = { qkv, rope, r->window->n_tokens, b->f->in.step }, *out[] = { NULL, own->k, own->v };
     rp_graph_add(b->g, RP_OP_ROPE_HALF, LABEL("rope"), &p, sizeof p, in, out);
-    *own = (kronos_keys){ out[1], out[2] };
+    *own = (kronos_keys){ out[1], out[2], own->kv };
     return out[0];
 }
 
@@ -59,18 +70,37 @@ static rp_tensor *attend(kronos_builder *b, const char *label, const kronos_rows
     const bool mixed = w->dtype == RP_F16;
     const kronos_keys *prefix = prompt ? own : shared;
     const struct rp_attn_time_params p = { r->B, r->S, 1, r->n, heads, d, prompt ? r->cap : r->prefix, prompt ? 0 : r->cap, 0,
-                                           scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN, mixed, mixed };
+                                           scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN, mixed, mixed, q != NULL && q->dtype == RP_F16 };
     rp_tensor *in[] = { q, prefix->k, prefix->v, prompt ? NULL : own->k, prompt ? NULL : own->v, r->window->n_tokens, b->f->in.step };
     rp_tensor *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_ATTN_TIME, label, &p, sizeof p, in, out);
     return out[0];
 }
 
+// One token of each of few paths: rotation and attention in one launch. Many paths share the prompt's keys as products do, which
+// takes q of all of them first; and float32 has kernels for few that share them.
+static bool in_one_launch(const kronos_rows *r, const rp_tensor *qkv) {
+    return r->kind == RP_ROWS_STEP && qkv != NULL && qkv->dtype == RP_F16 && r->B * r->S <= RP_ATTN_FEW;
+}
+
+static rp_tensor *attend_step(kronos_builder *b, const char *label, const kronos_rows *r, uint32_t heads, uint32_t d, rp_tensor *rope, rp_tensor *qkv,
+                              const kronos_keys *own, const kronos_keys *shared) {
+    const struct rp_attn_step_params p = { r->B, r->S, heads, d, r->prefix, r->cap, rope ? rope->shape[0] : 0, scale_of(d), scale_rest_of(d), 1 };
+    rp_tensor *in[] = { qkv, rope, shared->kv, own->kv, r->window->n_tokens, b->f->in.step }, *out[] = { own->kv, NULL };
+    rp_graph_add(b->g, RP_OP_ATTN_STEP, label, &p, sizeof p, in, out);
+    return out[1];
+}
+
 rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                         rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared) {
     const uint32_t D = c->width, M = c->mlp, rows = kronos_count(r);
-    rp_tensor *q = queries(b, name, r, c, w, rope, x, own);
-    rp_tensor *a = attend(b, LABEL("attention"), r, c->heads, D / c->heads, q, own, shared, w->out_w);
+    rp_tensor *a, *qkv = project(b, name, r, c, w, x);
+    if (in_one_launch(r, qkv)) {
+        a = attend_step(b, LABEL("attention"), r, c->heads, D / c->heads, rope, qkv, own, shared);
+    } else {
+        rp_tensor *q = queries(b, name, r, c, rope, qkv, own);
+        a = attend(b, LABEL("attention"), r, c->heads, D / c->heads, q, own, shared, w->out_w);
+    }
     x = kronos_linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D, NULL);
     const rp_product in = { .x = x, .w = w->w13, .norm = w->norm2, .eps = EPSILON, .m = rows, .n = 2 * M, .k = D, .gated = true,
                             .y_f16 = w->w2->dtype == RP_F16 };
@@ -80,7 +110,7 @@ rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *
 
 void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                        rp_tensor *rope, rp_tensor *x, kronos_keys *own) {
-    (void)queries(b, name, r, c, w, rope, x, own);
+    (void)queries(b, name, r, c, rope, project(b, name, r, c, w, x), own);
 }
 #undef LABEL
 

@@ -13,9 +13,6 @@ typedef struct kronos_rows {
     uint32_t cap;                       // slots of the keys that this pass writes
 } kronos_rows;
 
-// Keys and values of one attention. What is NULL in `own` becomes an activation, and is filled in.
-typedef struct kronos_keys { rp_tensor *k, *v; } kronos_keys;
-
 typedef struct kronos_builder {
     kronos_forecaster *f;
     const kronos_model *m;
@@ -31,9 +28,11 @@ rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, uint3
 void kronos_advance(kronos_builder *b, uint32_t what, uint32_t chunk_paths);
 void kronos_slide(kronos_builder *b, const char *label, bool at_end, kronos_window *w);   // NULLs in w become activations
 
-// A block of x [B, S, n, D]; its keys and values go to `own`, those of the shared part are in `shared` (PROMPT: not used).
+// A block of x [B, S, n, D]; its keys and values go to `own` (NULLs in it become activations), those of the shared part are in `shared`
+// (PROMPT: not used).
 rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                         rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared);
+rp_dtype kronos_keys_dtype(const kronos_part *c, const kronos_layer *w);   // of `own` and `shared`
 // Only the keys and values, for what a last block's result is of no use.
 void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                        rp_tensor *rope, rp_tensor *x, kronos_keys *own);

@@ -34,7 +34,7 @@ static void encode(kronos_builder *b) {
     f->normalised_input = out[0];
     rp_tensor *x = kronos_linear(b, "bars to width", out[0], m->embed_w, m->embed_b, NULL, kronos_count(&r), D, RP_BAR_COLUMNS, NULL);
     for (uint32_t i = 0; i < m->config.tokenizer.layers; i++) {
-        kronos_keys keys = { NULL, NULL };
+        kronos_keys keys = { NULL, NULL, NULL };
         x = kronos_block(b, name_of(b, "encoder", i), &r, &m->config.tokenizer, &m->encoder[i], f->encoder_rope[i], x, &keys, NULL);
     }
     x = kronos_linear(b, "width to bits", x, m->quant_w, m->quant_b, NULL, kronos_count(&r), bits, D, NULL);
@@ -51,7 +51,7 @@ static void decode_shared(kronos_builder *b) {
     const kronos_rows r = shared_rows(f, &f->end_window);
     rp_tensor *x = kronos_unpack(b, &r, f->context);
     for (uint32_t i = 0; i < c->decoder_layers; i++) {
-        kronos_keys keys = { f->k_bars[i], f->v_bars[i] };
+        kronos_keys keys = f->bars_keys[i];
         if (i + 1 == c->decoder_layers) {
             kronos_block_keys(b, name_of(b, "decoder", i), &r, c, &b->m->decoder[i], f->decoder_rope[i], x, &keys);
         } else {
@@ -112,18 +112,18 @@ static rp_graph *build_prompt(kronos_builder b) {
     const kronos_rows r = shared_rows(f, &f->prompt_window);
     rp_tensor *x = kronos_embed(&b, &r, f->context);
     for (uint32_t i = 0; i < L; i++) {
-        kronos_keys keys = { f->k_prompt[i], f->v_prompt[i] };
+        kronos_keys keys = f->prompt_keys[i];
         x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &keys, NULL);
     }
     rp_tensor *last = last_row(&b, x, f->prompt_window.n_tokens, 1, f->tokens, f->c_last);
     x = kronos_norm(&b, "norm", x, kronos_count(&r), b.m->mixed, NULL);
-    (void)cross_keys(&b, x, kronos_count(&r), (kronos_keys){ f->k_prompt[L], f->v_prompt[L] });
+    (void)cross_keys(&b, x, kronos_count(&r), f->prompt_keys[L]);
     (void)first_logits(&b, last, B, f->s1_logits);
     return b.g;
 }
 
 // What each path owns; laid out for the most paths, seen through narrower views by `single`.
-typedef struct path_state { rp_tensor *tokens, **k, **v, *result; } path_state;
+typedef struct path_state { rp_tensor *tokens, *result; kronos_keys *keys; } path_state;
 
 static kronos_rows path_rows(const kronos_forecaster *f, const kronos_decode *d, uint32_t kind, uint32_t n, uint32_t cap,
                              const kronos_window *window) {
@@ -140,8 +140,7 @@ static rp_graph *build_start(kronos_builder b, kronos_decode *d, const path_stat
     const struct rp_broadcast_params p = { B, d->paths, 1, D };
     rp_tensor *in[] = { f->c_last }, *out[] = { NULL };
     rp_graph_add(b.g, RP_OP_BROADCAST, "last bar of each path", &p, sizeof p, in, out);
-    const kronos_keys shared = { f->k_prompt[L], f->v_prompt[L] }, own = { s->k[L], s->v[L] };   // of its own: none yet
-    kronos_draw_bar(&b, &r, d, RP_DRAW_ALL, out[0], f->s1_logits, true, &shared, &own, &d->start_taps);
+    kronos_draw_bar(&b, &r, d, RP_DRAW_ALL, out[0], f->s1_logits, true, &f->prompt_keys[L], &s->keys[L], &d->start_taps);   // of its own: none yet
     kronos_advance(&b, RP_ADVANCE_STEP, 0);
     return b.g;
 }
@@ -156,17 +155,15 @@ static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state
     const uint32_t rows = kronos_count(&r);
     rp_tensor *x = kronos_embed(&b, &r, d->tokens);
     for (uint32_t i = 0; i < L; i++) {
-        kronos_keys own = { s->k[i], s->v[i] };
-        const kronos_keys shared = { f->k_prompt[i], f->v_prompt[i] };
-        x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &own, &shared);
+        kronos_keys own = s->keys[i];
+        x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &own, &f->prompt_keys[i]);
     }
     x = kronos_norm(&b, "norm", x, rows, false, NULL);
     rp_tensor *kv = kronos_linear(&b, "cross-attention keys and values", x, b.m->kv_w, b.m->kv_b, NULL, rows, 2 * D, D, NULL);
     const struct rp_cache_kv_params p = { rows, R, D };
-    rp_tensor *in[] = { kv, f->in.step }, *out[] = { s->k[L], s->v[L] };
+    rp_tensor *in[] = { kv, f->in.step }, *out[] = { s->keys[L].k, s->keys[L].v };
     rp_graph_add(b.g, RP_OP_CACHE_KV, "cross-attention cache", &p, sizeof p, in, out);
-    const kronos_keys shared = { f->k_prompt[L], f->v_prompt[L] }, own = { s->k[L], s->v[L] };
-    kronos_draw_bar(&b, &r, d, RP_DRAW_GROWING, x, first_logits(&b, x, rows, NULL), false, &shared, &own, &d->step_taps);
+    kronos_draw_bar(&b, &r, d, RP_DRAW_GROWING, x, first_logits(&b, x, rows, NULL), false, &f->prompt_keys[L], &s->keys[L], &d->step_taps);
     kronos_advance(&b, RP_ADVANCE_STEP, 0);
     return b.g;
 }
@@ -182,14 +179,14 @@ static rp_graph *build_slide(kronos_builder b, kronos_decode *d) {
     const kronos_rows r = shared_rows(f, &window), p = path_rows(f, d, RP_ROWS_OWN, f->rounds, f->rounds, &window);
     rp_tensor *x = kronos_embed(&b, &r, f->context), *y = kronos_embed(&b, &p, d->tokens);
     for (uint32_t i = 0; i < L; i++) {
-        kronos_keys shared = { NULL, NULL }, own = { NULL, NULL };
+        kronos_keys shared = { NULL, NULL, NULL }, own = { NULL, NULL, NULL };
         x = kronos_block(&b, name_of(&b, "shared layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &shared, NULL);
         y = kronos_block(&b, name_of(&b, "layer", i), &p, c, &b.m->layers[i], f->model_rope[i], y, &own, &shared);
     }
     rp_tensor *last = last_row(&b, y, window.own, d->paths, f->rounds, NULL);
     x = kronos_norm(&b, "shared norm", x, kronos_count(&r), b.m->mixed, NULL);
     y = kronos_norm(&b, "norm", y, kronos_count(&p), b.m->mixed, NULL);
-    const kronos_keys none = { NULL, NULL };
+    const kronos_keys none = { NULL, NULL, NULL };
     const kronos_keys shared = cross_keys(&b, x, kronos_count(&r), none), own = cross_keys(&b, y, kronos_count(&p), none);
     rp_tensor *s1_logits = first_logits(&b, last, p.B * p.S, NULL);
     kronos_draw_bar(&b, &p, d, RP_DRAW_SLIDING, last, s1_logits, false, &shared, &own, &d->slide_taps);
@@ -211,9 +208,8 @@ static rp_graph *build_finish(kronos_builder b, kronos_decode *d, const path_sta
     const kronos_rows r = path_rows(f, d, RP_ROWS_OWN, H, H, &f->end_window);
     rp_tensor *x = kronos_unpack(&b, &r, d->tokens);
     for (uint32_t i = 0; i < c->decoder_layers; i++) {
-        kronos_keys own = { NULL, NULL };
-        const kronos_keys shared = { f->k_bars[i], f->v_bars[i] };
-        x = kronos_block(&b, name_of(&b, "decoder", i), &r, c, &b.m->decoder[i], f->decoder_rope[i], x, &own, &shared);
+        kronos_keys own = { NULL, NULL, NULL };
+        x = kronos_block(&b, name_of(&b, "decoder", i), &r, c, &b.m->decoder[i], f->decoder_rope[i], x, &own, &f->bars_keys[i]);
     }
     x = kronos_linear(&b, "width to bars", x, b.m->head_w, b.m->head_b, NULL, kronos_count(&r), RP_BAR_COLUMNS, c->width, NULL);
     if (f->taps_wanted && x != NULL) { x->keep = true; }
@@ -234,6 +230,21 @@ static rp_status plan(kronos_forecaster *f, rp_graph *g, rp_run *run, uint64_t *
     return RP_OK;
 }
 
+static rp_shape twice(rp_shape shape) {
+    memmove(shape.dims + 1, shape.dims, shape.n_dims * sizeof *shape.dims);
+    shape.dims[0] = 2;
+    shape.n_dims++;
+    return shape;
+}
+
+// Keys, and behind them values, of one shape each where `at` begins; false when memory ran out.
+static bool keys_at(rp_arena *a, const rp_tensor *at, rp_shape shape, kronos_keys *out) {
+    out->kv = rp_region_view(a, at, twice(shape));
+    out->k = rp_region_view(a, at, shape);
+    out->v = out->k ? rp_tensor_bind(a, at->name, shape, at->buffer, at->offset + rp_tensor_bytes(out->k)) : NULL;
+    return out->kv != NULL && out->v != NULL;
+}
+
 static rp_status build_decode(kronos_builder b, kronos_decode *d, const path_state *whole, uint64_t *most) {
     kronos_forecaster *f = b.f;
     const uint32_t B = f->base.config.max_batch, H = f->base.config.max_horizon, n = b.m->config.model.layers + 1;
@@ -241,12 +252,12 @@ static rp_status build_decode(kronos_builder b, kronos_decode *d, const path_sta
     rp_arena *a = &f->arena;
     path_state s = { .tokens = rp_region_view(a, whole->tokens, RP_SHAPE(RP_U32, B, d->paths, H, 2)),
                      .result = rp_region_view(a, whole->result, RP_SHAPE(RP_F32, B, RP_BAR_COLUMNS, H, d->paths_cap)),
-                     .k = rp_arena_alloc(a, n * sizeof(rp_tensor *)), .v = rp_arena_alloc(a, n * sizeof(rp_tensor *)) };
-    if (s.k == NULL || s.v == NULL) { return rp_fail(f->base.model->device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
-    for (uint32_t i = 0; i < n; i++) {
-        s.k[i] = rp_region_view(a, whole->k[i], RP_SHAPE(RP_F32, B, d->paths, f->rounds, D));
-        s.v[i] = rp_region_view(a, whole->v[i], RP_SHAPE(RP_F32, B, d->paths, f->rounds, D));
+                     .keys = rp_arena_alloc(a, n * sizeof *s.keys) };
+    bool made = s.keys != NULL;
+    for (uint32_t i = 0; i < n && made; i++) {
+        made = keys_at(a, whole->keys[i].kv, RP_SHAPE(whole->keys[i].kv->dtype, B, d->paths, f->rounds, D), &s.keys[i]);
     }
+    if (!made) { return rp_fail(f->base.model->device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     d->tokens = s.tokens;
     RP_RETURN(plan(f, build_start(b, d, &s), &d->start, most));
     if (H > 1) {
@@ -291,15 +302,17 @@ static rp_tensor **lay_ropes(kronos_forecaster *f, rp_region *r, const kronos_pa
     return ropes;
 }
 
-// n pairs of key and value tensors.
-static void lay_keys(rp_region *r, rp_arena *a, const char *name, rp_shape shape, uint32_t n, rp_tensor ***k, rp_tensor ***v) {
-    *k = rp_arena_alloc(a, (n + 1) * sizeof **k);
-    *v = rp_arena_alloc(a, (n + 1) * sizeof **v);
-    r->failed = r->failed || *k == NULL || *v == NULL;
-    for (uint32_t i = 0; i < n && !r->failed; i++) {
-        (*k)[i] = rp_region_lay(r, name, shape);
-        (*v)[i] = rp_region_lay(r, name, shape);
+// Pairs of key and value tensors of one shape: of each of n layers, and, float32, `more`.
+static kronos_keys *lay_keys(rp_region *r, rp_arena *a, const char *name, rp_shape shape, const kronos_part *c, const kronos_layer *layers, uint32_t n,
+                             uint32_t more) {
+    kronos_keys *keys = rp_arena_alloc(a, (n + more + 1) * sizeof *keys);
+    r->failed = r->failed || keys == NULL;
+    for (uint32_t i = 0; i < n + more && !r->failed; i++) {
+        shape.dtype = i < n ? kronos_keys_dtype(c, &layers[i]) : RP_F32;
+        rp_tensor *both = rp_region_lay(r, name, twice(shape));
+        r->failed = both == NULL || !keys_at(a, both, shape, &keys[i]);
     }
+    return keys;
 }
 
 // The device's state in one buffer, in this order.
@@ -321,9 +334,10 @@ static rp_status lay_state(kronos_forecaster *f, path_state *s, uint64_t *bytes)
     f->end_window = lay_window(&r, B);
     f->c_last = rp_region_lay(&r, "last bar", RP_SHAPE(RP_F32, B, D));
     f->s1_logits = rp_region_lay(&r, "first logits", RP_SHAPE(RP_F32, B, 1u << c->s1_bits));
-    lay_keys(&r, a, "prompt keys and values", RP_SHAPE(RP_F32, B, N, D), c->model.layers + 1, &f->k_prompt, &f->v_prompt);
-    lay_keys(&r, a, "decoder keys and values", RP_SHAPE(RP_F32, B, N, c->tokenizer.width), c->tokenizer.decoder_layers, &f->k_bars, &f->v_bars);
-    lay_keys(&r, a, "path keys and values", RP_SHAPE(RP_F32, B, S, f->rounds, D), c->model.layers + 1, &s->k, &s->v);
+    f->prompt_keys = lay_keys(&r, a, "prompt keys and values", RP_SHAPE(RP_F32, B, N, D), &c->model, m->layers, c->model.layers, 1);
+    f->bars_keys = lay_keys(&r, a, "decoder keys and values", RP_SHAPE(RP_F32, B, N, c->tokenizer.width), &c->tokenizer, m->decoder,
+                            c->tokenizer.decoder_layers, 0);
+    s->keys = lay_keys(&r, a, "path keys and values", RP_SHAPE(RP_F32, B, S, f->rounds, D), &c->model, m->layers, c->model.layers, 1);
     s->tokens = rp_region_lay(&r, "tokens of each path", RP_SHAPE(RP_U32, B, S, H, 2));
     f->result = s->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, RP_BAR_COLUMNS, H, sizes->max_paths));
     *bytes = r.used;

@@ -54,16 +54,19 @@ static rp_tensor *attention_space(builder *b, const char *label, rp_tensor *qkv)
     return out[0];
 }
 
+// What attention over time keeps and reads: in precision mixed float16, as the units that multiply it take it.
+static rp_dtype time_dtype(const toto_model *m) { return m->mixed && toto_head_width(&m->config) % 4 == 0 ? RP_F16 : RP_F32; }
+
 static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, rp_tensor *qkv) {
     toto_forecaster *f = b->f;
-    const uint32_t d = toto_head_width(b->c), extra = b->m->labels != NULL, R = f->rounds - 1;
+    const uint32_t d = toto_head_width(b->c), extra = b->m->labels != NULL, R = f->rounds - 1, f16 = time_dtype(b->m) == RP_F16;
     rp_tensor *k = b->decode ? b->k_suffix[layer] : f->k_prompt[layer], *v = b->decode ? b->v_suffix[layer] : f->v_prompt[layer];
     const struct rp_rope_kv_params rope = { b->B, b->S, b->V, b->n, b->c->heads, d, b->decode ? R : f->tokens, b->decode, extra,
-                                            f->xpos_zero };
+                                            f->xpos_zero, f16 };
     rp_tensor *rope_in[] = { qkv, f->rope, f->xpos, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
     rp_graph_add(b->g, RP_OP_ROPE_KV, label, &rope, sizeof rope, rope_in, rope_out);
     const struct rp_attn_time_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, f->tokens, b->decode ? R : 0, extra,
-                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), 0, b->m->mixed, b->m->mixed };
+                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), 0, b->m->mixed, b->m->mixed, f16 };
     rp_tensor *in[] = { rope_out[0], f->k_prompt[layer], f->v_prompt[layer], b->decode ? k : NULL, b->decode ? v : NULL,
                         f->in.n_patches, f->in.step };
     rp_tensor *out[] = { NULL };
@@ -75,10 +78,12 @@ static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x) {
     const toto_layer *w = &b->m->layers[i];
     const uint32_t D = b->c->width, M = b->c->mlp, rows = rows_of(b);
 #define LABEL(text) rp_arena_format(b->g->arena, "layer %u " text, i)
-    const rp_product in = { .x = x, .w = w->qkv_w, .bias = w->qkv_b, .norm = w->norm1, .eps = EPSILON, .m = rows, .n = 3 * D, .k = D };
+    const bool space = toto_layer_is_space(b->c, i);
+    const rp_product in = { .x = x, .w = w->qkv_w, .bias = w->qkv_b, .norm = w->norm1, .eps = EPSILON, .m = rows, .n = 3 * D, .k = D,
+                            .y_f16 = !space && time_dtype(b->m) == RP_F16 };
     rp_tensor *qkv = rp_product_add(b->g, LABEL("qkv"), LABEL("norm1"), &in);
-    rp_tensor *a = toto_layer_is_space(b->c, i) ? attention_space(b, LABEL("space attention"), qkv)
-                                                : attention_time(b, LABEL("time attention"), i, qkv);
+    rp_tensor *a = space ? attention_space(b, LABEL("space attention"), qkv)
+                         : attention_time(b, LABEL("time attention"), i, qkv);
     x = linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D);
     const rp_product mlp = { .x = x, .w = w->w12_w, .bias = w->w12_b, .norm = w->norm2, .eps = EPSILON, .m = rows, .n = 2 * M, .k = D,
                              .gated = true, .y_f16 = b->m->mixed };
@@ -213,6 +218,7 @@ static rp_status build_decode(toto_forecaster *f, toto_decode *d, const path_sta
     toto_model *m = (toto_model *)f->base.model;
     const toto_config *c = &m->config;
     const uint32_t B = f->base.config.max_batch, V = f->base.config.variates, L = c->layers, R = f->rounds - 1, C = d->paths;
+    const rp_dtype dtype = time_dtype(m);
     rp_arena *a = &f->arena;
     path_state s = { .scale = rp_region_view(&f->arena, whole->scale, RP_SHAPE(RP_F64, B, C, V, 4)),
                      .patch = rp_region_view(&f->arena, whole->patch, RP_SHAPE(RP_F32, B, C, V, c->patch)),
@@ -220,8 +226,8 @@ static rp_status build_decode(toto_forecaster *f, toto_decode *d, const path_sta
                      .k = rp_arena_alloc(a, L * sizeof(rp_tensor *)), .v = rp_arena_alloc(a, L * sizeof(rp_tensor *)) };
     if (s.k == NULL || s.v == NULL) { return rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     for (uint32_t i = 0; i < L; i++) {
-        s.k[i] = rp_region_view(&f->arena, whole->k[i], RP_SHAPE(RP_F32, B, C, V, R, c->width));
-        s.v[i] = rp_region_view(&f->arena, whole->v[i], RP_SHAPE(RP_F32, B, C, V, R, c->width));
+        s.k[i] = rp_region_view(&f->arena, whole->k[i], RP_SHAPE(dtype, B, C, V, R, c->width));
+        s.v[i] = rp_region_view(&f->arena, whole->v[i], RP_SHAPE(dtype, B, C, V, R, c->width));
     }
     builder b = { .f = f, .m = m, .c = c, .B = B, .S = C, .V = V, .n = 1, .decode = true, .k_suffix = s.k, .v_suffix = s.v };
     d->start_dist = f->dist, d->start_affine = f->affine;
@@ -238,6 +244,7 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     const rp_forecaster_config *sizes = &f->base.config;
     const uint32_t B = sizes->max_batch, V = sizes->variates, C = f->chunk_paths, P = c->patch, D = c->width, n = f->tokens;
     const uint32_t R = f->rounds - 1, half = toto_head_width(c) / 2, positions = n + f->rounds, L = c->layers;
+    const rp_dtype dtype = time_dtype(m);
     rp_region r = { &f->arena, f->state, 0, false };
     lay_inputs(f, &r, &f->in);
     f->in_words = r.used / 4;
@@ -255,11 +262,11 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     r.failed = r.failed || !f->k_prompt || !f->v_prompt || !s->k || !s->v;
     for (uint32_t i = 0; i < L && !r.failed; i++) {
         if (toto_layer_is_space(c, i)) { continue; }
-        f->k_prompt[i] = rp_region_lay(&r, "prompt keys", RP_SHAPE(RP_F32, B, V, n, D));
-        f->v_prompt[i] = rp_region_lay(&r, "prompt values", RP_SHAPE(RP_F32, B, V, n, D));
+        f->k_prompt[i] = rp_region_lay(&r, "prompt keys", RP_SHAPE(dtype, B, V, n, D));
+        f->v_prompt[i] = rp_region_lay(&r, "prompt values", RP_SHAPE(dtype, B, V, n, D));
         if (R == 0) { continue; }
-        s->k[i] = rp_region_lay(&r, "path keys", RP_SHAPE(RP_F32, B, C, V, R, D));
-        s->v[i] = rp_region_lay(&r, "path values", RP_SHAPE(RP_F32, B, C, V, R, D));
+        s->k[i] = rp_region_lay(&r, "path keys", RP_SHAPE(dtype, B, C, V, R, D));
+        s->v[i] = rp_region_lay(&r, "path values", RP_SHAPE(dtype, B, C, V, R, D));
     }
     s->scale = rp_region_lay(&r, "scaler state of each path", RP_SHAPE(RP_F64, B, C, V, 4));
     s->patch = rp_region_lay(&r, "last patch", RP_SHAPE(RP_F32, B, C, V, P));

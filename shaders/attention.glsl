@@ -15,10 +15,14 @@ float attn_y[VALUES];                                    // running weighted val
 float attn_own[VALUES];                                  // those of the tile
 float attn_kept, attn_taken;                             // factors of what came before and of the tile
 
-void attn_begin(InFloats q, uint at, uint d) {
-    for (uint j = gl_LocalInvocationID.x; j < d; j += RP_GROUP_ROW) { attn_q[j] = q.v[at + j]; }
+void attn_begin_with_q() {
     [[unroll]] for (uint c = 0; c < VALUES; c++) { attn_y[c] = 0.0; }
     barrier();                                           // q is there before any score is made from it
+}
+
+void attn_begin(InFloats q, uint at, uint d) {
+    for (uint j = gl_LocalInvocationID.x; j < d; j += RP_GROUP_ROW) { attn_q[j] = q.v[at + j]; }
+    attn_begin_with_q();
 }
 
 // q k of the key at float `at` of `base`; ascending either way.
@@ -40,11 +44,8 @@ float attn_dot(uvec2 base, uint at, uint d) {
     return dot;
 }
 
-// A tile's weights: invocation i brings the key i, at float `at` of `base`, unless `there` is false. False: the tile has no
-// key, the same for the whole group.
-bool attn_tile(uvec2 base, uint at, bool there, uint d, float scale) {
-    float score = NEG_INFINITY;
-    if (there) { score = attn_dot(base, at, d) * scale; }
+// A tile's weights from its scores, one an invocation. False: as attn_tile.
+bool attn_weigh(float score, bool there) {
     float tile_top = row_max(score);
     if (tile_top == NEG_INFINITY) { return false; }
     float weight = there ? rp_exp(score - tile_top) : 0.0;
@@ -56,6 +57,12 @@ bool attn_tile(uvec2 base, uint at, bool there, uint d, float scale) {
     attn_top = top;
     [[unroll]] for (uint c = 0; c < VALUES; c++) { attn_own[c] = 0.0; }
     return true;
+}
+
+// A tile's weights: invocation i brings the key i, at float `at` of `base`, unless `there` is false. False: the tile has no
+// key, the same for the whole group.
+bool attn_tile(uvec2 base, uint at, bool there, uint d, float scale) {
+    return attn_weigh(there ? attn_dot(base, at, d) * scale : NEG_INFINITY, there);
 }
 
 // Adds the values of keys [first, end) of the tile, which lie at v_at, v_at + stride, ..

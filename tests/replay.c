@@ -93,8 +93,8 @@ static rp_tensor *norm(model *m, rp_tensor *x, const char *name) {
 }
 
 static rp_tensor *time_attention(model *m, rp_tensor *x) {
-    const struct rp_rope_kv_params rope = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, STEPS, 1, 0, POSITIONS };
-    const struct rp_attn_time_params attend = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, PREFIX, STEPS, 0, 0.35355338f, 0, 0, 0, 0 };
+    const struct rp_rope_kv_params rope = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, STEPS, 1, 0, POSITIONS, 0 };
+    const struct rp_attn_time_params attend = { BATCH, PATHS, VARIATES, 1, HEADS, HEAD, PREFIX, STEPS, 0, 0.35355338f, 0, 0, 0, 0, 0 };
     const uint32_t n_patches[BATCH] = { PREFIX, 4 };
     rp_tensor *lengths = bind(m, "n_patches", RP_U32, BATCH, n_patches), *k = m->tensor[K_SUFFIX], *v = m->tensor[V_SUFFIX];
     rp_tensor *in[7] = { linear(m, norm(m, x, "norm1"), ROWS, WIDTH, 3 * WIDTH, NULL, "qkv"),

@@ -29,6 +29,7 @@ const tolerance_rule tolerance_rules[RP_OP_COUNT] = {
     [RP_OP_UNPACK_BITS] = { NULL, tolerance_unpack_bits, NULL },
     [RP_OP_EMBED_BARS] = { NULL, tolerance_embed_bars, tolerance_absolute_embed_bars },
     [RP_OP_ROPE_HALF] = { NULL, tolerance_rope_half, NULL },
+    [RP_OP_ATTN_STEP] = { tolerance_begin_attn_step, tolerance_attn_step, tolerance_absolute_attn_step },
     [RP_OP_DRAW_TOKEN] = { NULL, tolerance_draw_token, NULL },
     [RP_OP_BARS_RESULT] = { NULL, tolerance_bars_result, tolerance_absolute_bars_result },
     [RP_OP_BLOCK_SCALE] = { tolerance_begin_block_scale, tolerance_block_scale, NULL },
@@ -67,14 +68,15 @@ void tolerance_make_absolute(tolerance_tensor *t) {
     }
 }
 
-double tolerance_at(const tolerance_tensor *t, uint64_t i) {
+double tolerance_number(const tolerance_tensor *t, uint64_t i) {
     float x;
+    if (t->dtype == RP_F32) { return (double)((const float *)t->data)[i]; }
     rp_convert(&x, RP_F32, (const char *)t->data + i * rp_dtype_size(t->dtype), t->dtype, 1);
     return (double)x;
 }
 
 double tolerance_largest(const tolerance_tensor *t) {
     double largest = 0;
-    for (uint64_t i = 0; i < t->count; i++) { largest = fmax(largest, fabs(tolerance_at(t, i))); }
+    for (uint64_t i = 0; i < t->count; i++) { largest = fmax(largest, fabs(tolerance_number(t, i))); }
     return largest;
 }

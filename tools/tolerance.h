@@ -52,24 +52,24 @@ double tolerance_ratio(double got, double ref, double tol);
 // ---- for the rules ----
 
 void tolerance_make_absolute(tolerance_tensor *t);          // |x| of an F32 or F16 tensor
-double tolerance_at(const tolerance_tensor *t, uint64_t i);   // of an F32 or F16 tensor
 double tolerance_largest(const tolerance_tensor *t);        // |x| of an F32 or F16 tensor
+double tolerance_number(const tolerance_tensor *t, uint64_t i);   // element i of such a tensor
 
 #define RULE(name)                                                                                                          \
     double tolerance_##name(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude);
 RULE(linear) RULE(rmsnorm) RULE(fold_head) RULE(mixture)                    // tolerance_sums.c
-RULE(attn_time) RULE(attn_space) RULE(block_attn)                           // tolerance_attention.c
+RULE(attn_time) RULE(attn_step) RULE(attn_space) RULE(block_attn)           // tolerance_attention.c
 RULE(scaler) RULE(scale_step)                                               // tolerance_scaling.c
 RULE(rope_kv) RULE(rope_half) RULE(silu_mul) RULE(embed_bars) RULE(unpack_bits) RULE(bars_result)   // tolerance_point.c
 RULE(draw) RULE(draw_token)                                                 // tolerance_draw.c
 RULE(block_scale) RULE(block_rope) RULE(block_result)                       // tolerance_blocks.c
 #undef RULE
 #define BEGIN(name) void tolerance_begin_##name(tolerance_case *c);
-BEGIN(linear) BEGIN(mixture) BEGIN(attn_time) BEGIN(attn_space) BEGIN(scaler) BEGIN(scale_step) BEGIN(rope_kv)
+BEGIN(linear) BEGIN(mixture) BEGIN(attn_time) BEGIN(attn_step) BEGIN(attn_space) BEGIN(scaler) BEGIN(scale_step) BEGIN(rope_kv)
 BEGIN(block_scale) BEGIN(block_attn) BEGIN(block_result)
 #undef BEGIN
 #define ABSOLUTE(name) void tolerance_absolute_##name(tolerance_case *c);
-ABSOLUTE(products) ABSOLUTE(attn_time) ABSOLUTE(attn_space) ABSOLUTE(block_attn) ABSOLUTE(embed_bars) ABSOLUTE(bars_result)
+ABSOLUTE(products) ABSOLUTE(attn_time) ABSOLUTE(attn_step) ABSOLUTE(attn_space) ABSOLUTE(block_attn) ABSOLUTE(embed_bars) ABSOLUTE(bars_result)
 #undef ABSOLUTE
 
 #endif

@@ -20,20 +20,21 @@ static double allowed_mixed(double off, double least, double keys, double magnit
     return (2 * weight + 2 * U16ROUND + sums) * (1 + weight) * magnitude + least;
 }
 
-// The largest sum of |x| over a head among the heads of one token.
-static double widest_head(const float *token, uint32_t heads, uint32_t d) {
+// The largest sum of |x| over a head among the heads of the token at element `at`.
+static double widest_head(const tolerance_tensor *x, uint64_t at, uint32_t heads, uint32_t d) {
     double widest = 0;
     for (uint32_t h = 0; h < heads; h++) {
         double sum = 0;
-        for (uint32_t j = 0; j < d; j++) { sum += fabs((double)token[h * d + j]); }
+        for (uint32_t j = 0; j < d; j++) { sum += fabs(tolerance_number(x, at + h * d + j)); }
         widest = fmax(widest, sum);
     }
     return widest;
 }
 
-static double largest(const float *x, uint64_t n) {
+// The largest |x| of n elements from `at` on.
+static double largest(const tolerance_tensor *x, uint64_t at, uint64_t n) {
     double most = 0;
-    for (uint64_t i = 0; i < n; i++) { most = fmax(most, fabs((double)x[i])); }
+    for (uint64_t i = 0; i < n; i++) { most = fmax(most, fabs(tolerance_number(x, at + i))); }
     return most;
 }
 
@@ -49,7 +50,7 @@ static void mixed_extra(tolerance_case *c, double d, double scale, double sum, d
 // extra[0]: the largest sum of |q k| that a live query and a live key may give. Dead slots hold anything and are left out. Mixed: as above.
 void tolerance_begin_attn_time(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_time);
-    const float *q = c->tensor[0].data, *prefix = c->tensor[1].data, *suffix = c->tensor[3].data, *v_prefix = c->tensor[2].data, *v_suffix = c->tensor[4].data;
+    const tolerance_tensor *t = c->tensor;       // q, k and v of the prefix, k and v of the suffix
     const uint32_t *n_patches = c->tensor[5].data, step = ((const uint32_t *)c->tensor[6].data)[4];
     const uint64_t D = (uint64_t)p->heads * p->head_width;
     const bool decode = p->suffix_cap > 0;
@@ -58,17 +59,17 @@ void tolerance_begin_attn_time(tolerance_case *c) {
         const uint32_t b = row / (p->paths * p->variates), v = row % p->variates, n_tokens = n_patches[b] + p->extra;
         for (uint32_t token = 0; token < p->tokens; token++) {
             const bool dead = p->own ? token >= step : !decode && token >= n_tokens;
-            if (!dead) { sum = fmax(sum, widest_head(q + ((uint64_t)row * p->tokens + token) * D, p->heads, p->head_width)); }
+            if (!dead) { sum = fmax(sum, widest_head(&t[0], ((uint64_t)row * p->tokens + token) * D, p->heads, p->head_width)); }
         }
         const uint64_t shared = n_tokens < p->prefix_cap ? n_tokens : p->prefix_cap, private = step < p->suffix_cap ? step : p->suffix_cap;
         if (row / p->variates % p->paths == 0) {
             const uint64_t at = ((uint64_t)b * p->variates + v) * p->prefix_cap * D;
-            key = fmax(key, largest(prefix + at, shared * D));
-            value = fmax(value, largest(v_prefix + at, shared * D));
+            key = fmax(key, largest(&t[1], at, shared * D));
+            value = fmax(value, largest(&t[2], at, shared * D));
         }
         if (decode) {
-            key = fmax(key, largest(suffix + (uint64_t)row * p->suffix_cap * D, private * D));
-            value = fmax(value, largest(v_suffix + (uint64_t)row * p->suffix_cap * D, private * D));
+            key = fmax(key, largest(&t[3], (uint64_t)row * p->suffix_cap * D, private * D));
+            value = fmax(value, largest(&t[4], (uint64_t)row * p->suffix_cap * D, private * D));
         }
     }
     c->extra[0] = sum * key * (double)p->scale;
@@ -90,15 +91,65 @@ void tolerance_absolute_attn_time(tolerance_case *c) {
     tolerance_make_absolute(&c->tensor[4]);
 }
 
+// extra, as above. A number of q, or of the new key, that was turned is at most |a| + |b|, so a head's sum of |q| is at most twice what
+// it was.
+void tolerance_begin_attn_step(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, attn_step);
+    const tolerance_tensor *qkv = &c->tensor[0], *prefix = &c->tensor[2], *own = &c->tensor[3];
+    const uint32_t *n_tokens = c->tensor[4].data, step = ((const uint32_t *)c->tensor[5].data)[4];
+    const uint64_t D = (uint64_t)p->heads * p->head_width, prefix_values = c->tensor[2].count / 2, own_values = c->tensor[3].count / 2;
+    double sum = 0, key = 0, value = 0;
+    for (uint64_t row = 0; row < (uint64_t)p->batch * p->paths; row++) {
+        const uint64_t b = row / p->paths, shared_at = b * p->prefix_cap * D, own_at = row * p->suffix_cap * D, before = step - 1;
+        sum = fmax(sum, 2 * widest_head(qkv, row * 3 * D, p->heads, p->head_width));
+        key = fmax(fmax(key, 2 * largest(qkv, (row * 3 + 1) * D, D)), fmax(largest(prefix, shared_at, n_tokens[b] * D), largest(own, own_at, before * D)));
+        value = fmax(fmax(value, largest(qkv, (row * 3 + 2) * D, D)), fmax(largest(prefix, prefix_values + shared_at, n_tokens[b] * D),
+                                                                         largest(own, own_values + own_at, before * D)));
+    }
+    c->extra[0] = sum * key * (double)p->scale;
+    if (p->f16) { mixed_extra(c, p->head_width + 6, (double)p->scale, sum, key, p->prefix_cap + p->suffix_cap, value); }
+}
+
+// Turned: two products and a sum, each a rounding of at most |a| + |b|, and two products that may be flushed. So a score carries six
+// roundings more. kv: the new key; its value and the rest of the cache as they are.
+double tolerance_attn_step(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    TOLERANCE_PARAMS(c, attn_step);
+    const uint32_t keys = p->prefix_cap + p->suffix_cap, d = p->head_width, step = ((const uint32_t *)c->tensor[5].data)[4];
+    if (output == 0) {
+        const uint64_t D = (uint64_t)p->heads * d, row = index / (p->suffix_cap * D), slot = index / D % p->suffix_cap, i = index % d % (d / 2);
+        if (row >= (uint64_t)p->batch * p->paths || slot + 1 != step) { return 0; }
+        const uint64_t from = (row * 3 + 1) * D + index % D / d * d + i;
+        const double both = fabs(tolerance_number(&c->tensor[0], from)) + fabs(tolerance_number(&c->tensor[0], from + d / 2));
+        return 3 * U32ROUND * both + 2 * FLUSH + (p->f16 ? U16ROUND * (1 + U16ROUND) * fabs(ref) + 0x1p-25 : 0);
+    }
+    if (!p->f16) { return allowed(d + 6, c->extra[0], keys, magnitude); }
+    return allowed_mixed(c->extra[0], c->extra[1], keys, magnitude) + U16ROUND * fabs(ref) + 0x1p-25;
+}
+
+// The values alone.
+void tolerance_absolute_attn_step(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, attn_step);
+    const uint64_t D = (uint64_t)p->heads * p->head_width;
+    const tolerance_tensor *qkv = &c->tensor[0];
+    const uint64_t size = rp_dtype_size(qkv->dtype);
+    for (uint64_t at = 2 * D; at < qkv->count; at += 3 * D) {
+        tolerance_make_absolute(&(tolerance_tensor){ qkv->dtype, D, (char *)qkv->data + at * size });
+    }
+    for (uint32_t i = 2; i < 4; i++) {
+        const tolerance_tensor *kv = &c->tensor[i];
+        tolerance_make_absolute(&(tolerance_tensor){ kv->dtype, kv->count / 2, (char *)kv->data + kv->count / 2 * size });
+    }
+}
+
 // extra[0], as above; qkv holds q, k and v of a token one after the other.
 void tolerance_begin_attn_space(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_space);
     const uint64_t D = (uint64_t)p->heads * p->head_width, G = (uint64_t)p->kv_heads * p->head_width;
-    const float *qkv = c->tensor[0].data;
+    const tolerance_tensor *qkv = &c->tensor[0];
     double sum = 0, key = 0;
     for (uint64_t at = 0; at < c->tensor[0].count; at += D + 2 * G) {
-        sum = fmax(sum, widest_head(qkv + at, p->heads, p->head_width));
-        key = fmax(key, largest(qkv + at + D, G));
+        sum = fmax(sum, widest_head(qkv, at, p->heads, p->head_width));
+        key = fmax(key, largest(qkv, at + D, G));
     }
     c->extra[0] = sum * key * (double)p->scale;
 }
@@ -122,7 +173,7 @@ void tolerance_absolute_attn_space(tolerance_case *c) {
 // extra, as above; queries of live tokens, and the slots that the last of them may see.
 void tolerance_begin_block_attn(tolerance_case *c) {
     TOLERANCE_PARAMS(c, block_attn);
-    const float *q = c->tensor[0].data, *k = c->tensor[1].data, *v = c->tensor[2].data;
+    const tolerance_tensor *q = &c->tensor[0], *k = &c->tensor[1], *v = &c->tensor[2];
     const uint32_t *n = c->tensor[4].data, *step = c->tensor[5].data;            // step and horizon are words 4 and 5
     const uint64_t D = (uint64_t)p->heads * p->head_width, G = (uint64_t)p->kv_heads * p->head_width;
     double sum = 0, key = 0, value = 0;
@@ -130,10 +181,10 @@ void tolerance_begin_block_attn(tolerance_case *c) {
         const rp_call call = rp_call_of(n[row / p->variates], step[4], step[5], p->patch_size, p->block, p->later);
         const uint32_t live = call.given + call.fresh - 1;
         for (uint32_t token = 0; token < live; token++) {
-            sum = fmax(sum, widest_head(q + ((uint64_t)row * p->q_tokens + token) * D, p->heads, p->head_width));
+            sum = fmax(sum, widest_head(q, ((uint64_t)row * p->q_tokens + token) * D, p->heads, p->head_width));
         }
-        key = fmax(key, largest(k + (uint64_t)row * p->cap * G, (call.start + live) * G));
-        value = fmax(value, largest(v + (uint64_t)row * p->cap * G, (call.start + live) * G));
+        key = fmax(key, largest(k, (uint64_t)row * p->cap * G, (call.start + live) * G));
+        value = fmax(value, largest(v, (uint64_t)row * p->cap * G, (call.start + live) * G));
     }
     c->extra[0] = sum * key * (double)p->scale;
     if (p->mixed) { mixed_extra(c, p->head_width, (double)p->scale, sum, key, p->cap, value); }

@@ -9,10 +9,10 @@ void tolerance_begin_rope_kv(tolerance_case *c) {
     for (uint64_t i = 0; i < c->tensor[2].count; i++) { c->extra[0] = fmax(c->extra[0], fmax((double)xpos[i], 1 / (double)xpos[i])); }
 }
 
-// a cos - b sin, times or over a factor: two products, a sum, a quotient (2.5 ulp): 10 roundings of (|a| + |b|) |factor|.
-// The values themselves and all that is not written: none.
+// a cos - b sin, times or over a factor: two products, a sum, a quotient (2.5 ulp): 10 roundings of (|a| + |b|) |factor|; one of float16
+// where that is what comes out. The values themselves and all that is not written: none.
 double tolerance_rope_kv(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)ref, (void)magnitude;
+    (void)magnitude;
     TOLERANCE_PARAMS(c, rope_kv);
     const uint64_t D = (uint64_t)p->heads * p->head_width, slots = output == 0 ? p->tokens : p->cap;
     const uint64_t row = index / (slots * D), slot = index / D % slots, pair = index % D / 2 * 2;
@@ -20,24 +20,24 @@ double tolerance_rope_kv(const tolerance_case *c, uint32_t output, uint64_t inde
     const uint64_t n_tokens = ((const uint32_t *)c->tensor[3].data)[batch] + (uint64_t)p->extra;
     const bool live = p->decode ? output == 0 || slot + 1 == step : slot < n_tokens;
     if (output == 2 || !live) { return 0; }
-    const float *from = (const float *)c->tensor[0].data + (row * p->tokens + (p->decode ? 0 : slot)) * 3 * D + output * D;
-    return 10 * U32ROUND * (fabs((double)from[pair]) + fabs((double)from[pair + 1])) * c->extra[0] + 2 * FLUSH;
+    const uint64_t from = (row * p->tokens + (p->decode ? 0 : slot)) * 3 * D + output * D + pair;
+    const double both = fabs(tolerance_number(&c->tensor[0], from)) + fabs(tolerance_number(&c->tensor[0], from + 1));
+    return 10 * U32ROUND * both * c->extra[0] + 2 * FLUSH + (p->f16 ? U16ROUND * (1 + U16ROUND) * fabs(ref) + 0x1p-25 : 0);
 }
 
-// a cos - b sin: two products and a sum, each a rounding of at most |a| + |b|, and two products that may be flushed. The values
-// themselves and all that is not written: none.
+// a cos - b sin: two products and a sum, each a rounding of at most |a| + |b|, and two products that may be flushed; one of float16 where
+// that is what comes out. The values themselves and all that is not written: none.
 double tolerance_rope_half(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)ref, (void)magnitude;
+    (void)magnitude;
     TOLERANCE_PARAMS(c, rope_half);
     const uint32_t d = p->head_width, half = d / 2, D = p->heads * d;
     const uint64_t slots = output == 0 ? p->tokens : p->cap, row = index / (slots * D), slot = index / D % slots;
     const uint32_t step = ((const uint32_t *)c->tensor[3].data)[4], n_tokens = ((const uint32_t *)c->tensor[2].data)[row / p->paths];
     const bool live = p->rows == RP_ROWS_STEP ? output == 0 || slot + 1 == step : slot < (p->rows == RP_ROWS_OWN ? step : n_tokens);
     if (output == 2 || !live) { return 0; }
-    const float *from = (const float *)c->tensor[0].data + (row * p->tokens + (p->rows == RP_ROWS_STEP ? 0 : slot)) * 3 * D +
-                        (uint64_t)output * D + index % D / d * d;
-    const uint32_t i = index % d % half;
-    return 3 * U32ROUND * (fabs((double)from[i]) + fabs((double)from[half + i])) + 2 * FLUSH;
+    const uint64_t from = (row * p->tokens + (p->rows == RP_ROWS_STEP ? 0 : slot)) * 3 * D + (uint64_t)output * D + index % D / d * d + index % d % half;
+    const double both = fabs(tolerance_number(&c->tensor[0], from)) + fabs(tolerance_number(&c->tensor[0], from + half));
+    return 3 * U32ROUND * both + 2 * FLUSH + (p->f16 ? U16ROUND * (1 + U16ROUND) * fabs(ref) + 0x1p-25 : 0);
 }
 
 // silu: 4 ulp (core/op_math.h) and at most 2.5 for a quotient; one product. Below -87 exp(x) may be flushed: |x| FLUSH.

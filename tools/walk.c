@@ -144,7 +144,10 @@ static rp_status run_apart(walk *w, uint32_t which, const rp_plan *plan, const a
     return RP_OK;
 }
 
-// Where neither device is the reference, both may be off by the tolerance.
+static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+
+// Where neither device is the reference, both may be off by the tolerance. What must stay as it was may be a slot that nothing has been
+// written to yet, and holds anything.
 static void judge(const walk *w, const apart *n, double *const *ref, double *const *got, double *const *magnitude, walk_node *out) {
     const bool exact = w->device[0]->info.kind == RP_DEVICE_REFERENCE || w->device[1]->info.kind == RP_DEVICE_REFERENCE;
     const rp_launch *launch = n->launch[0];
@@ -160,7 +163,7 @@ static void judge(const walk *w, const apart *n, double *const *ref, double *con
                 if (!isnan(g) && !isnan(r)) { continue; }
             }
             // Zeros of either sign are one to a model; the tests, whose cases are made for it, tell them apart.
-            const double e = g == r ? 0 : tolerance_ratio(g, r, tol);
+            const double e = g == r || (tol <= 0 && same(g, r)) ? 0 : tolerance_ratio(g, r, tol);
             if (!(e <= 1)) { out->failed++; }
             if (!(e <= out->ratio) && !isnan(out->ratio)) { out->ratio = e, out->got = g, out->ref = r, out->tol = tol, out->output = o, out->at = i; }
         }
@@ -210,8 +213,6 @@ static rp_status take_outputs(walk *w, const apart *n, own_outputs *out) {
 static void free_outputs(own_outputs *o) {
     for (uint32_t i = 0; i < RP_MAX_BINDINGS; i++) { free(o->x[0][i]), free(o->x[1][i]); }
 }
-
-static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
 
 // How far apart the node's outputs are where each device has gone its own way. What neither device has changed was not written, and
 // may never have been: a cache's slots to come hold anything.

@@ -4,12 +4,14 @@
 rp_status rp_shape_rope_kv(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(rope_kv);
     const uint32_t rows = p->batch * p->paths * p->variates, D = p->heads * p->head_width;
-    EXPECT(0, RP_F32, rows, p->tokens, 3, D);
+    const rp_dtype dtype = p->f16 ? RP_F16 : RP_F32;
+    EXPECT_F16(p->f16);
+    EXPECT(0, dtype, rows, p->tokens, 3, D);
     EXPECT(3, RP_U32, p->batch);
     EXPECT(4, RP_U32, RP_STEP_WORDS);
-    out[0] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->tokens, D);
-    out[1] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->cap, D);
-    out[2] = RP_SHAPE(RP_F32, p->batch, p->paths, p->variates, p->cap, D);
+    out[0] = RP_SHAPE(dtype, p->batch, p->paths, p->variates, p->tokens, D);
+    out[1] = RP_SHAPE(dtype, p->batch, p->paths, p->variates, p->cap, D);
+    out[2] = RP_SHAPE(dtype, p->batch, p->paths, p->variates, p->cap, D);
     return RP_OK;
 }
 
@@ -19,6 +21,10 @@ static uint64_t pairs(const struct rp_rope_kv_params *p) {
 
 void rp_launch_rope_kv(const rp_node *node, rp_launch *out) {
     PARAMS(rope_kv);
+    if (p->f16 || (out->fast && p->head_width % 4 == 0)) {               // two pairs an invocation
+        launch_point(out, p->f16 ? "rope_kv_f16" : "rope_kv_f32_wide", pairs(p) / 2);
+        return;
+    }
     launch_point(out, "rope_kv_f32", pairs(p));
 }
 
@@ -29,10 +35,10 @@ void rp_cost_rope_kv(const rp_node *node, rp_cost *out) {
 
 void rp_ref_rope_kv(const void *params, void *const *binding) {
     REF_PARAMS(rope_kv);
-    const double *qkv = binding[0], *rope = binding[1], *xpos = binding[2];
+    const double *rope = binding[1], *xpos = binding[2];
     const ref_u32 *n_patches = binding[3];
     const struct rp_step step = ref_step(binding[4]);
-    double *q = binding[5], *k_cache = binding[6], *v_cache = binding[7];
+    void *q = binding[5], *k_cache = binding[6], *v_cache = binding[7];
     const uint32_t d = p->head_width, half = d / 2, D = p->heads * d;
     for (uint32_t row = 0; row < p->batch * p->paths * p->variates; row++) {
         const uint32_t b = row / (p->paths * p->variates), n_tokens = n_patches[b].value + p->extra;
@@ -43,18 +49,19 @@ void rp_ref_rope_kv(const void *params, void *const *binding) {
             const uint32_t last = p->decode ? position : n_tokens - 1;
             const double *turn = rope + (size_t)position * half * 2;
             const double *power = xpos + ((size_t)p->xpos_zero + position - last / 2) * half;
-            const double *from = qkv + ((size_t)row * p->tokens + token) * 3 * D;
+            const size_t from = ((size_t)row * p->tokens + token) * 3 * D;
             const size_t to = ((size_t)row * p->tokens + token) * D, cached = ((size_t)row * p->cap + slot) * D;
             for (uint32_t i = 0; i < D; i += 2) {
                 const uint32_t j = i % d;
                 const double cosine = turn[j], sine = turn[j + 1], f0 = power[j % half], f1 = power[(j + 1) % half];
-                const double *a = from + i, *c = from + D + i;
-                q[to + i] = (a[0] * cosine - a[1] * sine) * f0;
-                q[to + i + 1] = (a[1] * cosine + a[0] * sine) * f1;
-                k_cache[cached + i] = (c[0] * cosine - c[1] * sine) / f0;
-                k_cache[cached + i + 1] = (c[1] * cosine + c[0] * sine) / f1;
-                v_cache[cached + i] = from[2 * D + i];
-                v_cache[cached + i + 1] = from[2 * D + i + 1];
+                double x[3][2];                                          // of q, k and v
+                for (uint32_t e = 0; e < 6; e++) { x[e / 2][e % 2] = ref_get(binding[0], from + e / 2 * (size_t)D + i + e % 2, p->f16); }
+                ref_put(q, to + i, (x[0][0] * cosine - x[0][1] * sine) * f0, p->f16);
+                ref_put(q, to + i + 1, (x[0][1] * cosine + x[0][0] * sine) * f1, p->f16);
+                ref_put(k_cache, cached + i, (x[1][0] * cosine - x[1][1] * sine) / f0, p->f16);
+                ref_put(k_cache, cached + i + 1, (x[1][1] * cosine + x[1][0] * sine) / f1, p->f16);
+                ref_put(v_cache, cached + i, x[2][0], p->f16);
+                ref_put(v_cache, cached + i + 1, x[2][1], p->f16);
             }
         }
     }

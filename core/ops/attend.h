@@ -1,0 +1,40 @@
+// What attn_time and attn_step share: how paths are dealt to clusters, and attention of one query in the reference.
+#ifndef RP_OPS_ATTEND_H
+#define RP_OPS_ATTEND_H
+
+#include "op.h"
+
+// Paths of a cluster: few where sets (of paths that share keys) are few, so that three quarters of the processors have a group; on all of
+// them, clusters would wait for places side by side.
+static inline uint64_t paths_of_cluster(uint32_t processors, uint64_t sets, uint32_t paths, uint32_t most) {
+    const uint64_t places = processors * 3 / 4 / (RP_ATTN_SPREAD * sets), least = ceil_div(paths, most);
+    return ceil_div(paths, places < least ? least : places > paths ? paths : places);
+}
+
+// n keys and values, D apart, from elements k_at and v_at on.
+typedef struct ref_run { const void *k, *v; size_t k_at, v_at; uint32_t n; } ref_run;
+
+static inline double ref_score(double scale, uint32_t d, const double *q, const void *k, size_t at, bool f16) {
+    double dot = 0;
+    for (uint32_t j = 0; j < d; j++) { dot += q[j] * ref_get(k, at + j, f16); }
+    return dot * scale;
+}
+
+// One query over two runs of keys, the prefix and the suffix. Scores are computed twice rather than stored: the reference
+// allocates nothing while it runs.
+static inline void ref_attend(double scale, uint32_t d, size_t D, const double *q, const ref_run *runs, bool f16, void *y, size_t at, bool y_f16) {
+    double top = -INFINITY, sum = 0, value[RP_ATTN_HEAD_MAX] = { 0 };
+    for (uint32_t r = 0; r < 2; r++) {
+        for (uint32_t i = 0; i < runs[r].n; i++) { top = fmax(top, ref_score(scale, d, q, runs[r].k, runs[r].k_at + i * D, f16)); }
+    }
+    for (uint32_t r = 0; r < 2; r++) {
+        for (uint32_t i = 0; i < runs[r].n; i++) {
+            const double weight = exp(ref_score(scale, d, q, runs[r].k, runs[r].k_at + i * D, f16) - top);
+            sum += weight;
+            for (uint32_t j = 0; j < d; j++) { value[j] += weight * ref_get(runs[r].v, runs[r].v_at + i * D + j, f16); }
+        }
+    }
+    for (uint32_t j = 0; j < d; j++) { ref_put(y, at + j, value[j] / sum, y_f16); }
+}
+
+#endif

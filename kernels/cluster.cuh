@@ -1,0 +1,41 @@
+// Groups of a cluster that send numbers to one another's shared memory; for sm_90 and later.
+#ifndef RP_CLUSTER_CUH
+#define RP_CLUSTER_CUH
+
+#include "common.cuh"
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+__device__ inline uint32_t rp_shared_address(const void *at) { return (uint32_t)__cvta_generic_to_shared(at); }
+// The barrier on which a group waits for tiles: made by one invocation, which later says how many bytes come.
+__device__ inline void rp_cluster_begin(uint64_t *ready) {
+    if (threadIdx.x == 0) {
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;\n\tfence.mbarrier_init.release.cluster;" ::"r"(rp_shared_address(ready)) : "memory");
+    }
+    asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+}
+__device__ inline void rp_cluster_wait_begun() { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
+__device__ inline void rp_cluster_expect(uint64_t *ready, uint32_t bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(rp_shared_address(ready)), "r"(bytes) : "memory");
+}
+__device__ inline void rp_cluster_wait_ready(uint64_t *ready) {
+    asm volatile("{\n\t.reg .pred done;\n"
+                 "again_%=:\n\tmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], 0;\n\t@!done bra again_%=;\n\t}"
+                 ::"r"(rp_shared_address(ready)) : "memory");
+}
+// Write numbers where group `rank` keeps what lies at `to` here, and count them on that group's barrier: each write is one count
+// there, one after the other, so they are few and wide.
+__device__ inline void rp_cluster_send2(const float *to, uint32_t rank, uint64_t *ready, float a, float b) {
+    asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
+                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [there], {%3, %4}, [barrier];\n\t}"
+                 ::"r"(rp_shared_address(to)), "r"(rp_shared_address(ready)), "r"(rank), "r"(__float_as_uint(a)), "r"(__float_as_uint(b)) : "memory");
+}
+__device__ inline void rp_cluster_send4(const float *to, uint32_t rank, uint64_t *ready, const float (&x)[4]) {
+    asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
+                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [there], {%3, %4, %5, %6}, [barrier];\n\t}"
+                 ::"r"(rp_shared_address(to)), "r"(rp_shared_address(ready)), "r"(rank), "r"(__float_as_uint(x[0])), "r"(__float_as_uint(x[1])),
+                   "r"(__float_as_uint(x[2])), "r"(__float_as_uint(x[3]))
+                 : "memory");
+}
+#endif
+
+#endif
