@@ -241,7 +241,7 @@ static void linear_tiles_agree(void **state) {
 
 // Kernels of fast devices that promise the plain kernel's bits. A device of its own takes first these, then the plain ones, which are
 // held to the reference too: nothing else runs them there.
-static const rp_op same_bits_ops[] = { RP_OP_BLOCK_ROPE, RP_OP_BLOCK_ATTN };
+static const rp_op same_bits_ops[] = { RP_OP_RMSNORM, RP_OP_ATTN_SPACE, RP_OP_MIXTURE, RP_OP_BLOCK_ROPE, RP_OP_BLOCK_ATTN };
 
 static void fast_agrees(void **state) {
     const job *j = *state;

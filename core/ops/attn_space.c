@@ -17,6 +17,12 @@ rp_status rp_shape_attn_space(const rp_graph *graph, const rp_node *node, rp_sha
 
 void rp_launch_attn_space(const rp_node *node, rp_launch *out) {
     PARAMS(attn_space);
+    const uint32_t bytes = p->variates <= RP_SPACE_MOST ? RP_SPACE_BYTES(p->variates, p->head_width) : ~0u;
+    if (out->fast && p->head_width % 4 == 0 && bytes <= RP_SPACE_SHARED) {
+        rp_launch_rows(out, "attn_space_f32_all", (uint64_t)p->batch * p->paths * p->tokens * p->heads, RP_GROUP_ROW);
+        out->shared_bytes = bytes;
+        return;
+    }
     rp_launch_rows(out, "attn_space_f32", (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);
 }
 

@@ -11,6 +11,8 @@ static const struct { const char *name; struct rp_attn_space_params p; uint32_t 
     { "shared keys", { 2, 1, 5, 3, 4, 8, 0, 0, 0, 2, 0, 0 }, 2, false },
     { "hidden patches", { 2, 1, 7, 6, 3, 12, 0, 0, 0, 1, 4, 0 }, 2, false },
     { "hidden patches, from the third", { 2, 1, 70, 3, 2, 64, 0, 0, 0, 2, 5, 2 }, 1, false },
+    { "32 variates, to float16", { 1, 2, 32, 2, 2, 68, 0, 0, 1, ALL_HEADS }, 2, false },
+    { "33 variates", { 1, 1, 33, 1, 2, 8, 0, 0, 0, ALL_HEADS }, 2, false },
     { "64 variates", { 1, 1, 64, 1, 2, 8, 0, 0, 0, ALL_HEADS }, 1, true },
     { "130 variates, mixed", { 1, 1, 130, 2, 1, 12, 0, 0, 0, ALL_HEADS }, 2, true },
 };
