@@ -240,6 +240,9 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]. On fast
 // devices a group takes all variates, of which there are at most RP_SPACE_MOST, with q, k, v and scores in shared memory; same sums.
+// It has RP_SPACE_SIDE squared invocations, 2 x 2 scores each at most, or, for at most RP_SPACE_FEW variates, that squared.
+#define RP_SPACE_FEW 8
+#define RP_SPACE_SIDE 16
 // With hidden [B, V, patches]: token i is that of patch first + i, shown where patches ends before; a hidden variate sees the
 // hidden ones at that token, whatever their group, and no other sees it.
 #define RP_SPACE_MOST 32
@@ -275,9 +278,12 @@ struct rp_gather_last_params { // x [B, V, n, D] -> [B, V, count, D]: the tokens
 };
 
 // One invocation for each row, RP_GROUP_ROW in a group; on fast devices, for at most 32 components, RP_GROUP_MIXTURE of them for
-// RP_MIXTURE_ROWS rows. df = 2 + max(softplus, eps), scale = max(softplus, eps), probs = softmax (sum ascending), eps = 1.1920929e-7
+// RP_MIXTURE_ROWS rows, or, below RP_MIXTURE_MANY, for RP_MIXTURE_FEW. df = 2 + max(softplus, eps), scale = max(softplus, eps), probs =
+// softmax (sum ascending), eps = 1.1920929e-7
 #define RP_GROUP_MIXTURE 128
 #define RP_MIXTURE_ROWS 32
+#define RP_MIXTURE_FEW 8
+#define RP_MIXTURE_MANY 8192
 struct rp_mixture_params {    // raw [rows, parts, k] -> [rows, 4, k]: df, loc, scale, probs
     RP_UINT rows;             // one for each (token, step of the patch)
     RP_UINT components;       // k
@@ -486,7 +492,8 @@ struct rp_bars_result_params { // y [B, S, H, 6], affine [B, 6, 2], step -> resu
 // squares around it, ascending), an inclusive scan by doubling (for stride 1, 2, .. 32: x_i = merge(x_{i - stride}, x_i); Chan,
 // Golub, LeVeque 1979), the state so far merged into each. A patch whose running count is below settings[0] takes the statistics
 // of the first so many values observed in series (one by one in the patch where they end), or of all where there are fewer.
-// On fast devices eight lanes take a patch: sums of lanes by halving, and halves of a scan by a warp each.
+// On fast devices eight lanes take a patch: sums of lanes by halving; scans of 32 patches by a warp each, whose results are merged in
+// order.
 //   series [2, B, V, A, P]: values, then 1 where observed; n_patches [B] of context, then the future ones up to step.horizon
 //   settings [2] U32: scaler_fallback_min_obs, 0 for none; the bits of quantile_real_cap_k, 0 for none
 //   x [B, V, n, 2, P]: asinh((value - mean) / std), 0 where not observed; 1 where not observed. Dead tokens are 0

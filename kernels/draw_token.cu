@@ -1,8 +1,7 @@
 // draw_token: one of n tokens by its logit, by temperature, top-k and top-p; spec kronos.md section 4, "Drawing". A group
 // for each (b, s); invocation i holds tokens i q .. i q + q - 1 in registers. Ranks come from a distribution over buckets of
 // equal width in z, which hold few tokens each; inside one, each token counts those before it.
-#include "common.cuh"
-#include "op_math.h"
+#include "exp.cuh"
 
 #define GROUP RP_GROUP_DRAW
 #define WARPS (GROUP / 32)
@@ -127,10 +126,12 @@ __device__ inline void rp_rank(rp_draw_memory &m, const float (&z)[PER], const f
         }
         steps = max(steps, end[j] - start[j]);
     }
-    for (uint32_t t = 0; t < steps; t++) {
+#pragma unroll 2
+    for (uint32_t t = 0; t < steps; t++) { // without branches, so that reads go side by side
 #pragma unroll
         for (int j = 0; j < PER; j++) {
-            if (start[j] + t < end[j] && m.key[start[j] + t] < key[j]) { rank[j]++; }
+            const uint64_t other = m.key[min(start[j] + t, RP_DRAW_MAX - 1)];
+            rank[j] += (uint32_t)(start[j] + t < end[j]) & (uint32_t)(other < key[j]);
         }
     }
 #pragma unroll
@@ -183,7 +184,7 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
     for (int w = 0; w < WARPS; w++) { most = make_uint2(max(most.x, m.most[w].x), min(most.y, m.most[w].y)); }
     const float top = most.x > 0 ? rp_risen(most.x) : -RP_INFINITY;
 #pragma unroll
-    for (int j = 0; j < PER; j++) { e[j] = j < mine ? rp_exp(z[j] - top) : 0.0f; }
+    for (int j = 0; j < PER; j++) { e[j] = rp_exp_or_nan(z[j] - top); }
 
     // What may not be drawn: e = 0. `before`: the sum of the invocation a warp before, for a scan.
     const bool by_rank = top_k > 1 && top_k < n, by_sum = top_k == 0 && top_p < 1.0f;

@@ -1,6 +1,6 @@
 // mixture: raw head outputs -> parameters of a mixture of Student-t distributions; spec toto.md section 4.
-// mixture_f32: one invocation for each row. mixture_f32_rows: a group for RP_MIXTURE_ROWS rows of at most 32 components, elements
-// dealt out to all invocations alike. Same sums.
+// mixture_f32: one invocation for each row. mixture_f32_few, mixture_f32_rows: a group for RP_MIXTURE_FEW or RP_MIXTURE_ROWS rows of at
+// most 32 components, dealt out to all invocations alike. Same sums.
 #include "exp.cuh"
 
 #define EPSILON 1.1920929e-7f   // 2^-23, float32's own
@@ -33,13 +33,13 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) mixture_f32(const rp_
     for (uint32_t i = 0; i < k; i++) { probs[i] /= sum; }
 }
 
-#define ROWS RP_MIXTURE_ROWS
 #define GROUP RP_GROUP_MIXTURE
-#define EACH (ROWS * 32 / GROUP)   // components that an invocation holds at most
-#define SHARE (GROUP / ROWS)       // invocations that look for a row's largest weight
-#define PITCH 33                   // of a row in shared memory: invocations that take a row each read different banks
+#define PITCH 33               // of a row in shared memory: invocations that take a row each read different banks
 
-extern "C" __global__ void __launch_bounds__(GROUP) mixture_f32_rows(const rp_kernel_args<rp_mixture_params> args) {
+// ROWS: of a group.
+template <uint32_t ROWS> __device__ static inline void rp_mixture_rows(const rp_kernel_args<rp_mixture_params> &args) {
+    constexpr int EACH = ROWS * 32 / GROUP;    // components that an invocation holds at most
+    constexpr int SHARE = GROUP / ROWS;        // invocations that look for a row's largest weight
     rp_begin();
     __shared__ float weight[ROWS * PITCH], top[ROWS], sum[ROWS];
     const rp_mixture_params p = args.p;
@@ -77,8 +77,7 @@ extern "C" __global__ void __launch_bounds__(GROUP) mixture_f32_rows(const rp_ke
 #pragma unroll
     for (int c = 0; c < EACH; c++) {
         if (threadIdx.x + c * GROUP >= count) { break; }
-        const float below = own[c] - top[row[c]];
-        own[c] = below == below ? rp_exp_below(below) : below;
+        own[c] = rp_exp_or_nan(own[c] - top[row[c]]);
         weight[row[c] * PITCH + place(c)] = own[c];
     }
     __syncthreads();   // weight: written by all, read by one invocation a row
@@ -99,6 +98,15 @@ extern "C" __global__ void __launch_bounds__(GROUP) mixture_f32_rows(const rp_ke
 #pragma unroll
     for (int c = 0; c < EACH; c++) {
         if (threadIdx.x + c * GROUP >= count) { break; }
-        dist[row[c] * 4 * k + 3 * k + place(c)] = p.parts == 4 ? own[c] / sum[row[c]] : 1.0f / (float)k;   // three parts: one component
+        const bool tiny = own[c] > 0.0f && own[c] < 0x1p-80f;   // its quotient may be subnormal
+        const float share = tiny ? own[c] / sum[row[c]] : rp_quotient(own[c], sum[row[c]]);
+        dist[row[c] * 4 * k + 3 * k + place(c)] = p.parts == 4 ? share : 1.0f / (float)k;   // three parts: one component
     }
+}
+
+extern "C" __global__ void __launch_bounds__(GROUP) mixture_f32_few(const rp_kernel_args<rp_mixture_params> args) {
+    rp_mixture_rows<RP_MIXTURE_FEW>(args);
+}
+extern "C" __global__ void __launch_bounds__(GROUP) mixture_f32_rows(const rp_kernel_args<rp_mixture_params> args) {
+    rp_mixture_rows<RP_MIXTURE_ROWS>(args);
 }

@@ -18,8 +18,9 @@ rp_status rp_shape_attn_space(const rp_graph *graph, const rp_node *node, rp_sha
 void rp_launch_attn_space(const rp_node *node, rp_launch *out) {
     PARAMS(attn_space);
     const uint32_t bytes = p->variates <= RP_SPACE_MOST ? RP_SPACE_BYTES(p->variates, p->head_width) : ~0u;
+    const uint32_t side = p->variates <= RP_SPACE_FEW ? RP_SPACE_FEW : RP_SPACE_SIDE;
     if (out->fast && p->head_width % 4 == 0 && bytes <= RP_SPACE_SHARED) {
-        rp_launch_rows(out, "attn_space_f32_all", (uint64_t)p->batch * p->paths * p->tokens * p->heads, RP_GROUP_ROW);
+        rp_launch_rows(out, side == RP_SPACE_FEW ? "attn_space_f32_few" : "attn_space_f32_all", (uint64_t)p->batch * p->paths * p->tokens * p->heads, side * side);
         out->shared_bytes = bytes;
         return;
     }
