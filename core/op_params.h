@@ -240,7 +240,8 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]. On fast
 // devices a group takes all variates, of which there are at most RP_SPACE_MOST, with q, k, v and scores in shared memory; same sums.
-// It has RP_SPACE_SIDE squared invocations, 2 x 2 scores each at most, or, for at most RP_SPACE_FEW variates, that squared.
+// It has RP_SPACE_SIDE squared invocations, 2 x 2 scores each at most, or, for at most RP_SPACE_FEW variates, that squared. One variate:
+// point over pieces of four elements.
 #define RP_SPACE_FEW 8
 #define RP_SPACE_SIDE 16
 // With hidden [B, V, patches]: token i is that of patch first + i, shown where patches ends before; a hidden variate sees the

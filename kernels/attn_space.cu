@@ -1,6 +1,6 @@
 // attn_space: attention over the variates at one token, inside equal group numbers. attn_space_f32: a group for each (b, s, v,
-// token, head). attn_space_f32_few, attn_space_f32_all: for each (b, s, token, head), of at most RP_SPACE_FEW or RP_SPACE_MOST variates. Same
-// sums.
+// token, head). attn_space_f32_few, attn_space_f32_all: for each (b, s, token, head), of at most RP_SPACE_FEW or RP_SPACE_MOST variates; same
+// sums. attn_space_f32_one: of one variate, which sees itself alone, so that its value is the result.
 #include "attention.cuh"
 
 // Key c is variate c; it takes part where its group number equals the query's, or where both are hidden.
@@ -161,4 +161,22 @@ extern "C" __global__ void __launch_bounds__(RP_SPACE_FEW *RP_SPACE_FEW) attn_sp
 extern "C" __global__ void __launch_bounds__(RP_SPACE_SIDE *RP_SPACE_SIDE) attn_space_f32_all(const rp_kernel_args<rp_attn_space_params> args) {
     rp_begin();
     rp_space_all<RP_SPACE_SIDE, RP_SPACE_MOST / RP_SPACE_SIDE>(args);
+}
+
+extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) attn_space_f32_one(const rp_kernel_args<rp_attn_space_params> args) {
+    rp_begin();
+    const rp_attn_space_params p = args.p;
+    const uint32_t d = p.head_width;
+    const uint64_t point = rp_point();                 // four elements
+    uint64_t rest = point;
+    const uint32_t column = rp_take(rest, d / 4) * 4, head = rp_take(rest, p.heads);
+    if (rest >= (uint64_t)p.batch * p.paths * p.tokens) { return; }
+    const uint64_t from = (rest * (p.heads + 2 * p.kv_heads) + p.heads + p.kv_heads + head * p.kv_heads / p.heads) * d + column;
+    const float4 value = *reinterpret_cast<const float4 *>(rp_at<const float>(args, 0) + from);
+    if (p.y_f16) {
+        __half2 *to = reinterpret_cast<__half2 *>(rp_at<__half>(args, 3) + point * 4);
+        to[0] = rp_half2(value.x, value.y), to[1] = rp_half2(value.z, value.w);
+    } else {
+        reinterpret_cast<float4 *>(rp_at<float>(args, 3))[point] = value;
+    }
 }

@@ -128,7 +128,7 @@ __device__ static rp_moments rp_block_first(rp_moments *tile, rp_moments *found,
 template <uint32_t GROUP> __device__ static inline void rp_block_scale(const rp_kernel_args<rp_block_scale_params> &args) {
     constexpr uint32_t PATCHES = rp_patches<GROUP>;
     __shared__ rp_moments tile[PATCHES], found;
-    __shared__ rp_affine pairs[PATCHES];
+    __shared__ rp_affine pairs[PATCHES];        // means, and inverses of the standard deviations
     __shared__ float ends[2][GROUP / 32];
     const rp_block_scale_params p = args.p;
     const uint32_t index = rp_group(), local = threadIdx.x, P = p.patch_size, rows = p.batch * p.variates;
@@ -160,7 +160,7 @@ template <uint32_t GROUP> __device__ static inline void rp_block_scale(const rp_
         now = rp_block_scan<GROUP>(tile, row, call.start + first, min(call.start + live, end), now, own);
         if (token < live) {
             const rp_moments by = tile[local].n < min_obs ? few : tile[local];
-            pairs[local] = { by.mean, rp_std_of(by) };
+            pairs[local] = { by.mean, 1 / rp_std_of(by) };
         }
         if (token + 1 == call.given) { state[0] = tile[local].n, state[1] = tile[local].mean, state[2] = tile[local].m2; }
         if (!p.later && token < call.given && token < p.patches) { hidden[token] = own.n == 0.0; }
@@ -173,7 +173,7 @@ template <uint32_t GROUP> __device__ static inline void rp_block_scale(const rp_
             const bool seen = row.seen[from] != 0.0f;
             const float x = row.x[from];
             if (seen && first + of < call.given) { least = fminf(least, x), largest = fmaxf(largest, x); }
-            rp_put(tokens, to, seen ? rp_asinh((float)((x - pairs[of].loc) / pairs[of].scale)) : 0.0f, p.x_f16);
+            rp_put(tokens, to, seen ? rp_asinh((float)((x - pairs[of].loc) * pairs[of].scale)) : 0.0f, p.x_f16);
             rp_put(tokens, to + P, seen ? 0.0f : 1.0f, p.x_f16);
         }
     }

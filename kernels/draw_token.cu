@@ -88,42 +88,40 @@ __device__ inline void rp_bucket_starts(rp_draw_memory &m) {
     own[0] = start;
     start.x = start.w + low.w, start.y = start.x + high.x, start.z = start.y + high.y, start.w = start.z + high.z;
     own[1] = start;
-    if (threadIdx.x == GROUP - 1) { m.bucket[BUCKETS] = start.w + high.w; }
+    if (threadIdx.x == GROUP - 1) { m.bucket[BUCKETS] = start.w + high.w; } // what is behind them all
 }
 
-// Writes e and number of the tokens first .. first + mine - 1 to their ranks; the buckets are empty. Tokens with e = 0, the last
-// ones, keep no order among themselves: nothing depends on it. Returns in `rank` the ranks.
+// Writes e and number of each token to its rank; the buckets are empty. Invocations that hold fewer than PER take part as if they
+// had them all: such places, of e = 0, go behind all buckets and there keep the number ~0. Tokens with e = 0, the last ones, have
+// no order among themselves: nothing depends on it. Returns in `rank` the ranks.
 template <int PER>
 __device__ inline void rp_rank(rp_draw_memory &m, const float (&z)[PER], const float (&e)[PER], uint32_t first, uint32_t mine, float top,
                                float low, uint32_t (&rank)[PER]) {
     const float range = fminf(top - low, 104.0f), scale = range > 0 ? (BUCKETS - 1) / range : 0.0f; // exp(-104) = 0
-    uint32_t bucket[PER], place[PER], steps = 0;
+    uint32_t bucket[PER], place[PER], end[PER], start[PER], steps = 0;
+    uint64_t key[PER];
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        bucket[j] = e[j] == 0.0f ? BUCKETS - 1 : min(__float2uint_rz((top - z[j]) * scale), BUCKETS - 2);
-        if (j < mine) { place[j] = atomicAdd(&m.bucket[bucket[j]], 1); }
+        bucket[j] = min(__float2uint_rz((top - z[j]) * scale), BUCKETS - 2);
+        bucket[j] = j >= mine ? BUCKETS : e[j] == 0.0f ? BUCKETS - 1 : bucket[j];
     }
+#pragma unroll
+    for (int j = 0; j < PER; j++) { place[j] = atomicAdd(&m.bucket[bucket[j]], 1); }
     __syncthreads(); // bucket: counted by all, read by all
     rp_bucket_starts(m);
     __syncthreads(); // bucket: written by each for its eight, read by all
-    uint64_t key[PER];
-    uint32_t end[PER];
 #pragma unroll
     for (int j = 0; j < PER; j++) {
+        start[j] = m.bucket[bucket[j]], end[j] = m.bucket[min(bucket[j] + 1, BUCKETS)];
         key[j] = rp_key_of(z[j], first + j);
-        rank[j] = m.bucket[bucket[j]], end[j] = m.bucket[bucket[j] + 1];
-        if (j < mine) { m.key[rank[j] + place[j]] = key[j]; }
+        m.key[start[j] + place[j]] = key[j];
     }
     __syncthreads(); // key: written by each for its tokens, read by all
-    uint32_t start[PER];
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        start[j] = rank[j];
-        const uint32_t others = end[j] - start[j];
-        if (j >= mine || others == 1 || bucket[j] == BUCKETS - 1) {
-            rank[j] += j < mine && others > 1 ? place[j] : 0;
-            end[j] = start[j];
-        }
+        const bool last = bucket[j] >= BUCKETS - 1;
+        rank[j] = start[j] + (last ? place[j] : 0);
+        end[j] = last || end[j] - start[j] == 1 ? start[j] : end[j];
         steps = max(steps, end[j] - start[j]);
     }
 #pragma unroll 2
@@ -135,9 +133,7 @@ __device__ inline void rp_rank(rp_draw_memory &m, const float (&z)[PER], const f
         }
     }
 #pragma unroll
-    for (int j = 0; j < PER; j++) {
-        if (j < mine) { m.ranked[rank[j]] = make_uint2(__float_as_uint(e[j]), first + j); }
-    }
+    for (int j = 0; j < PER; j++) { m.ranked[rank[j]] = make_uint2(__float_as_uint(e[j]), j < mine ? first + j : ~0u); }
 }
 
 // The sum over tokens, or ranks, from `first` on, of which `mine` are there.
@@ -176,6 +172,7 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
     if (threadIdx.x % 32 == 0) { m.most[warp] = most; }
 #pragma unroll
     for (int i = 0; i < 2; i++) { reinterpret_cast<uint4 *>(m.bucket)[2 * threadIdx.x + i] = make_uint4(0, 0, 0, 0); }
+    if (threadIdx.x == 0) { m.bucket[BUCKETS] = 0; }
     const bool slides = (uint64_t)n_bars + step.step > p.window;
     if (step.step >= p.tokens_cap || (p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) { return; }
     const rp_words words = rp_philox(step.seed_lo, step.seed_hi, series_id, step.path0 + s, step.step, p.which);

@@ -16,16 +16,6 @@ __device__ inline float rp_exp_below(float x) {
 // The same; NaN where x is, which rp_exp_below makes a number of.
 __device__ inline float rp_exp_or_nan(float x) { return rp_exp_below(x) + (x == x ? 0.0f : x); }
 
-// a / b rounded to nearest, for 1 <= b < 2^20 and a that is 0, or whose quotient is normal by far.
-__device__ inline float rp_quotient(float a, float b) {
-    float inverse;
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(b));
-    inverse = __fmaf_rn(inverse, __fmaf_rn(-b, inverse, 1.0f), inverse);
-    float quotient = a * inverse;
-    quotient = __fmaf_rn(__fmaf_rn(-b, quotient, a), inverse, quotient);
-    return __fmaf_rn(__fmaf_rn(-b, quotient, a), inverse, quotient);
-}
-
 // rp_log1p for 0 <= x <= 1: both of its ways, which share their polynomial. What rounding took from 1 + x is a power of two or 0, so
 // its quotient is a product with 1 / (1 + x), which one Newton step rounds to nearest.
 __device__ inline float rp_log1p_unit(float x) {

@@ -41,7 +41,8 @@ template <uint32_t ROWS> __device__ static inline void rp_mixture_rows(const rp_
     constexpr int EACH = ROWS * 32 / GROUP;    // components that an invocation holds at most
     constexpr int SHARE = GROUP / ROWS;        // invocations that look for a row's largest weight
     rp_begin();
-    __shared__ float weight[ROWS * PITCH], top[ROWS], sum[ROWS];
+    __shared__ float weight[ROWS * PITCH], top[ROWS];
+    __shared__ double inverse[ROWS];           // of the sums: a product with it, rounded once more, is the quotient's float32
     const rp_mixture_params p = args.p;
     const uint32_t k = p.components, first = rp_group() * ROWS;
     if (first >= p.rows) { return; }
@@ -84,7 +85,7 @@ template <uint32_t ROWS> __device__ static inline void rp_mixture_rows(const rp_
     if (threadIdx.x < ROWS) {
         float all = 0;
         for (uint32_t j = 0; j < k; j++) { all += weight[threadIdx.x * PITCH + j]; }   // ascending
-        sum[threadIdx.x] = all;
+        inverse[threadIdx.x] = 1.0 / all;
     }
 #pragma unroll
     for (int c = 0; c < EACH; c++) {
@@ -94,12 +95,11 @@ template <uint32_t ROWS> __device__ static inline void rp_mixture_rows(const rp_
         to[k] = loc[c];
         to[2 * k] = fmaxf(rp_softplus_flat(scale[c]), EPSILON);
     }
-    __syncthreads();   // sum: written by row, read by all
+    __syncthreads();   // inverse: written by row, read by all
 #pragma unroll
     for (int c = 0; c < EACH; c++) {
         if (threadIdx.x + c * GROUP >= count) { break; }
-        const bool tiny = own[c] > 0.0f && own[c] < 0x1p-80f;   // its quotient may be subnormal
-        const float share = tiny ? own[c] / sum[row[c]] : rp_quotient(own[c], sum[row[c]]);
+        const float share = (float)(own[c] * inverse[row[c]]);
         dist[row[c] * 4 * k + 3 * k + place(c)] = p.parts == 4 ? share : 1.0f / (float)k;   // three parts: one component
     }
 }

@@ -1,5 +1,6 @@
 // Times of single launches: each is recorded many times over, one after the other, and the recording is replayed, so that the
 // host has no part in it and the floor is the device's own time from one launch to the next.
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,11 +89,15 @@ static rp_status write_block(rp_device *device, const rp_launch *advance, const 
 
 // ---- a graph ----
 
-// Whether two launches of a plan do the same work. Their parameters may differ in what costs no time, such as a norm's epsilon.
-static bool alike(const rp_plan *plan, uint32_t i, uint32_t j) {
-    const rp_launch *a = &plan->launches[i], *b = &plan->launches[j];
-    return strcmp(a->kernel, b->kernel) == 0 && memcmp(a->grid, b->grid, sizeof a->grid) == 0 && a->group == b->group &&
-           a->shared_bytes == b->shared_bytes && memcmp(&plan->costs[i], &plan->costs[j], sizeof plan->costs[i]) == 0;
+// Whether two launches do the same work. The epsilon of a norm, which in Toto 2.0 is each layer's own, does not count.
+static bool alike(const rp_launch *a, const rp_launch *b) {
+    uint32_t params[2][RP_PARAM_BYTES / 4];
+    memcpy(params[0], a->params, sizeof params[0]), memcpy(params[1], b->params, sizeof params[1]);
+    for (uint32_t i = 0; i < 2; i++) {
+        if (a->op == RP_OP_RMSNORM) { params[i][offsetof(struct rp_rmsnorm_params, eps) / 4] = 0; }
+        if (a->op == RP_OP_LINEAR) { params[i][offsetof(struct rp_linear_params, eps) / 4] = 0; }
+    }
+    return strcmp(a->kernel, b->kernel) == 0 && memcmp(params[0], params[1], sizeof params[0]) == 0 && memcmp(a->grid, b->grid, sizeof a->grid) == 0;
 }
 
 static int by_share(const void *a, const void *b) {
@@ -146,7 +151,7 @@ static rp_status measure_ops(const subject *s, bench_graph *g) {
         double seconds = 0;
         if (seen[i] || launch->op == RP_OP_ADVANCE) { continue; }
         for (uint32_t j = i; j < plan->n_launches; j++) {
-            if (alike(plan, i, j)) { seen[j] = 1, group[op.count++] = &plan->launches[j]; }
+            if (alike(&plan->launches[j], launch)) { seen[j] = 1, group[op.count++] = &plan->launches[j]; }
         }
         status = refresh(s, &seconds);
         if (status == RP_OK) { status = bench_time_launches(s->device, group, op.count < MOST_LAUNCHES ? op.count : MOST_LAUNCHES, &seconds); }

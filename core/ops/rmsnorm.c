@@ -13,10 +13,10 @@ rp_status rp_shape_rmsnorm(const rp_graph *graph, const rp_node *node, rp_shape 
     return RP_OK;
 }
 
-// Groups that fit on a GPU together let the next launch start early (kernels/common.cuh): so many rows each that there are few. Where
-// they do not, smaller ones fill it better.
+// At most GROUPS of them let the next launch start early (kernels/common.cuh), so groups have as many rows as that takes. Where even the
+// largest are more, smaller ones fill the device better.
 #define GROUPS 256
-#define MANY 4
+#define SMALLER 4
 static void launch_warps(const struct rp_rmsnorm_params *p, rp_launch *out) {
     static const struct { uint32_t widest; const char *name; } kernels[] = {
         { 256, "rmsnorm_f32_256" }, { 512, "rmsnorm_f32_512" }, { 1024, "rmsnorm_f32_1024" }, { 2048, "rmsnorm_f32_2048" },
@@ -24,7 +24,7 @@ static void launch_warps(const struct rp_rmsnorm_params *p, rp_launch *out) {
     uint32_t i = 0, warps = 1;
     while (p->width > kernels[i].widest) { i++; }
     while (warps < RP_NORM_WARPS && p->rows > GROUPS * warps) { warps *= 2; }
-    if (p->rows > GROUPS * warps) { warps = MANY; }
+    if (p->rows > GROUPS * warps) { warps = SMALLER; }
     rp_launch_rows(out, kernels[i].name, ceil_div(p->rows, warps), 32 * warps);
 }
 
