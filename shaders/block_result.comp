@@ -14,8 +14,14 @@
 layout(local_size_x = RP_GROUP_ROW) in;
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float v[]; };
 
-shared uint infinite;
-shared float bounds[LEVELS][2];
+shared uint bounds[LEVELS][2];         // keys of the least and of the largest finite value of a level
+
+// Ascends with x, by its bits: 0 and ~0 stand outside all finite numbers.
+uint key_of(float x) {
+    uint bits = floatBitsToUint(x);
+    return bits >> 31 != 0 ? ~bits : bits | 0x80000000u;
+}
+float of_key(uint key) { return uintBitsToFloat(key >> 31 != 0 ? key & 0x7fffffffu : ~key); }
 
 // By its bits: a compiler may take it that no float is infinite, and drop a comparison with the largest.
 bool is_finite(float x) { return (floatBitsToUint(x) & 0x7f800000u) != 0x7f800000u; }
@@ -58,30 +64,21 @@ void main() {
         }
         return;
     }
-    if (i == 0) { infinite = 0; }
-    barrier();                         // infinite is there before any sets it
+    if (i < LEVELS) { bounds[i][0] = ~0u, bounds[i][1] = 0; }
+    barrier();                         // the bounds are there before any widens them
     for (uint e = i; e < P * LEVELS; e += RP_GROUP_ROW) {
-        if (!is_finite(unscale(raw.v[from + e], mean, std))) { infinite = 1; }
+        float y = unscale(raw.v[from + e], mean, std);
+        if (is_finite(y)) {
+            atomicMin(bounds[e % LEVELS][0], key_of(y));
+            atomicMax(bounds[e % LEVELS][1], key_of(y));
+        }
     }
     barrier();                         // every step was looked at
-    if (infinite != 0 && i < LEVELS) {
-        float least = -NEG_INFINITY, largest = NEG_INFINITY;
-        for (uint t = 0; t < P; t++) {
-            float y = unscale(raw.v[from + t * LEVELS + i], mean, std);
-            if (is_finite(y)) {
-                least = min(least, y);
-                largest = max(largest, y);
-            }
-        }
-        bounds[i][0] = least <= largest ? least : r_float(mean);
-        bounds[i][1] = least <= largest ? largest : r_float(mean);
-    }
-    barrier();                         // the bounds are there before any uses them
     for (uint t = i; t < P; t += RP_GROUP_ROW) {
         float y[LEVELS];
         for (uint q = 0; q < LEVELS; q++) {
             float value = unscale(raw.v[from + t * LEVELS + q], mean, std);
-            if (!is_finite(value)) { value = bounds[q][floatBitsToInt(value) >= 0 ? 1 : 0]; }
+            if (!is_finite(value)) { value = bounds[q][1] == 0 ? r_float(mean) : of_key(bounds[q][floatBitsToInt(value) >= 0 ? 1 : 0]); }
             y[q] = k > 0.0 ? min(max(value, low), high) : value;
         }
         for (uint turn = 0; turn < LEVELS; turn++) {     // sorted by exchanging neighbours, odd and even in turn
