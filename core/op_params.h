@@ -212,7 +212,9 @@ struct rp_linear_params {     // y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ resi
     RP_UINT silu;             // 1: y = silu(x w^T + bias); neither gated nor with a residual
 };
 
-// A group for each row; invocation i sums elements i, i + 64, .. ascending; then halving 64 -> 32 -> .. -> 1
+// A group for each row; invocation i sums elements i, i + 64, .. ascending; then halving 64 -> 32 -> .. -> 1. On fast devices, where
+// width is even and at most 2048, a warp for each row and up to RP_NORM_WARPS in a group; same sums.
+#define RP_NORM_WARPS 8
 struct rp_rmsnorm_params {    // y = x / sqrt(mean(x^2) + eps) * scale, rows of width
     RP_UINT rows, width;
     float eps;
@@ -253,9 +255,17 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     RP_UINT x_f16;            // 1: queries, keys and values are float16; head_width is a multiple of 4; only with mixed
 };
 
-// A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d].
+// A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]. On fast
+// devices a group takes all variates, of which there are at most RP_SPACE_MOST, with q, k, v and scores in shared memory; same sums.
+// It has RP_SPACE_SIDE squared invocations, 2 x 2 scores each at most, or, for at most RP_SPACE_FEW variates, that squared. One variate:
+// point over pieces of four elements.
+#define RP_SPACE_FEW 8
+#define RP_SPACE_SIDE 16
 // With hidden [B, V, patches]: token i is that of patch first + i, shown where patches ends before; a hidden variate sees the
 // hidden ones at that token, whatever their group, and no other sees it.
+#define RP_SPACE_MOST 32
+#define RP_SPACE_BYTES(variates, d) (4u * (variates) * (3u * (d) + 8u + RP_SPACE_MOST + 1u) + 8u * RP_SPACE_MOST)
+#define RP_SPACE_SHARED 49152u
 struct rp_attn_space_params { // over the variates at one token, inside equal group numbers; qkv [B, S, V, n, h + 2 g, d]
     RP_UINT batch, paths, variates;
     RP_UINT tokens;
@@ -285,20 +295,27 @@ struct rp_gather_last_params { // x [B, V, n, D] -> [B, V, count, D]: the tokens
     RP_UINT from_start;       // 1: from token `extra` on, whatever n_patches
 };
 
-// One invocation for each row, RP_GROUP_ROW in a group. df = 2 + max(softplus, eps), scale = max(softplus, eps), probs = softmax
-// (sum ascending), eps = 1.1920929e-7
+// One invocation for each row, RP_GROUP_ROW in a group; on fast devices, for at most 32 components, RP_GROUP_MIXTURE of them for
+// RP_MIXTURE_ROWS rows, or, below RP_MIXTURE_MANY, for RP_MIXTURE_FEW. df = 2 + max(softplus, eps), scale = max(softplus, eps), probs =
+// softmax (sum ascending), eps = 1.1920929e-7
+#define RP_GROUP_MIXTURE 128
+#define RP_MIXTURE_ROWS 32
+#define RP_MIXTURE_FEW 8
+#define RP_MIXTURE_MANY 8192
 struct rp_mixture_params {    // raw [rows, parts, k] -> [rows, 4, k]: df, loc, scale, probs
     RP_UINT rows;             // one for each (token, step of the patch)
     RP_UINT components;       // k
     RP_UINT parts;            // 4, or 3: no mixture weights, probs = 1
 };
 
-// point over (b, v, p, s), s fastest. Dead paths (path0 + s >= paths) and series (b >= batch) write nothing to result.
+// point over (b, v, p, s), s fastest. Dead paths (path0 + s >= paths) and series (b >= batch) write nothing to result. On fast
+// devices in groups of RP_GROUP_ROW where there are fewer than RP_DRAW_MANY points.
 //   dist [B, S or 1, V, P, 4, k]; affine [B, S or 1, V, P, 2]; future [B, V, horizon_cap] (rows of the known variates are
 //   filled); forced [horizon_cap / P, paths_cap, B, V, P], only in mode FORCED; series_ids [B]; patch [B, S, V, P]; result [B, V,
 //   horizon_cap, paths_cap]. Random words: Philox(key = seed, counter = (series id, v, path0 + s, step P + p)): words 0, 1, 2
 //   are component, u, v of rp_student_t. Component: the first whose cumulated probability exceeds u, else the last.
 //   y = loc + scale x; not finite or |y| >= FLT_MAX/2: 0. A known future value replaces what was drawn, in patch and result.
+#define RP_DRAW_MANY 65536
 struct rp_draw_params {
     RP_UINT batch, paths, variates;
     RP_UINT patch_size;
@@ -506,7 +523,8 @@ struct rp_bars_result_params { // y [B, S, H, 6], affine [B, 6, 2], step -> resu
 // squares around it, ascending), an inclusive scan by doubling (for stride 1, 2, .. 32: x_i = merge(x_{i - stride}, x_i); Chan,
 // Golub, LeVeque 1979), the state so far merged into each. A patch whose running count is below settings[0] takes the statistics
 // of the first so many values observed in series (one by one in the patch where they end), or of all where there are fewer.
-// On fast devices eight lanes take a patch: sums of lanes by halving, and halves of a scan by a warp each.
+// On fast devices eight lanes take a patch: sums of lanes by halving; scans of 32 patches by a warp each, whose results are merged in
+// order.
 //   series [2, B, V, A, P]: values, then 1 where observed; n_patches [B] of context, then the future ones up to step.horizon
 //   settings [2] U32: scaler_fallback_min_obs, 0 for none; the bits of quantile_real_cap_k, 0 for none
 //   x [B, V, n, 2, P]: asinh((value - mean) / std), 0 where not observed; 1 where not observed. Dead tokens are 0

@@ -3,22 +3,12 @@
 #ifndef RP_ATTENTION_CUH
 #define RP_ATTENTION_CUH
 
-#include "common.cuh"
+#include "exp.cuh"
 #include "matrix.cuh"
-#include "op_math.h"
 
 #define SLICE 64                        // elements of a head brought to shared memory at a time
 #define PITCH (SLICE + 4)               // of a key in shared memory: 16-byte reads of 8 keys touch all 32 banks once
 #define OUTPUTS 2                       // results an invocation keeps: heads up to 128 wide take one pass
-
-// rp_exp for x <= 0, the same bits, without branches, so that several run side by side, and without conversions, which are slow:
-// adding 1.5 2^23 and rounding down leaves the whole number in the low bits. 2^(n + 64) is normal for every n here.
-__device__ inline float rp_exp_below(float x) {
-    const float big = 12582912.0f + 64.0f, from = x < -104.0f ? -104.0f : x;     // exp(-104) = 0
-    const float shifted = __fadd_rd(__fmaf_rn(from, RP_LOG2_E, 0.5f), big), n = shifted - big;
-    const float p = 1.0f + rp_expm1_small(rp_reduce_ln2(from, n));
-    return __fmul_rn(__uint_as_float(__float_as_uint(p) + (__float_as_uint(shifted) << 23)), 0x1p-64f);
-}
 
 // A tile joins what came before: both are brought to the larger maximum, and the one that has it keeps its numbers (exp(0) = 1).
 struct rp_join {

@@ -1,5 +1,5 @@
-// block_scale: running statistics and the tokens' inputs of one call, spec toto2.md section 3. A group for each (b, v), 64 patches at a
-// time. block_scale_f32: an invocation for each patch; block_scale_f32_warps: eight lanes for each.
+// block_scale: running statistics and the tokens' inputs of one call, spec toto2.md section 3. A group for each (b, v).
+// block_scale_f32: 64 patches at a time, an invocation for each; block_scale_f32_warps: 256, eight lanes for each.
 #include "op_math.h"
 #include "scale.cuh"
 
@@ -12,10 +12,12 @@ struct rp_block_row {
 
 __device__ static double rp_std_of(const rp_moments &m) { return fmax(sqrt(m.m2 / fmax(m.n - 1.0, 1.0)), LEAST_STD); }
 
-#define PATCHES RP_GROUP_ROW    // at a time; invocations below that stand for one each
+#define LANES 8                 // of a patch in the larger group
+#define TURN (RP_GROUP_SCALER / LANES)         // patches whose statistics it makes side by side
 
-#define LANES (RP_GROUP_SCALER / PATCHES)      // of a patch, where there are more invocations
-static_assert(LANES == 8, "shuffles in eights");
+// Patches at a time; invocations below that stand for one each.
+template <uint32_t GROUP> constexpr uint32_t rp_patches = GROUP == RP_GROUP_ROW ? GROUP : 4 * TURN;
+static_assert(rp_patches<RP_GROUP_SCALER> <= RP_GROUP_SCALER, "an invocation for each");
 
 // rp_moments_of in all eight lanes of a patch; sums of lanes, then by halving. Called by all lanes of a warp; patch_size 0: no patch.
 __device__ static rp_moments rp_moments_of_lanes(const float *x, const float *seen, uint32_t patch_size) {
@@ -42,34 +44,40 @@ __device__ static rp_moments rp_moments_of_lanes(const float *x, const float *se
     return { n, mean, m2 };
 }
 
-// Running statistics after each of 64 patches from `first` on, of those before `end`; `own`: of this invocation's patch alone.
+// Running statistics after each patch of a round from `first` on, of those before `end`; `own`: of this invocation's patch alone.
 // tile: by all for their own patch, ready to be read by all. Returns those after the last.
 template <uint32_t GROUP>
 __device__ static rp_moments rp_block_scan(rp_moments *tile, const rp_block_row &row, uint32_t first, uint32_t end,
                                            const rp_moments &before, rp_moments &own) {
+    constexpr uint32_t PATCHES = rp_patches<GROUP>;
     const uint32_t local = threadIdx.x, patch = first + local;
-    if constexpr (GROUP > PATCHES) {
-        static_assert(GROUP == PATCHES * LANES && PATCHES == 64, "every patch at once, then two warps of them");
-        const uint32_t of = first + local / LANES;
-        const rp_moments moments = rp_moments_of_lanes(row.x + (uint64_t)of * row.P, row.seen + (uint64_t)of * row.P, of < end ? row.P : 0);
+    if constexpr (GROUP > RP_GROUP_ROW) {
         __syncthreads();       // tile: read by all before it is written again
-        if (local % LANES == 0) { tile[local / LANES] = moments; }
-        __syncthreads();       // tile: written by one of each eight lanes, read by all
-        own = tile[local % PATCHES];
-        rp_moments run = own;
-        if (local < PATCHES) { run = rp_moments_scan(run); }                     // two warps, each its half
-        __syncthreads();       // tile: read by all before it is written again
-        if (local < PATCHES) { tile[local] = run; }
-        __syncthreads();       // tile: written by two warps, read by one
-        const rp_moments half = tile[31];
-        __syncthreads();       // tile: read before it is written again
-        if (local < PATCHES) {
-            rp_moments now = before;
-            if (local >= 32) { rp_moments_merge(now, half); }
-            rp_moments_merge(now, run);
-            tile[local] = now;
+        for (uint32_t turn = 0; turn < PATCHES; turn += TURN) {
+            const uint32_t at = turn + local / LANES, of = first + at;
+            rp_moments moments = { 0, 0, 0 };
+            if (first + turn < end) {
+                moments = rp_moments_of_lanes(row.x + (uint64_t)of * row.P, row.seen + (uint64_t)of * row.P, of < end ? row.P : 0);
+            }
+            if (local % LANES == 0) { tile[at] = moments; }
         }
-        __syncthreads();       // tile: written by two warps, read by all
+        __syncthreads();       // tile: written by one of each eight lanes, read by all
+        rp_moments run = { 0, 0, 0 };
+        if (local < PATCHES) {
+            own = tile[local];
+            run = rp_moments_scan(own);        // whole warps
+            __syncwarp();
+            tile[local] = run;
+        }
+        __syncthreads();       // tile: written by its warps, whose last ones those behind read
+        rp_moments now = before;
+        if (local < PATCHES) {
+            for (uint32_t last = 31; last < local; last += 32) { rp_moments_merge(now, tile[last]); }
+            rp_moments_merge(now, run);
+        }
+        __syncthreads();       // tile: read before it is written again
+        if (local < PATCHES) { tile[local] = now; }
+        __syncthreads();       // tile: written by each, read by all
         return tile[PATCHES - 1];
     }
     own = { 0, 0, 0 };
@@ -99,6 +107,7 @@ __device__ static rp_moments rp_block_scan(rp_moments *tile, const rp_block_row 
 template <uint32_t GROUP>
 __device__ static rp_moments rp_block_first(rp_moments *tile, rp_moments *found, const rp_block_row &row, uint32_t start, uint32_t end,
                                             rp_moments now, double min_obs) {
+    constexpr uint32_t PATCHES = rp_patches<GROUP>;
     for (uint32_t first = start; first < end && now.n < min_obs; first += PATCHES) {
         rp_moments own;
         const rp_moments before = now;
@@ -117,8 +126,9 @@ __device__ static rp_moments rp_block_first(rp_moments *tile, rp_moments *found,
 }
 
 template <uint32_t GROUP> __device__ static inline void rp_block_scale(const rp_kernel_args<rp_block_scale_params> &args) {
+    constexpr uint32_t PATCHES = rp_patches<GROUP>;
     __shared__ rp_moments tile[PATCHES], found;
-    __shared__ rp_affine pairs[PATCHES];
+    __shared__ rp_affine pairs[PATCHES];        // means, and inverses of the standard deviations
     __shared__ float ends[2][GROUP / 32];
     const rp_block_scale_params p = args.p;
     const uint32_t index = rp_group(), local = threadIdx.x, P = p.patch_size, rows = p.batch * p.variates;
@@ -150,7 +160,7 @@ template <uint32_t GROUP> __device__ static inline void rp_block_scale(const rp_
         now = rp_block_scan<GROUP>(tile, row, call.start + first, min(call.start + live, end), now, own);
         if (token < live) {
             const rp_moments by = tile[local].n < min_obs ? few : tile[local];
-            pairs[local] = { by.mean, rp_std_of(by) };
+            pairs[local] = { by.mean, 1 / rp_std_of(by) };
         }
         if (token + 1 == call.given) { state[0] = tile[local].n, state[1] = tile[local].mean, state[2] = tile[local].m2; }
         if (!p.later && token < call.given && token < p.patches) { hidden[token] = own.n == 0.0; }
@@ -163,7 +173,7 @@ template <uint32_t GROUP> __device__ static inline void rp_block_scale(const rp_
             const bool seen = row.seen[from] != 0.0f;
             const float x = row.x[from];
             if (seen && first + of < call.given) { least = fminf(least, x), largest = fmaxf(largest, x); }
-            rp_put(tokens, to, seen ? rp_asinh((float)((x - pairs[of].loc) / pairs[of].scale)) : 0.0f, p.x_f16);
+            rp_put(tokens, to, seen ? rp_asinh((float)((x - pairs[of].loc) * pairs[of].scale)) : 0.0f, p.x_f16);
             rp_put(tokens, to + P, seen ? 0.0f : 1.0f, p.x_f16);
         }
     }

@@ -4,6 +4,7 @@
 #include "op_math.h"
 
 #define LARGEST 1.7014117e38f   // FLT_MAX / 2
+#define BLOCK 32                // components whose probabilities are asked for together
 
 // dist: [4, k] df, loc, scale, probs
 __device__ static float rp_draw_mean(const float *dist, uint32_t k) {
@@ -12,15 +13,40 @@ __device__ static float rp_draw_mean(const float *dist, uint32_t k) {
     return x;
 }
 
-__device__ static float rp_draw_sample(const float *dist, uint32_t k, rp_words words) {
-    const float u = rp_uniform(words.w0);
+// The first component whose cumulated probability exceeds u, else the last. All loads of a block together.
+__device__ static uint32_t rp_draw_component(const float *probs, uint32_t k, float u) {
+    const bool wide = k % 4 == 0;
     float sum = 0;
-    uint32_t c = 0;
-    for (; c + 1 < k; c++) {
-        sum += dist[3 * k + c];
-        if (sum > u) { break; }
+    for (uint32_t base = 0; base + 1 < k; base += BLOCK) {
+        float4 held[BLOCK / 4];
+#pragma unroll
+        for (uint32_t e = 0; e < BLOCK; e += 4) {
+            const uint32_t c = base + e;
+            if (wide) {
+                held[e / 4] = c < k ? *reinterpret_cast<const float4 *>(probs + c) : make_float4(0, 0, 0, 0);
+            } else {
+                held[e / 4] = make_float4(c < k ? probs[c] : 0, c + 1 < k ? probs[c + 1] : 0, c + 2 < k ? probs[c + 2] : 0,
+                                          c + 3 < k ? probs[c + 3] : 0);
+            }
+        }
+        uint32_t found = ~0u;
+        const auto add = [&](float p, uint32_t c) {
+            sum += p;
+            if (sum > u) { found = min(found, c); }
+        };
+#pragma unroll
+        for (uint32_t e = 0; e < BLOCK; e += 4) {
+            add(held[e / 4].x, base + e), add(held[e / 4].y, base + e + 1), add(held[e / 4].z, base + e + 2), add(held[e / 4].w, base + e + 3);
+        }
+        if (found < k) { return found; }
     }
-    return __fmaf_rn(dist[2 * k + c], rp_student_t(dist[c], rp_uniform(words.w1), rp_uniform(words.w2)), dist[k + c]);
+    return k - 1;
+}
+
+__device__ static float rp_draw_sample(const float *dist, uint32_t k, rp_words words) {
+    const uint32_t c = rp_draw_component(dist + 3 * k, k, rp_uniform(words.w0));
+    const float df = dist[c], loc = dist[k + c], scale = dist[2 * k + c];
+    return __fmaf_rn(scale, rp_student_t(df, rp_uniform(words.w1), rp_uniform(words.w2)), loc);
 }
 
 extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) draw_f32(const rp_kernel_args<rp_draw_params> args) {

@@ -1,232 +1,259 @@
 // draw_token: one of n tokens by its logit, by temperature, top-k and top-p; spec kronos.md section 4, "Drawing". A group
-// for each (b, s); invocation i holds tokens i q .. i q + q - 1 in registers.
-#include "common.cuh"
-#include "op_math.h"
+// for each (b, s); invocation i holds tokens i q .. i q + q - 1 in registers. Ranks come from a distribution over buckets of
+// equal width in z, which hold few tokens each; inside one, each token counts those before it.
+#include "exp.cuh"
 
 #define GROUP RP_GROUP_DRAW
-#define EACH (RP_DRAW_MAX / GROUP) // tokens an invocation holds at most
 #define WARPS (GROUP / 32)
-static_assert((GROUP & (GROUP - 1)) == 0 && GROUP % 32 == 0 && EACH == 8, "scans and the sort double, warps are whole");
+#define BUCKETS RP_DRAW_MAX
+#define FEW (4 * GROUP)            // most rows have no more tokens: four an invocation
+static_assert(WARPS == 8 && BUCKETS == 8 * GROUP && RP_DRAW_MAX == 8 * GROUP, "scans fold eight warps; eight buckets, or tokens, each");
 
 struct rp_draw_memory {
+    uint64_t key[RP_DRAW_MAX];     // rp_key_of, by bucket
+    uint2 ranked[RP_DRAW_MAX];     // bits of e, and the token, by rank
     union {
-        uint64_t key[RP_DRAW_MAX]; // rp_key_of, sorted ascending
-        float kept[RP_DRAW_MAX];   // exp(z - largest) by number, 0 where not kept
+        uint32_t bucket[BUCKETS + 1];   // tokens of each, then how many are before it
+        float kept[RP_DRAW_MAX];   // e by number, 0 where not kept
     };
-    float sum[2][GROUP]; // of a scan, by turns
-    float top[WARPS];
-    uint32_t least[WARPS];
+    float scan[WARPS][32];
+    uint2 most[WARPS];             // the largest z, and the least above -infinity, as rp_rising
+    uint32_t total[WARPS], found[WARPS];
+    float sum[GROUP], least;
 };
 
-// A number that ascends as z falls, and with the token's number among equal z. Never ~0, which stands behind them all.
-__device__ inline uint64_t rp_key_of(float z, uint32_t token) {
+// A number that ascends with z.
+__device__ inline uint32_t rp_rising(float z) {
     const uint32_t bits = z == 0.0f ? 0 : __float_as_uint(z); // -0 equals 0
-    const uint32_t rising = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-    return (uint64_t)~rising << 32 | token;
+    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
-__device__ inline float rp_z_of(uint64_t key) {
-    const uint32_t rising = ~(uint32_t)(key >> 32);
-    return __uint_as_float(rising & 0x80000000u ? rising & 0x7fffffffu : ~rising);
+__device__ inline float rp_risen(uint32_t rising) { return __uint_as_float(rising & 0x80000000u ? rising & 0x7fffffffu : ~rising); }
+
+// A number that ascends as z falls, and with the token's number among equal z.
+__device__ inline uint64_t rp_key_of(float z, uint32_t token) { return (uint64_t)~rp_rising(z) << 32 | token; }
+
+// The inclusive scan of one sum an invocation by doubling (core/op_params.h), given the sum of the invocation 32 before too: up to
+// stride 16 a warp needs only its own and those before it, beyond, sums of the same lane. Returns the sum of all before this
+// one, and of all in `whole`. Between two scans lies a barrier.
+__device__ inline float rp_scan(rp_draw_memory &m, float sum, float warp_before, float &whole) {
+    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+#pragma unroll
+    for (uint32_t stride = 1; stride < 32; stride *= 2) {
+        const float own = __shfl_sync(0xffffffffu, sum, lane - stride), other = __shfl_sync(0xffffffffu, warp_before, lane - stride);
+        if (lane >= stride) {
+            sum = own + sum;
+            warp_before = other + warp_before;
+        } else if (warp > 0) {
+            sum = other + sum;
+        }
+    }
+    m.scan[warp][lane] = sum;
+    __syncthreads(); // scan: written by each, read by all
+    float at[WARPS], last[WARPS]; // of this lane, and of lane 31
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) { at[w] = m.scan[w][lane], last[w] = m.scan[w][31]; }
+#pragma unroll
+    for (int stride = 1; stride < WARPS; stride *= 2) {
+#pragma unroll
+        for (int w = WARPS - 1; w >= stride; w--) { at[w] = at[w - stride] + at[w], last[w] = last[w - stride] + last[w]; }
+    }
+    float through = at[0], before = 0; // the sum up to this invocation; up to the warp before it
+#pragma unroll
+    for (int w = 1; w < WARPS; w++) {
+        if (w == warp) { through = at[w], before = last[w - 1]; }
+    }
+    whole = last[WARPS - 1];
+    const float left = __shfl_up_sync(0xffffffffu, through, 1);
+    return lane > 0 ? left : before;
 }
 
-// ---- sorting: Batcher's bitonic network (1968) on PER keys an invocation, element PER i + j being own[j] of invocation i ----
-
-// The lesser of two to `low` where `ascending`, else the greater.
-__device__ inline void rp_order(uint64_t &low, uint64_t &high, bool ascending) {
-    const bool swap = (low > high) == ascending;
-    const uint64_t a = low, b = high;
-    low = swap ? b : a;
-    high = swap ? a : b;
+// Where each bucket begins, from how many it holds.
+__device__ inline void rp_bucket_starts(rp_draw_memory &m) {
+    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    uint4 *own = reinterpret_cast<uint4 *>(&m.bucket[8 * threadIdx.x]);
+    const uint4 low = own[0], high = own[1];
+    const uint32_t held = low.x + low.y + low.z + low.w + high.x + high.y + high.z + high.w;
+    uint32_t through = held, before = 0;
+#pragma unroll
+    for (uint32_t stride = 1; stride < 32; stride *= 2) {
+        const uint32_t left = __shfl_up_sync(0xffffffffu, through, stride);
+        if (lane >= stride) { through += left; }
+    }
+    if (lane == 31) { m.total[warp] = through; }
+    __syncthreads(); // total: written by each warp, read by all; bucket: read by its invocation
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) { before += w < warp ? m.total[w] : 0; }
+    uint4 start;
+    start.x = before + through - held, start.y = start.x + low.x, start.z = start.y + low.y, start.w = start.z + low.z;
+    own[0] = start;
+    start.x = start.w + low.w, start.y = start.x + high.x, start.z = start.y + high.y, start.w = start.z + high.z;
+    own[1] = start;
+    if (threadIdx.x == GROUP - 1) { m.bucket[BUCKETS] = start.w + high.w; } // what is behind them all
 }
 
-// A step inside invocations: elements `stride` apart, in runs of `size` that ascend and descend by turns.
-template <int PER> __device__ inline void rp_order_own(uint64_t (&own)[PER], uint32_t size, int stride) {
+// Writes e and number of each token to its rank; the buckets are empty. Invocations that hold fewer than PER take part as if they
+// had them all: such places, of e = 0, go behind all buckets and there keep the number ~0. Tokens with e = 0, the last ones, have
+// no order among themselves: nothing depends on it. Returns in `rank` the ranks.
+template <int PER>
+__device__ inline void rp_rank(rp_draw_memory &m, const float (&z)[PER], const float (&e)[PER], uint32_t first, uint32_t mine, float top,
+                               float low, uint32_t (&rank)[PER]) {
+    const float range = fminf(top - low, 104.0f), scale = range > 0 ? (BUCKETS - 1) / range : 0.0f; // exp(-104) = 0
+    uint32_t bucket[PER], place[PER], end[PER], start[PER], steps = 0;
+    uint64_t key[PER];
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        if ((j & stride) == 0) { rp_order(own[j], own[j + stride], ((PER * threadIdx.x + j) & size) == 0); }
+        bucket[j] = min(__float2uint_rz((top - z[j]) * scale), BUCKETS - 2);
+        bucket[j] = j >= mine ? BUCKETS : e[j] == 0.0f ? BUCKETS - 1 : bucket[j];
     }
-}
-
-// A step between invocations whose numbers differ in the bit `distance`: by registers inside a warp, else through `shared`.
-template <int PER, bool WARP>
-__device__ inline void rp_exchange(uint64_t (&own)[PER], uint64_t *shared, uint32_t distance, bool ascending) {
-    const bool lower = (threadIdx.x & distance) == 0;
-    if constexpr (!WARP) {
-        __syncthreads(); // shared: read by all in the step before
 #pragma unroll
-        for (int j = 0; j < PER; j++) { shared[j * GROUP + threadIdx.x] = own[j]; }
-        __syncthreads(); // shared: written by all, read by all
-    }
+    for (int j = 0; j < PER; j++) { place[j] = atomicAdd(&m.bucket[bucket[j]], 1); }
+    __syncthreads(); // bucket: counted by all, read by all
+    rp_bucket_starts(m);
+    __syncthreads(); // bucket: written by each for its eight, read by all
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        const uint64_t other = WARP ? __shfl_xor_sync(0xffffffffu, own[j], distance) : shared[j * GROUP + (threadIdx.x ^ distance)];
-        own[j] = (own[j] > other) == (lower == ascending) ? other : own[j];
+        start[j] = m.bucket[bucket[j]], end[j] = m.bucket[min(bucket[j] + 1, BUCKETS)];
+        key[j] = rp_key_of(z[j], first + j);
+        m.key[start[j] + place[j]] = key[j];
     }
-}
-
-// Sorts key[0 .. n), n <= PER GROUP, ascending; what lies behind becomes ~0.
-template <int PER> __device__ inline void rp_sort(uint64_t *key, uint32_t n) {
-    uint64_t own[PER];
     __syncthreads(); // key: written by each for its tokens, read by all
 #pragma unroll
-    for (int j = 0; j < PER; j++) { own[j] = PER * threadIdx.x + j < n ? key[PER * threadIdx.x + j] : ~0ull; }
-#pragma unroll
-    for (uint32_t size = 2; size <= PER; size *= 2) {
-#pragma unroll
-        for (int stride = size / 2; stride > 0; stride /= 2) { rp_order_own<PER>(own, size, stride); }
+    for (int j = 0; j < PER; j++) {
+        const bool last = bucket[j] >= BUCKETS - 1;
+        rank[j] = start[j] + (last ? place[j] : 0);
+        end[j] = last || end[j] - start[j] == 1 ? start[j] : end[j];
+        steps = max(steps, end[j] - start[j]);
     }
-#pragma unroll 1
-    for (uint32_t size = 2 * PER; size <= PER * GROUP; size *= 2) {
-        const bool ascending = (PER * threadIdx.x & size) == 0;
-#pragma unroll 1
-        for (uint32_t distance = size / PER / 2; distance >= 32; distance /= 2) { rp_exchange<PER, false>(own, key, distance, ascending); }
+#pragma unroll 2
+    for (uint32_t t = 0; t < steps; t++) { // without branches, so that reads go side by side
 #pragma unroll
-        for (uint32_t distance = 16; distance > 0; distance /= 2) {
-            if (distance <= size / PER / 2) { rp_exchange<PER, true>(own, key, distance, ascending); }
+        for (int j = 0; j < PER; j++) {
+            const uint64_t other = m.key[min(start[j] + t, RP_DRAW_MAX - 1)];
+            rank[j] += (uint32_t)(start[j] + t < end[j]) & (uint32_t)(other < key[j]);
         }
-#pragma unroll
-        for (int stride = PER / 2; stride > 0; stride /= 2) { rp_order_own<PER>(own, size, stride); }
     }
-    __syncthreads(); // key: read by all
 #pragma unroll
-    for (int j = 0; j < PER; j++) { key[PER * threadIdx.x + j] = own[j]; }
-    __syncthreads(); // key: sorted, read by all
+    for (int j = 0; j < PER; j++) { m.ranked[rank[j]] = make_uint2(__float_as_uint(e[j]), j < mine ? first + j : ~0u); }
 }
 
-// The inclusive scan of one sum an invocation by doubling; returns the sum of all before this one, and of all in `whole`.
-__device__ inline float rp_scan(rp_draw_memory &m, float sum, float &whole) {
-    const uint32_t local = threadIdx.x;
-    uint32_t turn = 0;
-    m.sum[0][local] = sum;
-    for (uint32_t stride = 1; stride < GROUP; stride *= 2) {
-        __syncthreads(); // sum[turn]: written by each, read by all; sum[1 - turn]: read by all
-        if (local >= stride) { sum = m.sum[turn][local - stride] + sum; }
-        turn = 1 - turn;
-        m.sum[turn][local] = sum;
-    }
-    __syncthreads(); // sum[turn]: written by each, read by all
-    whole = m.sum[turn][GROUP - 1];
-    const float before = local > 0 ? m.sum[turn][local - 1] : 0.0f;
-    __syncthreads(); // sum: read by all, may be written again
-    return before;
-}
-
-// The largest of one number an invocation, the same in all.
-__device__ inline float rp_largest(rp_draw_memory &m, float value) {
+// The sum over tokens, or ranks, from `first` on, of which `mine` are there.
+template <int PER, class At> __device__ inline float rp_sum(uint32_t mine, const At &at) {
+    float sum = 0;
 #pragma unroll
-    for (int distance = 16; distance > 0; distance /= 2) {
-        value = fmaxf(value, __shfl_xor_sync(0xffffffffu, value, distance));
-    }
-    if (threadIdx.x % 32 == 0) { m.top[threadIdx.x / 32] = value; }
-    __syncthreads(); // top: written by each warp, read by all
-    for (uint32_t i = 0; i < WARPS; i++) { value = fmaxf(value, m.top[i]); }
-    return value;
+    for (int j = 0; j < PER; j++) { sum += j < mine ? at(j) : 0.0f; }
+    return sum;
 }
 
-// The least of one number an invocation, the same in all.
-__device__ inline uint32_t rp_least(rp_draw_memory &m, uint32_t value) {
-#pragma unroll
-    for (int distance = 16; distance > 0; distance /= 2) {
-        value = min(value, __shfl_xor_sync(0xffffffffu, value, distance));
-    }
-    if (threadIdx.x % 32 == 0) { m.least[threadIdx.x / 32] = value; }
-    __syncthreads(); // least: written by each warp, read by all
-    for (uint32_t i = 0; i < WARPS; i++) { value = min(value, m.least[i]); }
-    return value;
-}
-
-extern "C" __global__ void __launch_bounds__(RP_GROUP_DRAW)
-    draw_token_f32(const rp_kernel_args<rp_draw_token_params> args) {
-    rp_begin();
-    __shared__ rp_draw_memory m;
+template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_kernel_args<rp_draw_token_params> &args) {
     const rp_draw_token_params p = args.p;
-    const uint32_t row = rp_group(), n = p.n;
-    if (row >= (uint64_t)p.batch * p.paths) { return; }
-    const uint32_t b = row / p.paths, s = row % p.paths;
+    const uint32_t row = rp_group(), n = p.n, b = row / p.paths, s = row % p.paths, warp = threadIdx.x / 32;
     const float *logits = rp_at<const float>(args, 0) + (uint64_t)(p.one_row ? b : row) * n; // [n] of [B, S or 1, n]
     const uint32_t *settings = rp_at<const uint32_t>(args, 1);                               // [3]
     const uint32_t n_bars = rp_at<const uint32_t>(args, 2)[b];                               // [B]
     const uint32_t series_id = rp_at<const uint32_t>(args, 3)[b];                            // [B]
     const rp_step step = *rp_at<const rp_step>(args, 4);
     uint32_t *tokens = rp_at<uint32_t>(args, 5); // [B, S, tokens_cap, 2]
-    const bool slides = (uint64_t)n_bars + step.step > p.window;
-    if (step.step >= p.tokens_cap || n > RP_DRAW_MAX) { return; }
-    if ((p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) { return; }
     const float temperature = __uint_as_float(settings[0]), top_p = __uint_as_float(settings[2]);
     const uint32_t top_k = min(settings[1], n);
+    const uint32_t q = (n + GROUP - 1) / GROUP, first = threadIdx.x * q, mine = first < n ? min(q, n - first) : 0;
 
-    // z, and e = exp(z - the largest).
-    const uint32_t q = (n + GROUP - 1) / GROUP, first = threadIdx.x * q;
-    const uint32_t mine = first < n ? min(q, n - first) : 0;
-    float z[EACH], e[EACH], most = -RP_INFINITY;
+    // z, its largest, the least above -infinity. All loads are asked for before anything looks at one.
+    float z[PER], e[PER];
 #pragma unroll
-    for (uint32_t j = 0; j < EACH; j++) {
-        z[j] = j < mine ? __fdiv_rn(logits[first + j], temperature) : -RP_INFINITY;
-        most = fmaxf(most, z[j]);
+    for (int j = 0; j < PER; j++) { z[j] = j < mine ? logits[first + j] : -RP_INFINITY; }
+    uint2 most = make_uint2(0, ~0u);
+#pragma unroll
+    for (int j = 0; j < PER; j++) {
+        z[j] = __fdiv_rn(z[j], temperature);
+        const uint32_t rising = rp_rising(z[j]);
+        if (z[j] > -RP_INFINITY) { most = make_uint2(max(most.x, rising), min(most.y, rising)); } // no NaN
     }
-    const float top = rp_largest(m, most);
+    most = make_uint2(__reduce_max_sync(0xffffffffu, most.x), __reduce_min_sync(0xffffffffu, most.y));
+    if (threadIdx.x % 32 == 0) { m.most[warp] = most; }
 #pragma unroll
-    for (uint32_t j = 0; j < EACH; j++) { e[j] = j < mine ? rp_exp(z[j] - top) : 0.0f; }
+    for (int i = 0; i < 2; i++) { reinterpret_cast<uint4 *>(m.bucket)[2 * threadIdx.x + i] = make_uint4(0, 0, 0, 0); }
+    if (threadIdx.x == 0) { m.bucket[BUCKETS] = 0; }
+    const bool slides = (uint64_t)n_bars + step.step > p.window;
+    if (step.step >= p.tokens_cap || (p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) { return; }
+    const rp_words words = rp_philox(step.seed_lo, step.seed_hi, series_id, step.path0 + s, step.step, p.which);
+    __syncthreads(); // most: written by each warp, read by all; bucket: zeros
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) { most = make_uint2(max(most.x, m.most[w].x), min(most.y, m.most[w].y)); }
+    const float top = most.x > 0 ? rp_risen(most.x) : -RP_INFINITY;
+#pragma unroll
+    for (int j = 0; j < PER; j++) { e[j] = rp_exp_or_nan(z[j] - top); }
 
-    // What may not be drawn: e = 0.
+    // What may not be drawn: e = 0. `before`: the sum of the invocation a warp before, for a scan.
     const bool by_rank = top_k > 1 && top_k < n, by_sum = top_k == 0 && top_p < 1.0f;
+    const uint32_t back = warp > 0 ? first - 32 * q : 0, theirs = warp > 0 ? min(q, n - min(n, back)) : 0;
     if (by_rank || by_sum) {
+        uint32_t rank[PER];
+        rp_rank<PER>(m, z, e, first, mine, top, rp_risen(most.y), rank);
 #pragma unroll
-        for (uint32_t j = 0; j < EACH; j++) {
-            if (j < mine) { m.key[first + j] = rp_key_of(z[j], first + j); }
+        for (int j = 0; j < PER; j++) {
+            if (j < mine && rank[j] + 1 == top_k) { m.least = z[j]; }
         }
-        if (n <= 4 * GROUP) {
-            rp_sort<4>(m.key, n);
-        } else {
-            rp_sort<EACH>(m.key, n);
-        }
+        __syncthreads(); // ranked, least: written by token, read by rank; bucket: read by all before kept
     }
-    if (by_rank || top_k == 1) {
-        const float least = top_k == 1 ? top : rp_z_of(m.key[top_k - 1]);
+    float warp_before, whole;
+    if (by_sum) {
+        uint32_t number[PER]; // of the tokens at ranks first .. first + mine - 1, and their e
 #pragma unroll
-        for (uint32_t j = 0; j < EACH; j++) { e[j] = z[j] >= least ? e[j] : 0.0f; }
-    } else if (by_sum) {
-        uint32_t number[EACH]; // of the tokens at ranks i q .. i q + q - 1
-        float sum = 0;
-#pragma unroll
-        for (uint32_t j = 0; j < EACH; j++) {
-            const uint64_t key = j < mine ? m.key[first + j] : 0;
-            number[j] = (uint32_t)key;
-            e[j] = j < mine ? rp_exp(rp_z_of(key) - top) : 0.0f;
-            sum += e[j];
+        for (int j = 0; j < PER; j++) {
+            const uint2 ranked = j < mine ? m.ranked[first + j] : make_uint2(0, 0);
+            e[j] = __uint_as_float(ranked.x), number[j] = ranked.y;
         }
-        float whole;
-        const float before = rp_scan(m, sum, whole), limit = top_p * whole; // its barriers: key read by all before kept
+        warp_before = rp_sum<PER>(theirs, [&](uint32_t j) { return __uint_as_float(m.ranked[back + j].x); });
+        const float before = rp_scan(m, rp_sum<PER>(mine, [&](uint32_t j) { return e[j]; }), warp_before, whole), limit = top_p * whole;
         float inside = 0;
 #pragma unroll
-        for (uint32_t j = 0; j < EACH; j++) {
+        for (int j = 0; j < PER; j++) {
             if (j < mine) { m.kept[number[j]] = first + j == 0 || before + inside <= limit ? e[j] : 0.0f; }
             inside += e[j];
         }
         __syncthreads(); // kept: written by rank, read by number
 #pragma unroll
-        for (uint32_t j = 0; j < EACH; j++) { e[j] = j < mine ? m.kept[first + j] : 0.0f; }
+        for (int j = 0; j < PER; j++) { e[j] = j < mine ? m.kept[first + j] : 0.0f; }
+        warp_before = rp_sum<PER>(theirs, [&](uint32_t j) { return m.kept[back + j]; });
+    } else {
+        if (by_rank || top_k == 1) {
+            const float least = top_k == 1 ? top : m.least;
+#pragma unroll
+            for (int j = 0; j < PER; j++) { e[j] = z[j] >= least ? e[j] : 0.0f; }
+        }
+        m.sum[threadIdx.x] = rp_sum<PER>(mine, [&](uint32_t j) { return e[j]; });
+        __syncthreads(); // sum: written by each, read by the warp behind
+        warp_before = warp > 0 ? m.sum[threadIdx.x - 32] : 0.0f;
     }
 
     // The draw. A kept token at which the sum exceeds goes before all others; without one the last kept counts.
-    float sum = 0, whole;
-#pragma unroll
-    for (uint32_t j = 0; j < EACH; j++) { sum += e[j]; }
-    const float before = rp_scan(m, sum, whole);
-    const rp_words words = rp_philox(step.seed_lo, step.seed_hi, series_id, step.path0 + s, step.step, p.which);
+    const float before = rp_scan(m, rp_sum<PER>(mine, [&](uint32_t j) { return e[j]; }), warp_before, whole);
     const float limit = rp_unit(words.w0) * whole;
     uint32_t drawn = ~0u;
     float inside = 0;
 #pragma unroll
-    for (uint32_t j = 0; j < EACH; j++) {
+    for (int j = 0; j < PER; j++) {
         const uint32_t token = first + j;
         inside += e[j];
         if (j < mine && e[j] > 0.0f) { drawn = min(drawn, before + inside > limit ? token : 2 * RP_DRAW_MAX - 1 - token); }
     }
-    drawn = rp_least(m, drawn);
-    if (threadIdx.x == 0) {
-        if (drawn >= RP_DRAW_MAX) { drawn = 2 * RP_DRAW_MAX - 1 - drawn; }
-        tokens[((uint64_t)row * p.tokens_cap + step.step) * 2 + p.which] =
-            drawn < n ? drawn : 0; // logits that are no numbers
+    drawn = __reduce_min_sync(0xffffffffu, drawn);
+    if (threadIdx.x % 32 == 0) { m.found[warp] = drawn; }
+    __syncthreads(); // found: written by each warp, read by one invocation
+    if (threadIdx.x > 0) { return; }
+#pragma unroll
+    for (int w = 1; w < WARPS; w++) { drawn = min(drawn, m.found[w]); }
+    if (drawn >= RP_DRAW_MAX) { drawn = 2 * RP_DRAW_MAX - 1 - drawn; }
+    tokens[((uint64_t)row * p.tokens_cap + step.step) * 2 + p.which] = drawn < n ? drawn : 0; // logits that are no numbers
+}
+
+extern "C" __global__ void __launch_bounds__(GROUP) draw_token_f32(const rp_kernel_args<rp_draw_token_params> args) {
+    rp_begin();
+    __shared__ __align__(16) rp_draw_memory m;
+    if (rp_group() >= (uint64_t)args.p.batch * args.p.paths || args.p.n > RP_DRAW_MAX) { return; }
+    if (args.p.n <= FEW) {
+        rp_draw<FEW / GROUP>(m, args);
+    } else {
+        rp_draw<RP_DRAW_MAX / GROUP>(m, args);
     }
 }

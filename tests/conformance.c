@@ -241,7 +241,7 @@ static void linear_tiles_agree(void **state) {
 
 // Kernels of fast devices that promise the plain kernel's bits. A device of its own takes first the plain ones, which are held to the
 // reference too, as nothing else runs them there; then these, as a device with few processors, with some and with many has them.
-static const rp_op same_bits_ops[] = { RP_OP_BLOCK_ROPE, RP_OP_BLOCK_ATTN };
+static const rp_op same_bits_ops[] = { RP_OP_RMSNORM, RP_OP_ATTN_SPACE, RP_OP_MIXTURE, RP_OP_BLOCK_ROPE, RP_OP_BLOCK_ATTN };
 
 static void fast_agrees(void **state) {
     enum { WAYS = 4 };

@@ -219,7 +219,7 @@ static void records_what_the_plan_says(void **state) {
                  "exec_upload", "graph_destroy", "context_pop");
     assert_int_equal(r.device.counters.recordings, 1);
 
-    static const char *const kernels[] = { "rmsnorm_f32", "linear_f32_split", "copy_f32", "linear_f32_split",
+    static const char *const kernels[] = { "rmsnorm_f32_256", "linear_f32_split", "copy_f32", "linear_f32_split",
                                            "copy_f32" };
     static const int n_deps[] = { 0, 1, 0, 1, 2 };
     assert_int_equal(fake.n_nodes, 5);
@@ -246,7 +246,7 @@ static void records_what_the_plan_says(void **state) {
     assert_int_equal(norm.width, WIDTH);
     assert_true(norm.eps == 0.5f);
     assert_int_equal(fake.nodes[0].grid[0], ROWS);
-    assert_int_equal(fake.nodes[0].block[0], RP_GROUP_ROW);
+    assert_int_equal(fake.nodes[0].block[0], 32);
     assert_int_equal(fake.nodes[1].args.address[1], r.weights->address + 256);
     assert_int_equal(fake.nodes[1].args.address[2], 0);
     assert_int_equal(fake.nodes[1].args.address[3], 0);

@@ -245,13 +245,13 @@ static void a_fault_at_the_wait_is_located(void **state) {
 static void the_operation_is_looked_for(void **state) {
     (void)state;
     fake_reset(NULL);
-    fake.refuse_graphs = 701, fake.refuse_kernel = "mixture_f32_row";
+    fake.refuse_graphs = 701, fake.refuse_kernel = "mixture_f32_few";
     const life found = live_once(RECORDED), *l = &found;
     fake.failed = "exec_launch";
     assert_int_equal(l->status, RP_INTERNAL);
     has("replaying 'prompt'");
     has("Run operation by operation, the first to fail in 'prompt'");
-    has("mixture_f32_row");
+    has("mixture_f32_few");
     check_nothing_left();
 }
 

@@ -17,7 +17,22 @@ rp_status rp_shape_attn_space(const rp_graph *graph, const rp_node *node, rp_sha
 
 void rp_launch_attn_space(const rp_node *node, rp_launch *out) {
     PARAMS(attn_space);
-    rp_launch_rows(out, "attn_space_f32", (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);
+    const uint64_t queries = (uint64_t)p->batch * p->paths * p->tokens * p->heads;   // of each variate
+    const uint32_t bytes = p->variates <= RP_SPACE_MOST ? RP_SPACE_BYTES(p->variates, p->head_width) : ~0u;
+    if (out->fast && p->head_width % 4 == 0 && p->variates == 1) {
+        launch_point(out, "attn_space_f32_one", queries * p->head_width / 4);
+        return;
+    }
+    if (out->fast && p->head_width % 4 == 0 && bytes <= RP_SPACE_SHARED) {
+        if (p->variates <= RP_SPACE_FEW) {
+            rp_launch_rows(out, "attn_space_f32_few", queries, RP_SPACE_FEW * RP_SPACE_FEW);
+        } else {
+            rp_launch_rows(out, "attn_space_f32_all", queries, RP_SPACE_SIDE * RP_SPACE_SIDE);
+        }
+        out->shared_bytes = bytes;
+        return;
+    }
+    rp_launch_rows(out, "attn_space_f32", queries * p->variates, RP_GROUP_ROW);
 }
 
 void rp_cost_attn_space(const rp_node *node, rp_cost *out) {

@@ -21,7 +21,9 @@ rp_status rp_shape_draw(const rp_graph *graph, const rp_node *node, rp_shape *ou
 
 void rp_launch_draw(const rp_node *node, rp_launch *out) {
     PARAMS(draw);
-    launch_point(out, "draw_f32", (uint64_t)p->batch * p->variates * p->patch_size * p->paths);
+    const uint64_t values = (uint64_t)p->batch * p->variates * p->patch_size * p->paths;
+    const uint32_t group = out->fast && values < RP_DRAW_MANY ? RP_GROUP_ROW : RP_GROUP_POINT;
+    rp_launch_rows(out, "draw_f32", ceil_div(values, group), group);
 }
 
 void rp_cost_draw(const rp_node *node, rp_cost *out) {

@@ -13,7 +13,9 @@ rp_status rp_shape_mixture(const rp_graph *graph, const rp_node *node, rp_shape 
 void rp_launch_mixture(const rp_node *node, rp_launch *out) {
     PARAMS(mixture);
     if (out->fast && p->components <= 32) {
-        rp_launch_rows(out, "mixture_f32_row", ceil_div(p->rows, RP_GROUP_ROW / 32), RP_GROUP_ROW);
+        const bool few = p->rows < RP_MIXTURE_MANY;
+        rp_launch_rows(out, few ? "mixture_f32_few" : "mixture_f32_rows", ceil_div(p->rows, few ? RP_MIXTURE_FEW : RP_MIXTURE_ROWS),
+                       RP_GROUP_MIXTURE);
         return;
     }
     rp_launch_rows(out, "mixture_f32", ceil_div(p->rows, RP_GROUP_ROW), RP_GROUP_ROW);

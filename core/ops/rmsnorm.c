@@ -13,8 +13,27 @@ rp_status rp_shape_rmsnorm(const rp_graph *graph, const rp_node *node, rp_shape 
     return RP_OK;
 }
 
+// At most GROUPS of them let the next launch start early (kernels/common.cuh), so groups have as many rows as that takes. Where even the
+// largest are more, smaller ones fill the device better.
+#define GROUPS 256
+#define SMALLER 4
+static void launch_warps(const struct rp_rmsnorm_params *p, rp_launch *out) {
+    static const struct { uint32_t widest; const char *name; } kernels[] = {
+        { 256, "rmsnorm_f32_256" }, { 512, "rmsnorm_f32_512" }, { 1024, "rmsnorm_f32_1024" }, { 2048, "rmsnorm_f32_2048" },
+    };
+    uint32_t i = 0, warps = 1;
+    while (p->width > kernels[i].widest) { i++; }
+    while (warps < RP_NORM_WARPS && p->rows > GROUPS * warps) { warps *= 2; }
+    if (p->rows > GROUPS * warps) { warps = SMALLER; }
+    rp_launch_rows(out, kernels[i].name, ceil_div(p->rows, warps), 32 * warps);
+}
+
 void rp_launch_rmsnorm(const rp_node *node, rp_launch *out) {
     PARAMS(rmsnorm);
+    if (out->fast && p->width % 2 == 0 && p->width <= 2048) {
+        launch_warps(p, out);
+        return;
+    }
     rp_launch_rows(out, "rmsnorm_f32", p->rows, RP_GROUP_ROW);
 }
 

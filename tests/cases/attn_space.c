@@ -11,6 +11,11 @@ static const struct { const char *name; struct rp_attn_space_params p; uint32_t 
     { "shared keys", { 2, 1, 5, 3, 4, 8, 0, 0, 0, 2, 0, 0 }, 2, false },
     { "hidden patches", { 2, 1, 7, 6, 3, 12, 0, 0, 0, 1, 4, 0 }, 2, false },
     { "hidden patches, from the third", { 2, 1, 70, 3, 2, 64, 0, 0, 0, 2, 5, 2 }, 1, false },
+    { "one variate, shared keys", { 2, 3, 1, 5, 4, 12, 0, 0, 0, 2, 0, 0 }, 1, false },
+    { "one variate, to float16", { 1, 3, 1, 5, 3, 64, 0, 0, 1, ALL_HEADS }, 1, false },
+    { "five variates, to float16", { 1, 2, 5, 2, 2, 64, 0, 0, 1, ALL_HEADS }, 2, false },
+    { "32 variates", { 1, 2, 32, 2, 2, 68, 0, 0, 0, ALL_HEADS }, 2, false },
+    { "33 variates", { 1, 1, 33, 1, 2, 8, 0, 0, 0, ALL_HEADS }, 2, false },
     { "64 variates", { 1, 1, 64, 1, 2, 8, 0, 0, 0, ALL_HEADS }, 1, true },
     { "130 variates, mixed", { 1, 1, 130, 2, 1, 12, 0, 0, 0, ALL_HEADS }, 2, true },
 };
@@ -30,7 +35,7 @@ bool test_case_attn_space(test_case *c, uint32_t index) {
     const uint64_t count = rows * p->tokens * (p->heads + 2 * (uint64_t)p->kv_heads) * p->head_width;
     float *qkv = test_uniform(c, 0, count, -range, range);
     for (uint64_t i = 0; i < count; i++) {                  // outliers among the values
-        if (is_value(p, i) && test_below(c, 20) == 0) { qkv[i] = test_below(c, 2) ? -0.0f : 1e6f; }
+        if (is_value(p, i) && test_below(c, 20) == 0) { qkv[i] = test_below(c, 2) ? -0.0f : p->y_f16 ? 1e4f : 1e6f; }
     }
     int32_t *ids = test_i32(c, 1, (uint64_t)p->batch * p->variates);
     for (uint32_t i = 0; i < p->batch * p->variates; i++) {

@@ -13,6 +13,8 @@ static const struct { const char *name; struct rp_block_scale_params p; int what
     { "missing, fallback behind the end", { 2, 2, 4, 3, 8, 4, 2, 0, 0 }, MISSING, 500 },
     { "known future, fallback in it", { 2, 2, 4, 3, 8, 8, 2, 0, 0 }, KNOWN, 30 },
     { "many patches", { 2, 2, 135, 134, 139, 5, 2, 0, 0 }, MISSING, 400 },
+    { "more patches than a round", { 1, 2, 300, 299, 304, 4, 2, 0, 0 }, MISSING, 0 },
+    { "more patches than a round, fallback", { 1, 1, 300, 299, 304, 4, 2, 0, 0 }, MISSING, 800 },
     { "far offset", { 1, 2, 71, 70, 75, 32, 2, 0, 0 }, OFFSET, 0 },
     { "constant", { 2, 1, 7, 6, 11, 8, 2, 0, 0 }, CONSTANT, 3 },
     { "later", { 2, 3, 3, 9, 14, 8, 2, 1, 0 }, NOISE, 0 },

@@ -4,7 +4,7 @@
 
 #include "op_math.h"
 
-typedef enum pattern { SMOOTH, TIES, OUTLIERS, HOLES } pattern;
+typedef enum pattern { SMOOTH, TIES, OUTLIERS, HOLES, ALONE } pattern;
 
 // With this seed the first word of path 0 of series 0 at step 0 is 0xffffffb3, so that u is 1 in float32 and no sum exceeds it.
 #define HIGHEST 16390493
@@ -40,6 +40,9 @@ static const struct {
     { "top-p, 2048 tokens", { 1, 7, 2048, 1, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 2.5f, 0, 0.95f, 0 },
     { "all, 2048 tokens, outliers", { 1, 5, 2048, 0, 0, 5, 9, RP_DRAW_ALL }, OUTLIERS, 1, 0, 1, 0 },
     { "top-p, outliers", { 2, 5, 256, 0, 0, 5, 9, RP_DRAW_ALL }, OUTLIERS, 1, 0, 0.9f, 0 },
+    { "top-p, all equal but one", { 1, 5, 1024, 0, 0, 5, 9, RP_DRAW_ALL }, ALONE, 1, 0, 0.9f, 0 },
+    { "top-k, all equal but one", { 1, 5, 1024, 0, 0, 5, 9, RP_DRAW_ALL }, ALONE, 1, 3, 1, 0 },
+    { "top-p, 1000 tokens", { 1, 9, 1000, 1, 0, 5, 9, RP_DRAW_ALL }, SMOOTH, 0.3f, 0, 0.8f, 0 },
     { "top-k, outliers", { 2, 5, 512, 0, 0, 5, 9, RP_DRAW_ALL }, OUTLIERS, 1, 7, 1, 0 },
     { "growing series", { 5, 3, 64, 0, 0, 5, 9, RP_DRAW_GROWING }, SMOOTH, 1, 0, 0.9f, 0 },
     { "sliding series", { 5, 3, 64, 1, 0, 5, 9, RP_DRAW_SLIDING }, SMOOTH, 1, 3, 1, 0 },
@@ -51,6 +54,7 @@ static void fill_logits(test_case *c, uint64_t rows, uint32_t n, pattern kind) {
     float *x = test_uniform(c, LOGITS, rows * n, -6, 4);
     for (uint64_t i = 0; i < rows * n; i++) {
         if (kind == TIES) { x[i] = floorf(x[i]) / 2; }                   // every number many times, the largest too
+        if (kind == ALONE) { x[i] = i % n == 17 ? 3.0f : -2.0f; }
         if (kind == HOLES && test_below(c, 3) == 0) { x[i] = -INFINITY; }
     }
     for (uint64_t r = 0; r < rows && kind == HOLES; r++) { x[r * n + test_below(c, n)] = 4.5f; }

@@ -8,6 +8,8 @@ static const struct { const char *name; struct rp_mixture_params p; float range;
     { "five components", { 65, 5, 4 }, 3 },
     { "24 components, no group full", { 130, 24, 4 }, 5 },
     { "saturated", { 33, 7, 4 }, 60 },
+    { "32 components", { 45, 32, 4 }, 9 },
+    { "33 components", { 40, 33, 4 }, 9 },
 };
 
 bool test_case_mixture(test_case *c, uint32_t index) {

@@ -1,4 +1,5 @@
-// rmsnorm: heads in runs, rows shorter and longer than the group, rows of zeros (eps alone), outliers.
+// rmsnorm: heads in runs, rows shorter and longer than the group, rows of zeros (eps alone), outliers, each kernel's widest row and
+// one more, several rows a group of which the last is not full.
 #include "../case.h"
 
 #define NO_RUN 0, 0, 0
@@ -13,6 +14,12 @@ static const struct { const char *name; struct rp_rmsnorm_params p; bool spice; 
     { "heads of q, k and v", { 35, 12, 5e-5f, 0, 5, 2, 1 }, false },
     { "heads, no keys", { 12, 68, 1e-8f, 0, 4, 3, 0 }, false },
     { "width 771, outliers", { 4, 771, 1e-5f, 0, NO_RUN }, true },
+    { "width 256, three rows over", { 259, 256, 1e-8f, 0, NO_RUN }, false },
+    { "width 258, to float16", { 515, 258, 1e-8f, 1, NO_RUN }, false },
+    { "width 514, outliers", { 3, 514, 1e-5f, 0, NO_RUN }, true },
+    { "width 2048, to float16", { 5, 2048, 1e-5f, 1, NO_RUN }, false },
+    { "width 2050, outliers", { 3, 2050, 1e-5f, 0, NO_RUN }, true },
+    { "many heads", { 2100, 64, 5e-5f, 0, 7, 4, 2 }, false },
 };
 
 bool test_case_rmsnorm(test_case *c, uint32_t index) {
