@@ -103,11 +103,13 @@ static rp_status place(rp_loader *l, rp_buffer *weights, uint64_t *weights_bytes
     return RP_OK;
 }
 
-// The row of the file's tensor that becomes row `to` of the part.
+#define NO_ROW UINT32_MAX
+
+// The row of the file's tensor that becomes row `to` of the part; NO_ROW: zeros do.
 static uint32_t row_from(const rp_loader_part *part, uint32_t to) {
-    if (!part->gate) { return part->row + to; }
-    const uint32_t block = to / RP_LINEAR_GATE, half = part->dims[0] / 2;
-    return (block % 2 == 0 ? half : 0) + block / 2 * RP_LINEAR_GATE + to % RP_LINEAR_GATE;
+    if (!part->gate) { return part->row + to < part->dims[0] ? part->row + to : NO_ROW; }
+    const uint32_t block = to / RP_LINEAR_GATE, half = part->dims[0] / 2, at = block / 2 * RP_LINEAR_GATE + to % RP_LINEAR_GATE;
+    return at >= half ? NO_ROW : (block % 2 == 0 ? half : 0) + at;
 }
 
 // One row by way of float64, scaled; returns its largest magnitude.
@@ -125,22 +127,28 @@ static double change_row(const rp_loader_part *part, uint32_t row, double *out) 
     return most;
 }
 
-// Rows in another order, some of them, or scaled numbers: a piece of the tensor at a time.
+// Rows in another order, some of them, scaled numbers, or zeros besides: a piece of the tensor at a time.
 static rp_status upload_changed(rp_loader *l, const rp_loader_part *part) {
     const rp_tensor *to = *part->slot;
     const uint32_t columns = part->n_dims > 1 ? part->dims[1] : 1, taken = part->columns ? part->columns : columns;
-    const uint32_t rows = part->rows ? part->rows : part->dims[0], piece = taken < PIECE ? PIECE / taken : 1;
+    const uint32_t width = part->to_columns ? part->to_columns : taken, piece = width < PIECE ? PIECE / width : 1;
+    const uint32_t rows = part->to_rows ? part->to_rows : part->rows ? part->rows : part->dims[0];
     rp_status status = RP_OK;
-    double *numbers = malloc((size_t)(piece < rows ? piece : rows) * taken * sizeof *numbers), most = 0;
+    double *numbers = calloc((size_t)(piece < rows ? piece : rows) * width, sizeof *numbers), most = 0;
     if (numbers == NULL) { return no_memory(l); }
     for (uint32_t first = 0; first < rows && status == RP_OK; first += piece) {
         const uint32_t n = rows - first < piece ? rows - first : piece;
         for (uint32_t i = 0; i < n; i++) {
-            const double largest = change_row(part, row_from(part, first + i), numbers + (size_t)i * taken);
+            const uint32_t from = row_from(part, first + i);
+            if (from == NO_ROW) {
+                memset(numbers + (size_t)i * width, 0, taken * sizeof *numbers);
+                continue;
+            }
+            const double largest = change_row(part, from, numbers + (size_t)i * width);
             most = largest > most ? largest : most;
         }
-        const uint64_t at = to->offset + (part->at + (uint64_t)first * taken) * rp_dtype_size(to->dtype);
-        status = l->device->backend->write(to->buffer, at, to->dtype, numbers, RP_F64, (uint64_t)n * taken);
+        const uint64_t at = to->offset + (part->at + (uint64_t)first * width) * rp_dtype_size(to->dtype);
+        status = l->device->backend->write(to->buffer, at, to->dtype, numbers, RP_F64, (uint64_t)n * width);
     }
     free(numbers);
     if (status == RP_OK && to->dtype == RP_F16 && most > F16_MOST) {
@@ -175,7 +183,7 @@ static rp_status upload_turns(rp_loader *l, const rp_loader_part *part) {
 static rp_status upload(rp_loader *l, const rp_loader_part *part) {
     const rp_tensor *to = *part->slot;
     if (part->twin != NULL) { return upload_turns(l, part); }
-    const bool changed = part->columns || part->rows || part->n_row_scales || part->gate || part->scale != 1;
+    const bool changed = part->columns || part->rows || part->to_rows || part->to_columns || part->n_row_scales || part->gate || part->scale != 1;
     if (changed) { return upload_changed(l, part); }
     RP_RETURN(check_range(l, to, part->weight));
     const uint64_t offset = to->offset + part->at * rp_dtype_size(to->dtype);

@@ -27,6 +27,7 @@ typedef struct rp_loader_part {
     const double *row_scales;      // and the first `n_row_scales` rows times these, cycled; the loader's arena holds them
     uint32_t n_row_scales, row_scale_cycle;
     bool gate;                     // rows (b, a) become a, b, a, b, .. in turns of RP_LINEAR_GATE
+    uint32_t to_rows, to_columns;  // that they take in the target, zeros past the file's (of a gate: past each half); 0: as many as the file's
     const rp_weight *weight, *twin_weight;   // found in the file
 } rp_loader_part;
 

@@ -24,6 +24,9 @@ typedef struct toto2_config {
 rp_status toto2_config_read(const rp_config *file, toto2_config *out, rp_error *error);
 bool toto2_layer_is_variate(const toto2_config *c, uint32_t layer);
 static inline uint32_t toto2_head_width(const toto2_config *c) { return c->width / c->heads; }
+// d_ff on the device, M below: whole chunks of the products on matrix units, so that rows begin at whole cache lines. What is past d_ff is
+// zeros.
+static inline uint32_t toto2_mlp_width(const toto2_config *c) { return (c->mlp + RP_LINEAR_TRIPLE_CHUNK - 1) / RP_LINEAR_TRIPLE_CHUNK * RP_LINEAR_TRIPLE_CHUNK; }
 
 // Weights on the device with every factor folded in. The residual stream is carried as scale x: where the original divides by
 // sqrt(1 + tau^2), scale is multiplied by it, so that an addition is left and each norm takes eps scale^2. Biases may be absent.
@@ -32,7 +35,7 @@ typedef struct toto2_linear { rp_tensor *w, *b; } toto2_linear;         // [out,
 
 typedef struct toto2_layer {
     toto2_linear qkv, out;          // [(h + 2 g) d, D], [D, h d]
-    toto2_linear fc1, fc2;          // [2 M, D]: silu's half first, as rp_gate_turns says; [D, M]
+    toto2_linear fc1, fc2;          // [2 M, D]: in turns of RP_LINEAR_GATE, silu's half first; [D, M]
     rp_tensor *norm1, *norm2;       // [D]
     rp_tensor *qk_scale;            // [2, d]: of the norms of q and k; NULL: no such norm
     float eps1, eps2;

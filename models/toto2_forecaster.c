@@ -13,7 +13,7 @@ static bool countable(const rp_forecaster *forecaster, uint32_t paths) {
     const toto2_config *c = &((toto2_model *)f->base.model)->config;
     const double rows = (double)f->base.config.max_batch * f->base.config.variates, all = (double)f->patches + f->future;
     double width = (1 + 2.0 * c->kv_heads / c->heads) * c->width;
-    if (width < 2.0 * c->mlp) { width = 2.0 * c->mlp; }
+    if (width < 2.0 * toto2_mlp_width(c)) { width = 2.0 * toto2_mlp_width(c); }
     if (width < c->embed_hidden) { width = c->embed_hidden; }
     if (width < c->head_hidden) { width = c->head_hidden; }
     if (width < (double)RP_BLOCK_QUANTILES * c->patch) { width = (double)RP_BLOCK_QUANTILES * c->patch; }

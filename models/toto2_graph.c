@@ -130,10 +130,10 @@ static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x, bool last) {
         b->n = b->count;
     }
     x = linear(b, LABEL("attention out"), a, &w->out, x, D, c->heads * d);
-    const rp_product mlp = { .x = x, .w = w->fc1.w, .bias = w->fc1.b, .norm = w->norm2, .eps = w->eps2, .m = rows_of(b), .n = 2 * c->mlp,
+    const rp_product mlp = { .x = x, .w = w->fc1.w, .bias = w->fc1.b, .norm = w->norm2, .eps = w->eps2, .m = rows_of(b), .n = 2 * toto2_mlp_width(c),
                              .k = D, .gated = true, .y_f16 = b->m->mixed };
     rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &mlp);
-    return linear(b, LABEL("mlp out"), h, &w->fc2, x, D, c->mlp);
+    return linear(b, LABEL("mlp out"), h, &w->fc2, x, D, toto2_mlp_width(c));
 #undef LABEL
 }
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "loader.h"
-#include "product.h"
 #include "toto2.h"
 
 // What loading needs while it runs.
@@ -62,7 +61,8 @@ static rp_status dimension(const source *s, const char *name, uint32_t dim, uint
 typedef struct change {
     double scale, bias_scale;
     bool f16;                       // the weight
-    bool swap;                      // rows (a, b) become (b, a), or the blocks of a gate
+    bool swap;                      // rows (a, b) become the blocks of a gate, b first
+    uint32_t to_rows, to_columns;   // on the device, zeros past the file's; 0: as many
     const double *row_scales;       // [d]: of the first n_row_scales rows, cycled; NULL: none
     uint32_t n_row_scales;
 } change;
@@ -70,19 +70,15 @@ typedef struct change {
 static void want_tensor(const source *s, rp_tensor **slot, const char *name, uint32_t rows, uint32_t columns, bool f16, double scale,
                         const change *ch) {
     const rp_dtype dtype = f16 ? RP_F16 : RP_F32;
-    const bool turns = ch->swap && rp_gate_turns(rows / 2);
-    const uint32_t halves = ch->swap && !turns ? 2 : 1;
-    rp_loader_target_add(s->l, slot, false, name, columns ? RP_SHAPE(dtype, rows, columns) : RP_SHAPE(dtype, rows));
-    for (uint32_t i = 0; i < halves; i++) {
-        const uint64_t at = (uint64_t)i * (rows / 2) * (columns ? columns : 1);
-        rp_loader_part *part = rp_loader_part_add(s->l, slot, at, s->file, rows, columns, name);
-        part->scale = scale;
-        part->gate = turns;
-        if (halves == 2) { part->row = (1 - i) * (rows / 2), part->rows = rows / 2; }
-        part->row_scales = ch->row_scales;
-        part->n_row_scales = ch->row_scales ? ch->n_row_scales : 0;
-        part->row_scale_cycle = toto2_head_width(&s->m->config);
-    }
+    const uint32_t to_rows = ch->to_rows ? ch->to_rows : rows, to_columns = ch->to_columns ? ch->to_columns : columns;
+    rp_loader_target_add(s->l, slot, false, name, columns ? RP_SHAPE(dtype, to_rows, to_columns) : RP_SHAPE(dtype, to_rows));
+    rp_loader_part *part = rp_loader_part_add(s->l, slot, 0, s->file, rows, columns, name);
+    part->scale = scale;
+    part->gate = ch->swap;
+    part->to_rows = ch->to_rows, part->to_columns = columns ? ch->to_columns : 0;
+    part->row_scales = ch->row_scales;
+    part->n_row_scales = ch->row_scales ? ch->n_row_scales : 0;
+    part->row_scale_cycle = toto2_head_width(&s->m->config);
 }
 
 // A linear layer; the bias where the file has one.
@@ -156,8 +152,10 @@ static rp_status want_layer(const source *s, uint32_t i, double *scale) {
     t->eps2 = (float)(c->eps * *scale * *scale);
     // fc1 gives (a, b) for a silu(b); the ops take silu's half first.
     const double fc1 = 1 / sqrt(c->width), fc2 = *scale * *mlp_tau / sqrt(c->mlp);
-    want(s, &t->fc1, NAME("ffn.fc1"), 2 * c->mlp, c->width, &(change){ .scale = fc1, .bias_scale = fc1, .f16 = s->m->mixed, .swap = true });
-    want(s, &t->fc2, NAME("ffn.fc2"), c->width, c->mlp, &(change){ .scale = fc2, .bias_scale = fc2, .f16 = s->m->mixed });
+    const uint32_t mlp = toto2_mlp_width(c);
+    want(s, &t->fc1, NAME("ffn.fc1"), 2 * c->mlp, c->width,
+         &(change){ .scale = fc1, .bias_scale = fc1, .f16 = s->m->mixed, .swap = true, .to_rows = 2 * mlp });
+    want(s, &t->fc2, NAME("ffn.fc2"), c->width, c->mlp, &(change){ .scale = fc2, .bias_scale = fc2, .f16 = s->m->mixed, .to_columns = mlp });
     *scale *= sqrt(1 + *mlp_tau * *mlp_tau);
     t->scale = *scale;
     t->norm1 = t->norm2 = NULL;
@@ -173,10 +171,10 @@ static rp_status want_all(const source *s) {
     RP_RETURN(dimension(s, "patch_proj.linear1.weight", 0, &c->embed_hidden));
     RP_RETURN(dimension(s, "output_head.param_projection.proj.linear1.weight", 0, &c->head_hidden));
     RP_RETURN(dimension(s, "transformer.layers.0.ffn.fc2.weight", 1, &c->mlp));
-    if (s->m->mixed && (c->width % RP_LINEAR_MIXED_STEP || c->mlp % RP_LINEAR_GATE || c->embed_hidden % RP_LINEAR_MIXED_STEP ||
+    if (s->m->mixed && (c->width % RP_LINEAR_MIXED_STEP || c->embed_hidden % RP_LINEAR_MIXED_STEP ||
                         c->head_hidden % RP_LINEAR_MIXED_STEP)) {
-        return rp_fail(s->l->device, RP_UNSUPPORTED, "Precision mixed needs widths that are multiples of 8, not %u, %u, %u and %u; use f32.",
-                       c->width, c->mlp, c->embed_hidden, c->head_hidden);
+        return rp_fail(s->l->device, RP_UNSUPPORTED, "Precision mixed needs widths that are multiples of 8, not %u, %u and %u; use f32.",
+                       c->width, c->embed_hidden, c->head_hidden);
     }
     want_residual_mlp(s, &s->m->embed, "patch_proj", 2 * c->patch, c->embed_hidden, c->width, false, s->m->mixed);
     for (uint32_t i = 0; i < c->layers; i++) { RP_RETURN(want_layer(s, i, &scale)); }
