@@ -48,7 +48,9 @@
 #define RP_LINEAR_SKINNY_LARGE 229376   // and on compute capability 9.0
 #define RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n) \
     (((chunks) + (lanes_k) - 1) / (lanes_k) * (((blocks) + (lanes_n) - 1) / (lanes_n)))   // of a warp
-#define RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, x_bytes) (3 * 256 + ((chunks) > (lanes_k) ? 2 * 64 * (rows) * (x_bytes) : 0))
+#define RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, x_bytes) ((chunks) > (lanes_k) ? 2 * 64 * (rows) * (x_bytes) : 0)
+#define RP_LINEAR_SKINNY_PAD(parts) ((parts) == 1 ? 64 : 32)
+#define RP_LINEAR_SKINNY_NORM(m, chunks, parts) (RP_LINEAR_SKINNY_M * 8 + 1024 * (((chunks) + 3) / 4) + (m) * (parts) * RP_LINEAR_SKINNY_PAD(parts))
 // Shared memory of the tile kernels, in bytes: within the 99 KiB that a group can have on every device with these units.
 #define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
 #define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64

@@ -6,54 +6,13 @@
 #ifndef RP_LINEAR_SKINNY_CUH
 #define RP_LINEAR_SKINNY_CUH
 
-#include "norm.cuh"
 #include "op_math.h"
 
 #define SKINNY_CHUNK RP_LINEAR_SKINNY_CHUNK
 #define SLOTS RP_LINEAR_SKINNY_SLOTS
 static_assert(SKINNY_CHUNK == 64 && SLOTS >= 2, "lanes and pieces below; two units at a time");
 
-// The inverse roots of all rows, as rmsnorm makes them: 64 sums of every 64th square a row, then halving.
-__device__ inline void rp_skinny_norms(float *part, rp_inverse_root *inverse, const rp_linear_params &p, const float *x) {
-    constexpr int HELD = 16, SUMS = 2;       // numbers of a row, and sums, that an invocation asks for at once
-    const uint32_t n_sums = p.m * RP_GROUP_ROW;
-    for (uint32_t first = threadIdx.x; first < n_sums; first += SUMS * blockDim.x) {
-        float sum[SUMS] = { 0 };
-        for (uint32_t at = 0; at < p.k; at += HELD * RP_GROUP_ROW) {
-            float own[SUMS][HELD];
-#pragma unroll
-            for (int s = 0; s < SUMS; s++) {
-                const uint32_t i = first + s * blockDim.x, column = at + i % RP_GROUP_ROW;
-                const float *from = x + (uint64_t)(i / RP_GROUP_ROW) * p.k + column;
-#pragma unroll
-                for (int e = 0; e < HELD; e++) {
-                    own[s][e] = i < n_sums && column + e * RP_GROUP_ROW < p.k ? from[e * RP_GROUP_ROW] : 0.0f;
-                }
-            }
-#pragma unroll
-            for (int s = 0; s < SUMS; s++) {
-#pragma unroll
-                for (int e = 0; e < HELD; e++) { sum[s] = __fmaf_rn(own[s][e], own[s][e], sum[s]); }   // a zero adds nothing
-            }
-        }
-#pragma unroll
-        for (int s = 0; s < SUMS; s++) {
-            if (first + s * blockDim.x < n_sums) { part[first + s * blockDim.x] = sum[s]; }
-        }
-    }
-    __syncthreads();           // part: written by each, read by the warp of the row
-    const uint32_t lane = threadIdx.x % 32;
-    for (uint32_t row = threadIdx.x / 32; row < p.m; row += blockDim.x / 32) {
-        const float whole = rp_halve32(part[row * RP_GROUP_ROW + lane] + part[row * RP_GROUP_ROW + lane + 32]);
-        if (lane == 0) { inverse[row] = rp_inverse_root_of(whole / (float)p.k + p.eps); }
-    }
-    __syncthreads();           // inverse: written by one lane a row, read by all; part: read, so its place may be written
-}
-
-__device__ inline float4 rp_normalised4(const float4 &x, const float4 &scale, const rp_inverse_root &inverse) {
-    return make_float4(rp_normalised(x.x, scale.x, inverse), rp_normalised(x.y, scale.y, inverse),
-                       rp_normalised(x.z, scale.z, inverse), rp_normalised(x.w, scale.w, inverse));
-}
+#include "linear_skinny_norm.cuh"
 
 // Eight or sixteen rows of a chunk, of 16-byte pieces: in memory, or in shared memory as rp_skinny_copy lays them.
 struct rp_skinny_rows {
@@ -94,7 +53,8 @@ __device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const 
 // Kind: how numbers come to the units.
 //   rows, x, weight, view  8 or 16; types; addresses
 //   raw, operand, other    x of a chunk as it lies in memory, and as the units take it; likewise weights of one block or two
-//   load, turn             x to raw (row lane / 4, and + 8); raw to operand, normalised by the chunk's scale if the product norms
+//   load, turn             x to raw (row lane / 4, and + 8); raw to operand
+//   norms, parts, pad, pair, pair_of, keep, normed   whether it normalises; if so, as rp_skinny_norm says (linear_skinny_norm.cuh)
 //   weights, multiply      one unit or two from shared memory to other (the second absent: nullptr); sums += operand other
 //   at_once                1 or 2
 //   store                  a result of two columns, or of two of a and two of b
@@ -121,32 +81,38 @@ template <class Kind> struct rp_skinny {
         if (column + 1 < p.n) { rest.w = from[1]; }
     }
 
-    __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory, rp_inverse_root *inverse) {
+    __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory) {
         const rp_linear_params p = args.p;
         const view_type view = Kind::view_of(args);
-        const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-        // Warps stand lanes_k chunks wide and lanes_n blocks deep; the host sees to it that they come out even.
-        const uint32_t chunks = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, lanes_k = min(chunks, warps), lanes_n = warps / lanes_k;
+        const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32;
+        uint32_t lane = threadIdx.x % 32;
+        // Warps stand lanes_k chunks wide and lanes_n blocks deep; what is left over only normalises.
+        const uint32_t chunks = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, each = (chunks + warps - 1) / warps, lanes_k = (chunks + each - 1) / each;
         const uint32_t lane_k = warp % lanes_k, lane_n = warp / lanes_k;
         // Blocks of this group, in turns: of one, or, where gated, of a's and b's.
         const uint32_t in_turn = p.gated ? 2 : 1, turns = (p.n + 8 * in_turn - 1) / (8 * in_turn), group = rp_group();
         const uint32_t least = turns / gridDim.x, more = turns - least * gridDim.x;
         const uint32_t block0 = (group * least + min(group, more)) * in_turn, n_blocks = (least + (group < more)) * in_turn;
         const uint32_t most = (least + (more > 0)) * in_turn;
+        const uint32_t lanes_n = min(warps / lanes_k, most);
         const uint32_t ring = min(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, most, lanes_n), SLOTS);
-        const uint32_t x_bytes = RP_LINEAR_SKINNY_X(chunks, lanes_k, ROWS, (uint32_t)sizeof(typename Kind::x));
-        char *own_scale = memory + warp * (x_bytes + ring * unit_bytes), *own_x = own_scale + 3 * 256, *own = own_scale + x_bytes;
-        const uint32_t sums_at = warps * (x_bytes + ring * unit_bytes);
-        float *sums = reinterpret_cast<float *>(memory + sums_at);          // [slot][block][ROWS][8]
-        // Chunk sums that there is room for; if not for all, the first place is that of the sum so far.
+        const uint32_t x_bytes = Kind::norms ? 0 : RP_LINEAR_SKINNY_X(chunks, lanes_k, ROWS, (uint32_t)sizeof(typename Kind::x));
+        const uint32_t warp_bytes = x_bytes + ring * unit_bytes;
+        char *own_x = memory + warp * warp_bytes, *own = own_x + x_bytes, *rest_of = memory + lanes_k * lanes_n * warp_bytes;
+        // Chunks that there is room for, of sums and of normalised rows; if not all, the first place is that of the sum so far.
         uint32_t shared_bytes;
         asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
-        const uint32_t slot_floats = most * ROWS * 8;
+        const uint32_t slot_floats = most * ROWS * 8, chunk_bytes = slot_floats * 4 + (Kind::norms ? p.m * Kind::parts * SKINNY_CHUNK * 2 : 0);
+        rp_skinny_norm<Kind> norm;
+        if constexpr (Kind::norms) { rest_of = norm.begin(rest_of, p, chunks); }
+        const uint32_t room = shared_bytes - (uint32_t)(rest_of - memory);
         uint32_t span = chunks;
-        shared_bytes -= RP_LINEAR_SKINNY_M * sizeof *inverse;
-        if (sums_at + chunks * slot_floats * 4 > shared_bytes) { span = ((shared_bytes - sums_at) / (slot_floats * 4) - 1) / lanes_k * lanes_k; }
+        if (chunks * chunk_bytes > room) { span = (room / chunk_bytes - 1) / lanes_k * lanes_k; }
+        if constexpr (Kind::norms) { rest_of = norm.room(rest_of, p, span); }
+        float *sums = reinterpret_cast<float *>(rest_of);                   // [slot][block][ROWS][8]
 
-        uint32_t next_chunk = lane_n < n_blocks ? lane_k : chunks, next_block = lane_n, next_slot = 0, slot = 0;
+        const bool busy = lane_n < min(lanes_n, n_blocks);
+        uint32_t next_chunk = busy ? lane_k : chunks, next_block = lane_n, next_slot = 0, slot = 0;
         const auto fetch = [&]() {
             if (next_chunk < chunks) {
                 const uint32_t column = (block0 + next_block) * 8, at = next_chunk * SKINNY_CHUNK;
@@ -158,72 +124,75 @@ template <class Kind> struct rp_skinny {
             }
             rp_copy_commit();              // of nothing, at the end: the count below goes on
         };
-        // Scale and x of this warp's chunk number `round` to shared memory; they go with the next fetch.
+        // x of this warp's chunk number `round` to shared memory; it goes with the next fetch.
         const typename Kind::x *x_from = rp_at<const typename Kind::x>(args, 0);
-        const auto fetch_scale = [&](uint32_t round) {
-            const uint32_t at = (lane_k + round * lanes_k) * SKINNY_CHUNK + lane * 4;
-            if (p.norm && lane < SKINNY_CHUNK / 4 && at < p.k) { rp_copy16(reinterpret_cast<float *>(own_scale + round % 3 * 256) + lane * 4, view.scale + at, 16); }
-        };
         const auto fetch_x = [&](uint32_t round) {
             const uint32_t at = (lane_k + round * lanes_k) * SKINNY_CHUNK;
             if (at >= p.k) { return; }
             rp_skinny_copy<ROWS, x_row>(own_x + round % 2 * ROWS * x_row, reinterpret_cast<const char *>(x_from + at),
                                         (uint64_t)p.k * sizeof(typename Kind::x), p.m, (p.k - at) * (uint32_t)sizeof(typename Kind::x), lane);
-            fetch_scale(round);
         };
-        fetch_scale(0);
-        rp_copy_commit();
+        if constexpr (Kind::norms) { norm.scales(p, view.scale); }
 #pragma unroll 1
         for (int i = 0; i < SLOTS; i++) { fetch(); }
-        // What joins the first results of this invocation.
-        const uint32_t in_rows = ROWS * 4, first_row = threadIdx.x / 4 % ROWS, first_column = (block0 + threadIdx.x / in_rows * in_turn) * 8 + threadIdx.x % 4 * 2;
-        float4 rest = bias_of(p, view, first_column);
-        rp_wait();
-        if (chunks > lanes_k) { fetch_x(1), fetch_x(2); }
-        add_residual(rest, p, view, first_row, first_column);
-        if constexpr (Kind::norms) {
-            if (p.norm) {
-                rp_skinny_norms(sums, inverse, p, reinterpret_cast<const float *>(x_from));
-                rp_copy_wait<SLOTS>();
-                __syncwarp();              // scale: copied by half the lanes, read by all
-            }
+        const uint32_t in_rows = ROWS * 4;
+        float4 rest;
+        const auto ask_rest = [&]() {      // what joins the first results of this invocation
+            const uint32_t row = threadIdx.x / 4 % ROWS, column = (block0 + threadIdx.x / in_rows * in_turn) * 8 + threadIdx.x % 4 * 2;
+            rest = bias_of(p, view, column);
+            if constexpr (!Kind::norms) { rp_wait(); }
+            add_residual(rest, p, view, row, column);
+        };
+        if constexpr (!Kind::norms) {
+            ask_rest();
+            if (chunks > lanes_k) { fetch_x(1), fetch_x(2); }
         }
-        uint32_t round = 0;
+        uint32_t round = 0, block = lane_n;
+        bool two;
+        typename Kind::other w;
+        const auto take = [&]() {          // weights of the next block, or two
+            two = AT_ONCE > 1 && block + lanes_n < n_blocks;
+            const char *unit = own + slot * unit_bytes, *second = nullptr;
+            slot = slot + 1 < ring ? slot + 1 : 0;
+            if (two) {
+                second = own + slot * unit_bytes;
+                slot = slot + 1 < ring ? slot + 1 : 0;
+            }
+            rp_copy_wait<SLOTS - AT_ONCE>();
+            __syncwarp();                  // units: copied by all lanes, read by all
+            Kind::weights(w, unit, second, lane);
+            __syncwarp();                  // units: read by all lanes, their places may be written
+            fetch();
+            if (two) { fetch(); }
+        };
         for (uint32_t begin = 0; begin < chunks; begin += span) {
             const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0, slots = end - begin + later;
-            for (uint32_t chunk = begin + lane_k; chunk < end && lane_n < n_blocks; chunk += lanes_k, round++) {
-                rp_skinny_rows rows = { reinterpret_cast<const char *>(x_from + chunk * SKINNY_CHUNK), p.k * (uint32_t)sizeof(typename Kind::x), 0 };
-                if (round > 0) {           // it lies here, all the same
-                    rows = { own_x + round % 2 * ROWS * x_row, x_row, 4 };
-                    rp_copy_wait<0>();
-                    __syncwarp();          // x, scale: copied by all lanes, read by all
-                }
-                uint32_t block = lane_n;
-                bool two;
-                typename Kind::raw raw;
+            if constexpr (Kind::norms) {
+                norm.rows(p, reinterpret_cast<const float *>(x_from), begin, end, chunks, warp, lane);
+                asm volatile("" : "+r"(lane), "+r"(slot));        // what follows is worked out now, not kept through the norm
+                if (begin == 0) { ask_rest(); }
+            }
+            for (uint32_t chunk = begin + lane_k; chunk < end && busy; chunk += lanes_k, round++) {
                 typename Kind::operand x;
-                typename Kind::other w;
-                const auto take = [&]() {  // weights of the next block, or two
-                    two = AT_ONCE > 1 && block + lanes_n < n_blocks;
-                    const char *unit = own + slot * unit_bytes, *second = nullptr;
-                    slot = slot + 1 < ring ? slot + 1 : 0;
-                    if (two) {
-                        second = own + slot * unit_bytes;
-                        slot = slot + 1 < ring ? slot + 1 : 0;
+                block = lane_n;
+                if constexpr (Kind::norms) {
+                    take();
+                    norm.take(x, p, chunk - begin, lane);
+                } else {
+                    rp_skinny_rows rows = { reinterpret_cast<const char *>(x_from + chunk * SKINNY_CHUNK), p.k * (uint32_t)sizeof(typename Kind::x), 0 };
+                    typename Kind::raw raw;
+                    if (round > 0) {       // it lies here, all the same
+                        rows = { own_x + round % 2 * ROWS * x_row, x_row, 4 };
+                        rp_copy_wait<0>();
+                        __syncwarp();      // x: copied by all lanes, read by all
                     }
-                    rp_copy_wait<SLOTS - AT_ONCE>();
-                    __syncwarp();          // units: copied by all lanes, read by all
-                    Kind::weights(w, unit, second, lane);
-                    __syncwarp();          // units: read by all lanes, their places may be written
-                    fetch();
-                    if (two) { fetch(); }
-                };
-                Kind::load(raw, p, rows, p.k - chunk * SKINNY_CHUNK, lane);
-                take();                    // while x is on its way
-                Kind::turn(x, raw, p, p.k - chunk * SKINNY_CHUNK, reinterpret_cast<const float *>(own_scale + round % 3 * 256), inverse, lane);
-                if (round > 0) {
-                    __syncwarp();          // x, scale: read by all lanes, their places may be written
-                    fetch_x(round + 2);
+                    Kind::load(raw, p, rows, p.k - chunk * SKINNY_CHUNK, lane);
+                    take();                // while x is on its way
+                    Kind::turn(x, raw);
+                    if (round > 0) {
+                        __syncwarp();      // x: read by all lanes, its place may be written
+                        fetch_x(round + 2);
+                    }
                 }
                 while (true) {
                     float acc[4] = { 0 }, *to = sums + ((chunk - begin + later) * most + block) * ROWS * 8;
@@ -281,12 +250,10 @@ template <class Kind> struct rp_skinny {
 // registers: of an invocation. Where two groups of twelve warps have room on a multiprocessor, those of the next launch ask for their
 // weights while these are at work.
 #define RP_SKINNY(name, registers, ...)                                                                                               \
-    extern "C" __global__ void __maxnreg__(registers)                                                                             \
-        name(const rp_kernel_args<rp_linear_params> args) {                                                                           \
+    extern "C" __global__ void __maxnreg__(registers) name(const rp_kernel_args<rp_linear_params> args) {                             \
         extern __shared__ __align__(128) char skinny_memory[];                                                                        \
-        rp_inverse_root *inverse = reinterpret_cast<rp_inverse_root *>(skinny_memory);                                                \
         rp_release();                                                                                                                 \
-        rp_skinny<__VA_ARGS__>::run(args, skinny_memory + RP_LINEAR_SKINNY_M * sizeof *inverse, inverse);                             \
+        rp_skinny<__VA_ARGS__>::run(args, skinny_memory);                                                                             \
     }
 
 #endif

@@ -3,6 +3,7 @@
 // splits the weights that it hands to the units.
 //   linear_triple_skinny        at most 8 rows
 //   linear_triple_skinny_wide   16
+// Each has a twin _norm that normalises x.
 // Included by linear.cu.
 #ifndef RP_LINEAR_TRIPLE_SKINNY_CUH
 #define RP_LINEAR_TRIPLE_SKINNY_CUH
@@ -15,12 +16,13 @@
 
 // Any order of k inside a sixteen will do while x and w agree: lane l takes four neighbours of each row and calls them columns
 // 2 (l % 4), + 1, + 8, + 9.
-template <int ROWS> struct rp_skinny_triple {
+template <int ROWS, bool NORMS> struct rp_skinny_triple {
     using weight = float;
     using x = float;
     using view_type = rp_linear_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
-    static constexpr bool norms = true;
+    static constexpr bool norms = NORMS;
+    static constexpr uint32_t parts = 3, pad = RP_LINEAR_SKINNY_PAD(parts);
 
     struct operand {
         uint32_t part[3][4][2 * halves];     // of each sixteen: neighbours 0 and 1 of row lane / 4 (and + 8), then 2 and 3
@@ -50,19 +52,43 @@ template <int ROWS> struct rp_skinny_triple {
         }
     }
 
-    __device__ static inline void turn(operand &to, const raw &from, const rp_linear_params &p, uint32_t, const float *scale,
-                                       const rp_inverse_root *inverse, uint32_t lane) {
+    __device__ static inline void turn(operand &to, const raw &from) {
 #pragma unroll
         for (uint32_t i = 0; i < 4; i++) {
-            float4 factor;
-            if (p.norm) { factor = *reinterpret_cast<const float4 *>(scale + i * 16 + lane % 4 * 4); }
 #pragma unroll
             for (uint32_t h = 0; h < halves; h++) {
-                const uint32_t row = lane / 4 + h * 8;
                 uint32_t low[3], high[3];
-                split(low, high, p.norm && row < p.m ? rp_normalised4(from.four[i][h], factor, inverse[row]) : from.four[i][h]);
+                split(low, high, from.four[i][h]);
 #pragma unroll
                 for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][halves + h] = high[part]; }
+            }
+        }
+    }
+
+    struct pair {
+        uint32_t part[3];
+    };
+    __device__ static inline pair pair_of(const float2 &two) {
+        pair out;
+        rp_triple_split(two.x, two.y, out.part);
+        return out;
+    }
+    __device__ static inline void keep(char *to, uint32_t part, const pair &two) {
+#pragma unroll
+        for (uint32_t i = 0; i < 3; i++) { *reinterpret_cast<uint32_t *>(to + i * part) = two.part[i]; }
+    }
+    // Rows that are not there are read as the last one: they make results that nobody stores.
+    __device__ static inline void normed(operand &to, const char *rows, uint32_t pitch, uint32_t part, uint32_t m, uint32_t lane) {
+#pragma unroll
+        for (uint32_t h = 0; h < halves; h++) {
+            const char *from = rows + min(lane / 4 + h * 8, m - 1) * pitch + lane % 4 * 8;
+#pragma unroll
+            for (uint32_t e = 0; e < 3; e++) {
+#pragma unroll
+                for (uint32_t i = 0; i < 4; i++) {
+                    const uint2 four = *reinterpret_cast<const uint2 *>(from + e * part + i * 32);
+                    to.part[e][i][h] = four.x, to.part[e][i][halves + h] = four.y;
+                }
             }
         }
     }
@@ -81,7 +107,7 @@ template <int ROWS> struct rp_skinny_triple {
         }
     }
 
-    __device__ static inline void pair(float (&acc)[4], const uint32_t (&x)[2 * halves], const uint32_t (&w)[2 * at_once]) {
+    __device__ static inline void join(float (&acc)[4], const uint32_t (&x)[2 * halves], const uint32_t (&w)[2 * at_once]) {
         if constexpr (halves > 1) {
             rp_mma_bf16(acc, x, w[0], w[1]);
         } else {
@@ -95,7 +121,7 @@ template <int ROWS> struct rp_skinny_triple {
 #pragma unroll
         for (int e = 0; e < 6; e++) {
 #pragma unroll
-            for (uint32_t i = 0; i < 4; i++) { pair(acc, x.part[of_x[e]][i], w.part[of_w[e]][i]); }
+            for (uint32_t i = 0; i < 4; i++) { join(acc, x.part[of_x[e]][i], w.part[of_w[e]][i]); }
         }
     }
 
@@ -111,8 +137,10 @@ template <int ROWS> struct rp_skinny_triple {
     }
 };
 
-RP_SKINNY(linear_triple_skinny, 128, rp_skinny_triple<8>)
-RP_SKINNY(linear_triple_skinny_wide, 128, rp_skinny_triple<16>)
+RP_SKINNY(linear_triple_skinny, 128, rp_skinny_triple<8, false>)
+RP_SKINNY(linear_triple_skinny_norm, 128, rp_skinny_triple<8, true>)
+RP_SKINNY(linear_triple_skinny_wide, 128, rp_skinny_triple<16, false>)
+RP_SKINNY(linear_triple_skinny_wide_norm, 128, rp_skinny_triple<16, true>)
 
 #endif
 #endif

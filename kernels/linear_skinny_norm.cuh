@@ -1,0 +1,130 @@
+// Rows of x that are normalised on their way into a product of few rows (linear_skinny.cuh): a warp asks for all of a row at once,
+// sums its squares as rmsnorm does, so the same bits, and leaves it in shared memory as the units take it. Included by
+// linear_skinny.cuh.
+#ifndef RP_LINEAR_SKINNY_NORM_CUH
+#define RP_LINEAR_SKINNY_NORM_CUH
+
+#include "norm.cuh"
+
+// Of Kind:
+//   parts, pad   tensors of two-byte numbers that a row becomes, and bytes between rows, so that lanes read from different banks
+//   pair_of, keep   two neighbours as the parts have them, and how they go there, `part` bytes apart
+//   normed       a chunk's operand; to lane l: from row l / 4 (and + 8)
+template <class Kind> struct rp_skinny_norm {
+    static constexpr uint32_t HELD = 13, AT_ONCE = 4;     // chunks of a row that a warp holds, two neighbours of each a lane
+
+    rp_inverse_root *roots;                  // [m]
+    float *scale;                            // [chunks, 64] and a few more, zeros past k
+    char *at;                                // [parts, m] rows of `pitch` bytes
+    uint32_t pitch, part;
+
+    __device__ inline char *begin(char *memory, const rp_linear_params &p, uint32_t chunks) {
+        roots = reinterpret_cast<rp_inverse_root *>(memory);
+        scale = reinterpret_cast<float *>(memory + RP_LINEAR_SKINNY_M * sizeof *roots);
+        at = reinterpret_cast<char *>(scale + (chunks + AT_ONCE - 1) / AT_ONCE * AT_ONCE * SKINNY_CHUNK);
+        return at + p.m * Kind::parts * Kind::pad;
+    }
+    // Room for `span` chunks, too.
+    __device__ inline char *room(char *memory, const rp_linear_params &p, uint32_t span) {
+        pitch = span * SKINNY_CHUNK * 2 + Kind::pad;
+        part = p.m * pitch;
+        return memory + p.m * Kind::parts * span * SKINNY_CHUNK * 2;
+    }
+
+    // The scale, as one commit of its own.
+    __device__ inline void scales(const rp_linear_params &p, const float *from) {
+        const uint32_t pieces = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK * (SKINNY_CHUNK / 4);
+        for (uint32_t i = threadIdx.x; i < pieces; i += blockDim.x) { rp_copy16(scale + i * 4, i * 4 < p.k ? from + i * 4 : from, i * 4 < p.k ? 16 : 0); }
+        rp_copy_commit();
+    }
+
+    __device__ static inline void square(float2 &sum, const float2 &two) { sum = make_float2(__fmaf_rn(two.x, two.x, sum.x), __fmaf_rn(two.y, two.y, sum.y)); }
+    // Halving 64 -> .. -> 1: lane l holds sums 2 l and 2 l + 1.
+    __device__ static inline rp_inverse_root root_of(const rp_linear_params &p, float2 sum) {
+#pragma unroll
+        for (int distance = 16; distance > 0; distance /= 2) {
+            sum.x += __shfl_xor_sync(0xffffffffu, sum.x, distance);
+            sum.y += __shfl_xor_sync(0xffffffffu, sum.y, distance);
+        }
+        return rp_inverse_root_of((sum.x + sum.y) / (float)p.k + p.eps);
+    }
+    __device__ inline float2 scale_of(uint32_t chunk, uint32_t lane) const { return *reinterpret_cast<const float2 *>(scale + chunk * SKINNY_CHUNK + lane * 2); }
+    __device__ static inline float2 normalised(const float2 &two, const float2 &factor, const rp_inverse_root &root) {
+        return make_float2(rp_normalised(two.x, factor.x, root), rp_normalised(two.y, factor.y, root));
+    }
+
+    // A row for each warp, held in registers.
+    __device__ inline void held(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane) const {
+        const float *from = x + (uint64_t)min(row, p.m - 1) * p.k + lane * 2;
+        float2 own[HELD], sum = { 0, 0 };
+        asm volatile("" : "+l"(from));       // worked out before the wait
+        __builtin_assume(__isGlobal(from));
+        rp_wait();
+#pragma unroll
+        for (uint32_t e = 0; e < HELD; e++) { own[e] = e * SKINNY_CHUNK + lane * 2 < p.k ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0); }
+        rp_copy_wait<SLOTS>();
+        __syncthreads();                     // scale: copied by all, read by all
+        if (row >= p.m) { return; }
+#pragma unroll
+        for (uint32_t e = 0; e < HELD; e++) { square(sum, own[e]); }          // a zero adds nothing
+        const rp_inverse_root root = root_of(p, sum);
+        char *to = at + row * pitch + lane * 4;
+#pragma unroll
+        for (uint32_t first = 0; first < HELD; first += AT_ONCE) {
+            if (first >= chunks) { break; }
+            float2 factor[AT_ONCE];
+#pragma unroll
+            for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) { factor[e] = scale_of(first + e, lane); }
+#pragma unroll
+            for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) {
+                const typename Kind::pair pair = Kind::pair_of(normalised(own[first + e], factor[e], root));
+                if (first + e < chunks) { Kind::keep(to + (first + e) * SKINNY_CHUNK * 2, part, pair); }
+            }
+        }
+    }
+
+    // Any number of rows and chunks: chunks [begin, end) of all rows.
+    // Of a copy of this struct, which stays in registers elsewhere.
+    __device__ __noinline__ void some(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
+                                      uint32_t lane) const {
+        rp_wait();
+        rp_copy_wait<SLOTS>();
+        __syncthreads();                     // scale: copied by all, read by all; rows of the span before: read by all
+#pragma unroll 1
+        for (uint32_t row = warp; row < p.m; row += blockDim.x / 32) {
+            const float *from = x + (uint64_t)row * p.k + lane * 2;
+            const auto two = [&](uint32_t chunk) { return chunk * SKINNY_CHUNK + lane * 2 < p.k ? *reinterpret_cast<const float2 *>(from + chunk * SKINNY_CHUNK) : make_float2(0, 0); };
+            if (begin == 0) {
+                float2 sum = { 0, 0 };
+#pragma unroll 4
+                for (uint32_t chunk = 0; chunk < chunks; chunk++) { square(sum, two(chunk)); }
+                const rp_inverse_root root = root_of(p, sum);
+                if (lane == 0) { roots[row] = root; }
+                __syncwarp();                // root: of lane 0, read by all of this warp, now and later
+            }
+            const rp_inverse_root root = roots[row];
+            char *to = at + row * pitch + lane * 4;
+#pragma unroll 2
+            for (uint32_t chunk = begin; chunk < end; chunk++) {
+                Kind::keep(to + (chunk - begin) * SKINNY_CHUNK * 2, part, Kind::pair_of(normalised(two(chunk), scale_of(chunk, lane), root)));
+            }
+        }
+    }
+
+    __device__ inline void rows(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
+                                uint32_t lane) const {
+        if (end - begin == chunks && chunks <= HELD && p.m <= blockDim.x / 32) {
+            held(p, x, chunks, warp, lane);
+        } else {
+            const rp_skinny_norm copy = *this;
+            copy.some(p, x, begin, end, chunks, warp, lane);
+        }
+        __syncthreads();                     // rows: written by a warp each, read by all
+    }
+
+    __device__ inline void take(typename Kind::operand &to, const rp_linear_params &p, uint32_t chunk, uint32_t lane) const {
+        Kind::normed(to, at + chunk * SKINNY_CHUNK * 2, pitch, part, p.m, lane);
+    }
+};
+
+#endif
