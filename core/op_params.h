@@ -43,11 +43,14 @@
 #define RP_LINEAR_SKINNY_CHUNK 64
 #define RP_LINEAR_SKINNY_WARPS 16
 #define RP_LINEAR_SKINNY_SLOTS 4
+#define RP_LINEAR_SKINNY_MANY 8
 #define RP_LINEAR_SKINNY_SUMS 32768
 #define RP_LINEAR_SKINNY_SHARED 98304   // in all, on every device with these units,
 #define RP_LINEAR_SKINNY_LARGE 229376   // and on compute capability 9.0
 #define RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n) \
     (((chunks) + (lanes_k) - 1) / (lanes_k) * (((blocks) + (lanes_n) - 1) / (lanes_n)))   // of a warp
+#define RP_LINEAR_SKINNY_RING(units, warps)                                                                                            \
+    ((units) <= RP_LINEAR_SKINNY_MANY && (units) * (warps) <= 72 ? (units) : (units) < RP_LINEAR_SKINNY_SLOTS ? (units) : RP_LINEAR_SKINNY_SLOTS)
 #define RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, x_bytes) ((chunks) > (lanes_k) ? 2 * 64 * (rows) * (x_bytes) : 0)
 #define RP_LINEAR_SKINNY_PAD(parts) ((parts) == 1 ? 64 : 32)
 #define RP_LINEAR_SKINNY_NORM(m, chunks, parts) (RP_LINEAR_SKINNY_M * 8 + 1024 * (((chunks) + 3) / 4) + (m) * (parts) * RP_LINEAR_SKINNY_PAD(parts))

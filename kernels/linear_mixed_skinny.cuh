@@ -98,12 +98,11 @@ template <int ROWS, class X, bool NORMS> struct rp_skinny_mixed {
         }
     }
 
-    __device__ static inline void store(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t column,
-                                        const float2 (&total)[2]) {
+    __device__ static inline void store(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t column, const float (&total)[2]) {
         if (p.gated) {
-            rp_mixed_store_gated(p, view, row, column, total[0], total[1]);
+            rp_put(view.y, rp_linear_gated_at(p, row, column), rp_silu_mixed(total[0]) * total[1], p.y_f16);
         } else {
-            rp_mixed_store(p, view, row, column, total[0].x, total[0].y);
+            rp_put(view.y, (uint64_t)row * p.n + column, p.silu ? rp_silu(total[0]) : total[0], p.y_f16);
         }
     }
 };

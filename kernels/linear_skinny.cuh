@@ -10,6 +10,7 @@
 
 #define SKINNY_CHUNK RP_LINEAR_SKINNY_CHUNK
 #define SLOTS RP_LINEAR_SKINNY_SLOTS
+#define MANY RP_LINEAR_SKINNY_MANY
 static_assert(SKINNY_CHUNK == 64 && SLOTS >= 2, "lanes and pieces below; two units at a time");
 
 #include "linear_skinny_norm.cuh"
@@ -57,7 +58,7 @@ __device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const 
 //   norms, parts, pad, pair, pair_of, keep, normed   whether it normalises; if so, as rp_skinny_norm says (linear_skinny_norm.cuh)
 //   weights, multiply      one unit or two from shared memory to other (the second absent: nullptr); sums += operand other
 //   at_once                1 or 2
-//   store                  a result of two columns, or of two of a and two of b
+//   store                  a result, or of a and of b
 // With 8 rows, x is the operand of eight and weights of two blocks are that of sixteen; else the other way round.
 template <class Kind> struct rp_skinny {
     using view_type = typename Kind::view_type;
@@ -65,20 +66,28 @@ template <class Kind> struct rp_skinny {
     static constexpr uint32_t x_row = SKINNY_CHUNK * sizeof(typename Kind::x), w_row = SKINNY_CHUNK * sizeof(typename Kind::weight);
     static constexpr uint32_t unit_bytes = 8 * w_row;
 
-    // Two columns of row `row`, from `column` on: their bias, and what joins them: the residual, or the bias of b.
-    __device__ static inline float4 bias_of(const rp_linear_params &p, const view_type &view, uint32_t column) {
-        float4 rest = make_float4(0, 0, 0, 0);
-        if (!p.has_bias || column >= p.n) { return rest; }
-        rest.x = view.bias[column];
-        if (column + 1 < p.n) { rest.y = view.bias[column + 1]; }
-        if (p.gated) { rest.z = view.bias[column + RP_LINEAR_GATE], rest.w = view.bias[column + RP_LINEAR_GATE + 1]; }
-        return rest;
-    }
-    __device__ static inline void add_residual(float4 &rest, const rp_linear_params &p, const view_type &view, uint32_t row, uint32_t column) {
-        const float *from = view.residual + (uint64_t)row * p.n + column;
-        if (!p.has_residual || row >= p.m || column >= p.n) { return; }
-        rest.z = from[0];
-        if (column + 1 < p.n) { rest.w = from[1]; }
+    // Chunk sums of RESULTS results, `pitch` floats apart; the second result's lie `second` further.
+    template <uint32_t RESULTS> __device__ static inline void sum(float (&total)[2], const float *from, uint32_t slots, uint32_t pitch, uint32_t second) {
+        float part[8][RESULTS];
+#pragma unroll
+        for (uint32_t r = 0; r < RESULTS; r++) { total[r] = from[r * second]; }
+        uint32_t c = 1;
+#pragma unroll 1
+        for (from += pitch; c < slots; c += 8, from += 8 * pitch) {
+            
+#pragma unroll
+            for (uint32_t e = 0; e < 8; e++) {
+#pragma unroll
+                for (uint32_t r = 0; r < RESULTS; r++) { part[e][r] = from[(c + e < slots ? e : 0) * pitch + r * second]; }
+            }
+#pragma unroll
+            for (uint32_t e = 0; e < 8; e++) {
+#pragma unroll
+                for (uint32_t r = 0; r < RESULTS; r++) {
+                    if (c + e < slots) { total[r] += part[e][r]; }
+                }
+            }
+        }
     }
 
     __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory) {
@@ -95,31 +104,42 @@ template <class Kind> struct rp_skinny {
         const uint32_t block0 = (group * least + min(group, more)) * in_turn, n_blocks = (least + (group < more)) * in_turn;
         const uint32_t most = (least + (more > 0)) * in_turn;
         const uint32_t lanes_n = min(warps / lanes_k, most);
-        const uint32_t ring = min(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, most, lanes_n), SLOTS);
+        const uint32_t ring = RP_LINEAR_SKINNY_RING(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, most, lanes_n), lanes_k * lanes_n);
+        const bool many = ring > SLOTS;     // commits that are open: SLOTS, or MANY
         const uint32_t x_bytes = Kind::norms ? 0 : RP_LINEAR_SKINNY_X(chunks, lanes_k, ROWS, (uint32_t)sizeof(typename Kind::x));
         const uint32_t warp_bytes = x_bytes + ring * unit_bytes;
-        char *own_x = memory + warp * warp_bytes, *own = own_x + x_bytes, *rest_of = memory + lanes_k * lanes_n * warp_bytes;
+        char *own_x = memory + warp * warp_bytes, *own = own_x + x_bytes, *after = memory + lanes_k * lanes_n * warp_bytes;
         // Chunks that there is room for, of sums and of normalised rows; if not all, the first place is that of the sum so far.
         uint32_t shared_bytes;
         asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
         const uint32_t slot_floats = most * ROWS * 8, chunk_bytes = slot_floats * 4 + (Kind::norms ? p.m * Kind::parts * SKINNY_CHUNK * 2 : 0);
         rp_skinny_norm<Kind> norm;
-        if constexpr (Kind::norms) { rest_of = norm.begin(rest_of, p, chunks); }
-        const uint32_t room = shared_bytes - (uint32_t)(rest_of - memory);
+        if constexpr (Kind::norms) { after = norm.begin(after, p, chunks); }
+        const uint32_t room = shared_bytes - (uint32_t)(after - memory);
         uint32_t span = chunks;
         if (chunks * chunk_bytes > room) { span = (room / chunk_bytes - 1) / lanes_k * lanes_k; }
-        if constexpr (Kind::norms) { rest_of = norm.room(rest_of, p, span); }
-        float *sums = reinterpret_cast<float *>(rest_of);                   // [slot][block][ROWS][8]
+        if constexpr (Kind::norms) { after = norm.room(after, p, span); }
+        float *sums = reinterpret_cast<float *>(after);                   // [slot][block][ROWS][8]
 
         const bool busy = lane_n < min(lanes_n, n_blocks);
-        uint32_t next_chunk = busy ? lane_k : chunks, next_block = lane_n, next_slot = 0, slot = 0;
+        // Units, chunk by chunk: this lane's piece, and rows, of the next one.
+        constexpr uint32_t pieces = w_row / 16, step = 32 / pieces;
+        const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::weight), block_bytes = lanes_n * 8 * row_bytes, place = rp_skinny_place<w_row>(lane / pieces, lane % pieces);
+        const char *next = reinterpret_cast<const char *>(view.w) + (uint64_t)((block0 + lane_n) * 8 + lane / pieces) * row_bytes + lane_k * w_row + lane % pieces * 16;
+        uint32_t next_chunk = busy ? lane_k : chunks, next_block = lane_n, next_slot = 0, slot = 0, wrap = 0;
         const auto fetch = [&]() {
             if (next_chunk < chunks) {
-                const uint32_t column = (block0 + next_block) * 8, at = next_chunk * SKINNY_CHUNK;
-                rp_skinny_copy<8, w_row>(own + next_slot * unit_bytes, reinterpret_cast<const char *>(view.w + (uint64_t)column * p.k + at),
-                                         (uint64_t)p.k * sizeof(typename Kind::weight), p.n - column, (p.k - at) * (uint32_t)sizeof(typename Kind::weight), lane);
-                next_block += lanes_n;
-                if (next_block >= n_blocks) { next_block = lane_n, next_chunk += lanes_k; }
+                char *to = own + next_slot * unit_bytes;
+                const uint32_t first = (block0 + next_block) * 8 + lane / pieces;
+                const bool inside = next_chunk * w_row + lane % pieces * 16 < row_bytes;
+#pragma unroll
+                for (uint32_t i = 0; i < 8 / step; i++) {
+                    const uint32_t at = i * step * w_row;                // an even number of rows further, where pieces lie alike
+                    rp_copy16(reinterpret_cast<float *>(to + at + place),
+                              reinterpret_cast<const float *>(next + i * step * row_bytes), inside && first + i * step < p.n ? 16 : 0);
+                }
+                next += block_bytes, wrap += block_bytes, next_block += lanes_n;
+                if (next_block >= n_blocks) { next += (int64_t)(lanes_k * w_row) - wrap, wrap = 0, next_block = lane_n, next_chunk += lanes_k; }
                 next_slot = next_slot + 1 < ring ? next_slot + 1 : 0;
             }
             rp_copy_commit();              // of nothing, at the end: the count below goes on
@@ -134,14 +154,23 @@ template <class Kind> struct rp_skinny {
         };
         if constexpr (Kind::norms) { norm.scales(p, view.scale); }
 #pragma unroll 1
-        for (int i = 0; i < SLOTS; i++) { fetch(); }
-        const uint32_t in_rows = ROWS * 4;
-        float4 rest;
-        const auto ask_rest = [&]() {      // what joins the first results of this invocation
-            const uint32_t row = threadIdx.x / 4 % ROWS, column = (block0 + threadIdx.x / in_rows * in_turn) * 8 + threadIdx.x % 4 * 2;
-            rest = bias_of(p, view, column);
+        for (int i = 0; i < (many ? MANY : SLOTS); i++) { fetch(); }
+        const uint32_t in_turn_results = ROWS * 8;
+        // Of a result: its bias, and the residual, or the bias of b.
+        const auto bias_of = [&](uint32_t column) {
+            float2 rest = make_float2(0, 0);
+            if (p.has_bias && column < p.n) { rest = make_float2(view.bias[column], p.gated ? view.bias[column + RP_LINEAR_GATE] : 0.0f); }
+            return rest;
+        };
+        const auto add_residual = [&](float2 &rest, uint32_t column, uint32_t row) {
+            if (p.has_residual && row < p.m && column < p.n) { rest.y = view.residual[(uint64_t)row * p.n + column]; }
+        };
+        float2 rest;
+        const auto ask_rest = [&]() {      // what joins the first result of this invocation
+            const uint32_t row = threadIdx.x / 8 % ROWS, column = (block0 + threadIdx.x / in_turn_results * in_turn) * 8 + threadIdx.x % 8;
+            rest = bias_of(column);
             if constexpr (!Kind::norms) { rp_wait(); }
-            add_residual(rest, p, view, row, column);
+            add_residual(rest, column, row);
         };
         if constexpr (!Kind::norms) {
             ask_rest();
@@ -158,7 +187,11 @@ template <class Kind> struct rp_skinny {
                 second = own + slot * unit_bytes;
                 slot = slot + 1 < ring ? slot + 1 : 0;
             }
-            rp_copy_wait<SLOTS - AT_ONCE>();
+            if (many) {
+                rp_copy_wait<MANY - AT_ONCE>();
+            } else {
+                rp_copy_wait<SLOTS - AT_ONCE>();
+            }
             __syncwarp();                  // units: copied by all lanes, read by all
             Kind::weights(w, unit, second, lane);
             __syncwarp();                  // units: read by all lanes, their places may be written
@@ -168,7 +201,7 @@ template <class Kind> struct rp_skinny {
         for (uint32_t begin = 0; begin < chunks; begin += span) {
             const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0, slots = end - begin + later;
             if constexpr (Kind::norms) {
-                norm.rows(p, reinterpret_cast<const float *>(x_from), begin, end, chunks, warp, lane);
+                norm.rows(p, reinterpret_cast<const float *>(x_from), begin, end, chunks, warp, lane, many);
                 asm volatile("" : "+r"(lane), "+r"(slot));        // what follows is worked out now, not kept through the norm
                 if (begin == 0) { ask_rest(); }
             }
@@ -208,39 +241,30 @@ template <class Kind> struct rp_skinny {
                 }
             }
             __syncthreads();   // sums: written by all warps, read by all
-            // Two neighbouring columns of one row; where gated, of a and of b.
-            for (uint32_t i = threadIdx.x; i < n_blocks / in_turn * in_rows; i += blockDim.x) {
-                const uint32_t turn = i / in_rows, row = i / 4 % ROWS, column = i % 4 * 2, to = (block0 + turn * in_turn) * 8 + column;
-                float2 total[2] = { { 0, 0 }, { 0, 0 } };
+            // A column of one row; where gated, of a and of b.
+            for (uint32_t i = threadIdx.x; i < n_blocks / in_turn * in_turn_results; i += blockDim.x) {
+                const uint32_t turn = i / in_turn_results, row = i / 8 % ROWS, column = (block0 + turn * in_turn) * 8 + i % 8;
+                float *from = sums + (turn * in_turn * ROWS + row) * 8 + i % 8;
                 if (row >= p.m) { continue; }
                 if (i != threadIdx.x && end == chunks) {
-                    rest = bias_of(p, view, to);
-                    add_residual(rest, p, view, row, to);
+                    rest = bias_of(column);
+                    add_residual(rest, column, row);
                 }
-#pragma unroll
-                for (uint32_t j = 0; j < 2; j++) {
-                    if (j >= in_turn) { break; }
-                    float *from = sums + ((turn * in_turn + j) * ROWS + row) * 8 + column;
-                    total[j] = *reinterpret_cast<const float2 *>(from);
-#pragma unroll 1
-                    for (uint32_t c = 1; c < slots; c += 8) {
-                        float2 chunk[8];
-#pragma unroll
-                        for (uint32_t e = 0; e < 8; e++) { chunk[e] = *reinterpret_cast<const float2 *>(from + min(c + e, slots - 1) * slot_floats); }
-#pragma unroll
-                        for (uint32_t e = 0; e < 8; e++) {
-                            if (c + e < slots) { total[j].x += chunk[e].x, total[j].y += chunk[e].y; }
-                        }
-                    }
-                    if (end < chunks) { *reinterpret_cast<float2 *>(from) = total[j]; }
+                float total[2] = { 0, 0 };
+                if (p.gated) {
+                    sum<2>(total, from, slots, slot_floats, ROWS * 8);
+                } else {
+                    sum<1>(total, from, slots, slot_floats, 0);
                 }
-                if (end < chunks) { continue; }
-                rp_linear_params joined = p;                  // bias and residual
-                joined.has_bias = joined.has_residual = 0;
-                if (p.has_bias) { total[0].x += rest.x, total[0].y += rest.y; }
-                if (p.has_bias && p.gated) { total[1].x += rest.z, total[1].y += rest.w; }
-                if (p.has_residual) { total[0].x += rest.z, total[0].y += rest.w; }
-                Kind::store(joined, view, row, to, total);
+                if (end < chunks) {
+                    from[0] = total[0];
+                    if (p.gated) { from[ROWS * 8] = total[1]; }
+                    continue;
+                }
+                if (p.has_bias) { total[0] += rest.x; }
+                if (p.has_bias && p.gated) { total[1] += rest.y; }
+                if (p.has_residual) { total[0] += rest.y; }
+                if (column < p.n) { Kind::store(p, view, row, column, total); }
             }
             if (end < chunks) { __syncthreads(); }   // sums: read by all, their places may be written
         }

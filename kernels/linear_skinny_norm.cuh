@@ -54,7 +54,7 @@ template <class Kind> struct rp_skinny_norm {
     }
 
     // A row for each warp, held in registers.
-    __device__ inline void held(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane) const {
+    __device__ inline void held(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane, bool many) const {
         const float *from = x + (uint64_t)min(row, p.m - 1) * p.k + lane * 2;
         float2 own[HELD], sum = { 0, 0 };
         asm volatile("" : "+l"(from));       // worked out before the wait
@@ -62,7 +62,11 @@ template <class Kind> struct rp_skinny_norm {
         rp_wait();
 #pragma unroll
         for (uint32_t e = 0; e < HELD; e++) { own[e] = e * SKINNY_CHUNK + lane * 2 < p.k ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0); }
-        rp_copy_wait<SLOTS>();
+        if (many) {
+            rp_copy_wait<MANY>();
+        } else {
+            rp_copy_wait<SLOTS>();
+        }
         __syncthreads();                     // scale: copied by all, read by all
         if (row >= p.m) { return; }
 #pragma unroll
@@ -112,9 +116,9 @@ template <class Kind> struct rp_skinny_norm {
     }
 
     __device__ inline void rows(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
-                                uint32_t lane) const {
+                                uint32_t lane, bool many) const {
         if (end - begin == chunks && chunks <= HELD && p.m <= blockDim.x / 32) {
-            held(p, x, chunks, warp, lane);
+            held(p, x, chunks, warp, lane, many);
         } else {
             const rp_skinny_norm copy = *this;
             copy.some(p, x, begin, end, chunks, warp, lane);

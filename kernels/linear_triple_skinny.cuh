@@ -125,14 +125,11 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
         }
     }
 
-    __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column,
-                                        const float2 (&total)[2]) {
+    __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column, const float (&total)[2]) {
         if (p.gated) {
-            rp_linear_store_gated(p, view, row, column, total[0].x, total[1].x);
-            rp_linear_store_gated(p, view, row, column + 1, total[0].y, total[1].y);
+            view.y[rp_linear_gated_at(p, row, column)] = rp_silu(total[0]) * total[1];
         } else {
-            rp_linear_store(p, view, row, column, total[0].x);
-            rp_linear_store(p, view, row, column + 1, total[0].y);
+            view.y[(uint64_t)row * p.n + column] = p.silu ? rp_silu(total[0]) : total[0];
         }
     }
 };

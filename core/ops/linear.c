@@ -66,9 +66,9 @@ static void launch_skinny(const struct rp_linear_params *p, const char *kernel, 
     out->kernel = kernel;
     for (uint64_t warps = RP_LINEAR_SKINNY_WARPS; warps > 0; warps--) {
         const uint64_t lanes_k = ceil_div(chunks, ceil_div(chunks, warps)), lanes_n = blocks < warps / lanes_k ? blocks : warps / lanes_k;
-        const uint64_t units = RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n), slots = units < RP_LINEAR_SKINNY_SLOTS ? units : RP_LINEAR_SKINNY_SLOTS;
+        const uint64_t busy = lanes_k * lanes_n, slots = RP_LINEAR_SKINNY_RING(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n), busy);
         const uint64_t w = slots * 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4), x = p->norm ? 0 : RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, p->x_f16 ? 2 : 4);
-        const uint64_t rows_at_once = p->m < warps ? p->m : warps, busy = lanes_k * lanes_n;
+        const uint64_t rows_at_once = p->m < warps ? p->m : warps;
         out->group = (uint32_t)(32 * (p->norm && busy < rows_at_once ? rows_at_once : busy));
         out->shared_bytes = (uint32_t)(busy * (x + w) + norm + room * (blocks / in_turn * turn_bytes + normed));
         if (out->shared_bytes <= limit) { break; }
