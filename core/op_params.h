@@ -51,9 +51,7 @@
     (((chunks) + (lanes_k) - 1) / (lanes_k) * (((blocks) + (lanes_n) - 1) / (lanes_n)))   // of a warp
 #define RP_LINEAR_SKINNY_RING(units, warps)                                                                                            \
     ((units) <= RP_LINEAR_SKINNY_MANY && (units) * (warps) <= 72 ? (units) : (units) < RP_LINEAR_SKINNY_SLOTS ? (units) : RP_LINEAR_SKINNY_SLOTS)
-#define RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, x_bytes) ((chunks) > (lanes_k) ? 2 * 64 * (rows) * (x_bytes) : 0)
-#define RP_LINEAR_SKINNY_PAD(parts) ((parts) == 1 ? 64 : 32)
-#define RP_LINEAR_SKINNY_NORM(m, chunks, parts) (RP_LINEAR_SKINNY_M * 8 + 1024 * (((chunks) + 3) / 4) + (m) * (parts) * RP_LINEAR_SKINNY_PAD(parts))
+#define RP_LINEAR_SKINNY_PAD 64         // bytes between rows of x
 // Shared memory of the tile kernels, in bytes: within the 99 KiB that a group can have on every device with these units.
 #define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
 #define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64

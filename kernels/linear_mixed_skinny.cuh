@@ -1,7 +1,7 @@
 // linear with float16 weights for at most 16 rows (linear_skinny.cuh): k of a chunk in thirty-twos ascending.
 //   linear_mixed_skinny        at most 8 rows
 //   linear_mixed_skinny_wide   16
-// Each has a twin _x32 that takes float32 x, and one _norm that normalises it. Included by linear.cu.
+// Each has a twin _x32 that takes float32 x, which it can normalise. Included by linear.cu.
 #ifndef RP_LINEAR_MIXED_SKINNY_CUH
 #define RP_LINEAR_MIXED_SKINNY_CUH
 
@@ -10,13 +10,13 @@
 
 // The unit multiplies in sixteens, but any order of k inside a thirty-two will do while x and w agree: lane l takes eight
 // neighbours of each row, in one 16-byte load, and calls them columns 2 (l % 4), + 1, + 8, + 9 of two sixteens.
-template <int ROWS, class X, bool NORMS> struct rp_skinny_mixed {
+template <int ROWS, class X> struct rp_skinny_mixed {
     using weight = __half;
     using x = X;
     using view_type = rp_mixed_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
-    static constexpr bool norms = NORMS, x32 = sizeof(X) == 4;
-    static constexpr uint32_t parts = 1, pad = RP_LINEAR_SKINNY_PAD(parts);
+    static constexpr bool turned = sizeof(X) == 4;
+    static constexpr uint32_t parts = 1, bytes = SKINNY_CHUNK * 2, pad = RP_LINEAR_SKINNY_PAD;
 
     struct operand {
         uint4 eight[2][halves];
@@ -24,52 +24,13 @@ template <int ROWS, class X, bool NORMS> struct rp_skinny_mixed {
     struct other {
         uint4 eight[2][at_once];
     };
-    struct raw {
-        float4 four[2][halves][2];
-        uint4 eight[2][halves];
-    };
-
     __device__ static rp_mixed_view view_of(const rp_kernel_args<rp_linear_params> &args) { return rp_mixed_view_of(args); }
-
-    // Zeros past `rest` columns.
-    __device__ static inline void load(raw &to, const rp_linear_params &p, const rp_skinny_rows &rows, uint32_t rest, uint32_t lane) {
-        const uint32_t piece = lane % 4 * 8;
-#pragma unroll
-        for (uint32_t j = 0; j < 2; j++) {
-#pragma unroll
-            for (uint32_t h = 0; h < halves; h++) {
-                const uint32_t row = lane / 4 + h * 8;
-                const bool live = row < p.m && j * 32 + piece < rest;
-                if constexpr (x32) {
-                    const float4 zero = make_float4(0, 0, 0, 0);
-                    to.four[j][h][0] = live ? *reinterpret_cast<const float4 *>(rows(row, j * 8 + piece / 4)) : zero;
-                    to.four[j][h][1] = live ? *reinterpret_cast<const float4 *>(rows(row, j * 8 + piece / 4 + 1)) : zero;
-                } else {
-                    to.eight[j][h] = live ? *reinterpret_cast<const uint4 *>(rows(row, j * 4 + lane % 4)) : make_uint4(0, 0, 0, 0);
-                }
-            }
-        }
-    }
-
-    __device__ static inline void turn(operand &to, const raw &from) {
-#pragma unroll
-        for (uint32_t j = 0; j < 2; j++) {
-#pragma unroll
-            for (uint32_t h = 0; h < halves; h++) {
-                if constexpr (x32) {
-                    to.eight[j][h] = rp_round8(from.four[j][h][0], from.four[j][h][1]);
-                } else {
-                    to.eight[j][h] = from.eight[j][h];
-                }
-            }
-        }
-    }
 
     using pair = uint32_t;
     __device__ static inline pair pair_of(const float2 &two) { return rp_pair(two.x, two.y); }
     __device__ static inline void keep(char *to, uint32_t, pair two) { *reinterpret_cast<pair *>(to) = two; }
     // Rows that are not there are read as the last one: they make results that nobody stores.
-    __device__ static inline void normed(operand &to, const char *rows, uint32_t pitch, uint32_t, uint32_t m, uint32_t lane) {
+    __device__ static inline void take(operand &to, const char *rows, uint32_t pitch, uint32_t, uint32_t m, uint32_t lane) {
 #pragma unroll
         for (uint32_t h = 0; h < halves; h++) {
             const char *from = rows + min(lane / 4 + h * 8, m - 1) * pitch + lane % 4 * 16;
@@ -107,11 +68,9 @@ template <int ROWS, class X, bool NORMS> struct rp_skinny_mixed {
     }
 };
 
-RP_SKINNY(linear_mixed_skinny, 64, rp_skinny_mixed<8, __half, false>)
-RP_SKINNY(linear_mixed_skinny_x32, 64, rp_skinny_mixed<8, float, false>)
-RP_SKINNY(linear_mixed_skinny_norm, 72, rp_skinny_mixed<8, float, true>)
-RP_SKINNY(linear_mixed_skinny_wide, 64, rp_skinny_mixed<16, __half, false>)
-RP_SKINNY(linear_mixed_skinny_wide_x32, 64, rp_skinny_mixed<16, float, false>)
-RP_SKINNY(linear_mixed_skinny_wide_norm, 72, rp_skinny_mixed<16, float, true>)
+RP_SKINNY(linear_mixed_skinny, 64, rp_skinny_mixed<8, __half>)
+RP_SKINNY(linear_mixed_skinny_x32, 72, rp_skinny_mixed<8, float>)
+RP_SKINNY(linear_mixed_skinny_wide, 64, rp_skinny_mixed<16, __half>)
+RP_SKINNY(linear_mixed_skinny_wide_x32, 72, rp_skinny_mixed<16, float>)
 
 #endif

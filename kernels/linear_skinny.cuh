@@ -1,8 +1,8 @@
 // linear for at most RP_LINEAR_SKINNY_M rows on matrix units: what products of float16 and of bfloat16 triples share. A group makes
-// several blocks of eight columns, one group a multiprocessor where there are enough. k in chunks of 64, dealt to its warps, which
-// keep x of a chunk in registers, as the units want it; weights come by asynchronous copies, RP_LINEAR_SKINNY_SLOTS units (a chunk of
-// a block) a warp ahead, and those first ones before the launch that makes x is done (rp_wait). Each unit sums from zero; then chunk
-// sums are added in order. Rows can be normalised on the way in. Included by linear.cu.
+// several blocks of eight columns, one group a multiprocessor where there are enough. k in chunks of 64, dealt to its warps. Weights
+// come by asynchronous copies, several units (a chunk of a block) a warp ahead, and those first ones before the launch that makes x is
+// done (rp_wait); then x, all of it, to shared memory (linear_skinny_x.cuh). Each unit sums from zero; then chunk sums are added in
+// order. Included by linear.cu.
 #ifndef RP_LINEAR_SKINNY_CUH
 #define RP_LINEAR_SKINNY_CUH
 
@@ -13,31 +13,10 @@
 #define MANY RP_LINEAR_SKINNY_MANY
 static_assert(SKINNY_CHUNK == 64 && SLOTS >= 2, "lanes and pieces below; two units at a time");
 
-#include "linear_skinny_norm.cuh"
+#include "linear_skinny_x.cuh"
 
-// Eight or sixteen rows of a chunk, of 16-byte pieces: in memory, or in shared memory as rp_skinny_copy lays them.
-struct rp_skinny_rows {
-    const char *at;
-    uint32_t pitch, turn;
-    __device__ const char *operator()(uint32_t row, uint32_t piece) const { return at + (uint64_t)row * pitch + (piece ^ (row % 2 * turn)) * 16; }
-};
 // Where piece `piece` of row `row` lies: the four that two rows' lanes read at once touch all banks once.
 template <uint32_t ROW_BYTES> __device__ inline uint32_t rp_skinny_place(uint32_t row, uint32_t piece) { return row * ROW_BYTES + (piece ^ row % 2 * 4) * 16; }
-
-// Brings ROWS rows of a chunk to shared memory; zeros past `rows` and `bytes`.
-template <uint32_t ROWS, uint32_t ROW_BYTES>
-__device__ inline void rp_skinny_copy(char *to, const char *from, uint64_t pitch, uint32_t rows, uint32_t bytes, uint32_t lane) {
-    constexpr uint32_t pieces = ROW_BYTES / 16, step = 32 / pieces;
-    static_assert(pieces == 8 || pieces == 16, "");
-    const uint32_t piece = lane % pieces, first = lane / pieces;
-    const char *own = from + first * pitch + piece * 16;
-#pragma unroll
-    for (uint32_t i = 0; i < ROWS / step; i++) {
-        const bool live = first + i * step < rows && piece * 16 < bytes;
-        rp_copy16(reinterpret_cast<float *>(to + rp_skinny_place<ROW_BYTES>(first + i * step, piece)),
-                  reinterpret_cast<const float *>(live ? own + i * step * pitch : from), live ? 16 : 0);
-    }
-}
 
 // Sums as rp_mma leaves them: of sixteen rows of x and eight columns ..
 __device__ inline void rp_skinny_keep_rows(float *to, const float (&acc)[4], uint32_t lane) {
@@ -52,10 +31,8 @@ __device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const 
 }
 
 // Kind: how numbers come to the units.
-//   rows, x, weight, view  8 or 16; types; addresses
-//   raw, operand, other    x of a chunk as it lies in memory, and as the units take it; likewise weights of one block or two
-//   load, turn             x to raw (row lane / 4, and + 8); raw to operand
-//   norms, parts, pad, pair, pair_of, keep, normed   whether it normalises; if so, as rp_skinny_norm says (linear_skinny_norm.cuh)
+//   rows, weight, view     8 or 16; type; addresses
+//   operand, other         x of a chunk as the units take it (linear_skinny_x.cuh says how); weights of one block or two
 //   weights, multiply      one unit or two from shared memory to other (the second absent: nullptr); sums += operand other
 //   at_once                1 or 2
 //   store                  a result, or of a and of b
@@ -63,8 +40,7 @@ __device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const 
 template <class Kind> struct rp_skinny {
     using view_type = typename Kind::view_type;
     static constexpr uint32_t ROWS = Kind::rows, AT_ONCE = Kind::at_once;
-    static constexpr uint32_t x_row = SKINNY_CHUNK * sizeof(typename Kind::x), w_row = SKINNY_CHUNK * sizeof(typename Kind::weight);
-    static constexpr uint32_t unit_bytes = 8 * w_row;
+    static constexpr uint32_t w_row = SKINNY_CHUNK * sizeof(typename Kind::weight), unit_bytes = 8 * w_row;
 
     // Chunk sums of RESULTS results, `pitch` floats apart; the second result's lie `second` further.
     template <uint32_t RESULTS> __device__ static inline void sum(float (&total)[2], const float *from, uint32_t slots, uint32_t pitch, uint32_t second) {
@@ -72,20 +48,23 @@ template <class Kind> struct rp_skinny {
 #pragma unroll
         for (uint32_t r = 0; r < RESULTS; r++) { total[r] = from[r * second]; }
         uint32_t c = 1;
+        from += pitch;
 #pragma unroll 1
-        for (from += pitch; c < slots; c += 8, from += 8 * pitch) {
-            
+        for (; c + 8 <= slots; c += 8, from += 8 * pitch) {
 #pragma unroll
-            for (uint32_t e = 0; e < 8; e++) {
+            for (uint32_t e = 0; e < 8 * RESULTS; e++) { part[e / RESULTS][e % RESULTS] = from[e / RESULTS * pitch + e % RESULTS * second]; }
 #pragma unroll
-                for (uint32_t r = 0; r < RESULTS; r++) { part[e][r] = from[(c + e < slots ? e : 0) * pitch + r * second]; }
+            for (uint32_t e = 0; e < 8 * RESULTS; e++) { total[e % RESULTS] += part[e / RESULTS][e % RESULTS]; }
+        }
+#pragma unroll 1
+        for (; c < slots; c += 4, from += 4 * pitch) {
+#pragma unroll
+            for (uint32_t e = 0; e < 4 * RESULTS; e++) {
+                if (c + e / RESULTS < slots) { part[e / RESULTS][e % RESULTS] = from[e / RESULTS * pitch + e % RESULTS * second]; }
             }
 #pragma unroll
-            for (uint32_t e = 0; e < 8; e++) {
-#pragma unroll
-                for (uint32_t r = 0; r < RESULTS; r++) {
-                    if (c + e < slots) { total[r] += part[e][r]; }
-                }
+            for (uint32_t e = 0; e < 4 * RESULTS; e++) {
+                if (c + e / RESULTS < slots) { total[e % RESULTS] += part[e / RESULTS][e % RESULTS]; }
             }
         }
     }
@@ -95,7 +74,7 @@ template <class Kind> struct rp_skinny {
         const view_type view = Kind::view_of(args);
         const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32;
         uint32_t lane = threadIdx.x % 32;
-        // Warps stand lanes_k chunks wide and lanes_n blocks deep; what is left over only normalises.
+        // Warps stand lanes_k chunks wide and lanes_n blocks deep; what is left over only brings x.
         const uint32_t chunks = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, each = (chunks + warps - 1) / warps, lanes_k = (chunks + each - 1) / each;
         const uint32_t lane_k = warp % lanes_k, lane_n = warp / lanes_k;
         // Blocks of this group, in turns: of one, or, where gated, of a's and b's.
@@ -103,23 +82,20 @@ template <class Kind> struct rp_skinny {
         const uint32_t least = turns / gridDim.x, more = turns - least * gridDim.x;
         const uint32_t block0 = (group * least + min(group, more)) * in_turn, n_blocks = (least + (group < more)) * in_turn;
         const uint32_t most = (least + (more > 0)) * in_turn;
-        const uint32_t lanes_n = min(warps / lanes_k, most);
+        const uint32_t lanes_n = min(warps / lanes_k, (most + AT_ONCE - 1) / AT_ONCE);
         const uint32_t ring = RP_LINEAR_SKINNY_RING(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, most, lanes_n), lanes_k * lanes_n);
         const bool many = ring > SLOTS;     // commits that are open: SLOTS, or MANY
-        const uint32_t x_bytes = Kind::norms ? 0 : RP_LINEAR_SKINNY_X(chunks, lanes_k, ROWS, (uint32_t)sizeof(typename Kind::x));
-        const uint32_t warp_bytes = x_bytes + ring * unit_bytes;
-        char *own_x = memory + warp * warp_bytes, *own = own_x + x_bytes, *after = memory + lanes_k * lanes_n * warp_bytes;
-        // Chunks that there is room for, of sums and of normalised rows; if not all, the first place is that of the sum so far.
+        char *own = memory + warp * ring * unit_bytes, *after = memory + lanes_k * lanes_n * ring * unit_bytes;
+        // Chunks that there is room for, of sums and of x; if not all, the first place is that of the sum so far.
         uint32_t shared_bytes;
         asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
-        const uint32_t slot_floats = most * ROWS * 8, chunk_bytes = slot_floats * 4 + (Kind::norms ? p.m * Kind::parts * SKINNY_CHUNK * 2 : 0);
-        rp_skinny_norm<Kind> norm;
-        if constexpr (Kind::norms) { after = norm.begin(after, p, chunks); }
+        const uint32_t slot_floats = most * ROWS * 8, chunk_bytes = slot_floats * 4 + p.m * Kind::parts * Kind::bytes;
+        rp_skinny_x<Kind> x;
+        after = x.begin(after, p, chunks);
         const uint32_t room = shared_bytes - (uint32_t)(after - memory);
         uint32_t span = chunks;
         if (chunks * chunk_bytes > room) { span = (room / chunk_bytes - 1) / lanes_k * lanes_k; }
-        if constexpr (Kind::norms) { after = norm.room(after, p, span); }
-        float *sums = reinterpret_cast<float *>(after);                   // [slot][block][ROWS][8]
+        float *sums = reinterpret_cast<float *>(x.room(after, p, span));    // [slot][block][ROWS][8]
 
         const bool busy = lane_n < min(lanes_n, n_blocks);
         // Units, chunk by chunk: this lane's piece, and rows, of the next one.
@@ -144,15 +120,7 @@ template <class Kind> struct rp_skinny {
             }
             rp_copy_commit();              // of nothing, at the end: the count below goes on
         };
-        // x of this warp's chunk number `round` to shared memory; it goes with the next fetch.
-        const typename Kind::x *x_from = rp_at<const typename Kind::x>(args, 0);
-        const auto fetch_x = [&](uint32_t round) {
-            const uint32_t at = (lane_k + round * lanes_k) * SKINNY_CHUNK;
-            if (at >= p.k) { return; }
-            rp_skinny_copy<ROWS, x_row>(own_x + round % 2 * ROWS * x_row, reinterpret_cast<const char *>(x_from + at),
-                                        (uint64_t)p.k * sizeof(typename Kind::x), p.m, (p.k - at) * (uint32_t)sizeof(typename Kind::x), lane);
-        };
-        if constexpr (Kind::norms) { norm.scales(p, view.scale); }
+        if constexpr (Kind::turned) { x.scales(p, view.scale); }
 #pragma unroll 1
         for (int i = 0; i < (many ? MANY : SLOTS); i++) { fetch(); }
         const uint32_t in_turn_results = ROWS * 8;
@@ -169,75 +137,53 @@ template <class Kind> struct rp_skinny {
         const auto ask_rest = [&]() {      // what joins the first result of this invocation
             const uint32_t row = threadIdx.x / 8 % ROWS, column = (block0 + threadIdx.x / in_turn_results * in_turn) * 8 + threadIdx.x % 8;
             rest = bias_of(column);
-            if constexpr (!Kind::norms) { rp_wait(); }
             add_residual(rest, column, row);
         };
-        if constexpr (!Kind::norms) {
-            ask_rest();
-            if (chunks > lanes_k) { fetch_x(1), fetch_x(2); }
-        }
-        uint32_t round = 0, block = lane_n;
-        bool two;
-        typename Kind::other w;
-        const auto take = [&]() {          // weights of the next block, or two
-            two = AT_ONCE > 1 && block + lanes_n < n_blocks;
-            const char *unit = own + slot * unit_bytes, *second = nullptr;
-            slot = slot + 1 < ring ? slot + 1 : 0;
-            if (two) {
-                second = own + slot * unit_bytes;
-                slot = slot + 1 < ring ? slot + 1 : 0;
-            }
-            if (many) {
-                rp_copy_wait<MANY - AT_ONCE>();
-            } else {
-                rp_copy_wait<SLOTS - AT_ONCE>();
-            }
-            __syncwarp();                  // units: copied by all lanes, read by all
-            Kind::weights(w, unit, second, lane);
-            __syncwarp();                  // units: read by all lanes, their places may be written
-            fetch();
-            if (two) { fetch(); }
-        };
+        const void *from = rp_at<const void>(args, 0);
         for (uint32_t begin = 0; begin < chunks; begin += span) {
             const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0, slots = end - begin + later;
-            if constexpr (Kind::norms) {
-                norm.rows(p, reinterpret_cast<const float *>(x_from), begin, end, chunks, warp, lane, many);
-                asm volatile("" : "+r"(lane), "+r"(slot));        // what follows is worked out now, not kept through the norm
+            if constexpr (Kind::turned) {
+                x.turn(p, static_cast<const float *>(from), begin, end, chunks, warp, lane, many);
+            } else {
+                rp_wait();
+                x.copy(p, from, begin, end, warp, lane);
+                if (begin == 0) { ask_rest(); }
+                rp_copy_wait<0>();
+            }
+            __syncthreads();   // x: brought by all, read by all
+            if constexpr (Kind::turned) {
+                asm volatile("" : "+r"(lane), "+r"(slot));        // what follows is worked out now, not kept until now
                 if (begin == 0) { ask_rest(); }
             }
-            for (uint32_t chunk = begin + lane_k; chunk < end && busy; chunk += lanes_k, round++) {
-                typename Kind::operand x;
-                block = lane_n;
-                if constexpr (Kind::norms) {
-                    take();
-                    norm.take(x, p, chunk - begin, lane);
-                } else {
-                    rp_skinny_rows rows = { reinterpret_cast<const char *>(x_from + chunk * SKINNY_CHUNK), p.k * (uint32_t)sizeof(typename Kind::x), 0 };
-                    typename Kind::raw raw;
-                    if (round > 0) {       // it lies here, all the same
-                        rows = { own_x + round % 2 * ROWS * x_row, x_row, 4 };
-                        rp_copy_wait<0>();
-                        __syncwarp();      // x: copied by all lanes, read by all
+            for (uint32_t chunk = begin + lane_k; chunk < end && busy; chunk += lanes_k) {
+                typename Kind::operand operand;
+                Kind::take(operand, x.at + (chunk - begin) * Kind::bytes, x.pitch, x.part, p.m, lane);
+                for (uint32_t block = lane_n; block < n_blocks; block += AT_ONCE * lanes_n) {
+                    const bool two = AT_ONCE > 1 && block + lanes_n < n_blocks;
+                    const char *unit = own + slot * unit_bytes, *second = nullptr;
+                    slot = slot + 1 < ring ? slot + 1 : 0;
+                    if (two) {
+                        second = own + slot * unit_bytes;
+                        slot = slot + 1 < ring ? slot + 1 : 0;
                     }
-                    Kind::load(raw, p, rows, p.k - chunk * SKINNY_CHUNK, lane);
-                    take();                // while x is on its way
-                    Kind::turn(x, raw);
-                    if (round > 0) {
-                        __syncwarp();      // x: read by all lanes, its place may be written
-                        fetch_x(round + 2);
+                    if (many) {
+                        rp_copy_wait<MANY - AT_ONCE>();
+                    } else {
+                        rp_copy_wait<SLOTS - AT_ONCE>();
                     }
-                }
-                while (true) {
+                    __syncwarp();              // units: copied by all lanes, read by all
+                    typename Kind::other w;
+                    Kind::weights(w, unit, second, lane);
+                    __syncwarp();              // units: read by all lanes, their places may be written
+#pragma unroll 1
+                    for (uint32_t i = 0; i < 1 + two; i++) { fetch(); }
                     float acc[4] = { 0 }, *to = sums + ((chunk - begin + later) * most + block) * ROWS * 8;
-                    Kind::multiply(acc, x, w);
+                    Kind::multiply(acc, operand, w);
                     if constexpr (ROWS > 8) {
                         rp_skinny_keep_rows(to, acc, lane);
                     } else {
                         rp_skinny_keep_columns(to, two ? lanes_n * ROWS * 8 : 0, acc, lane);
                     }
-                    block += AT_ONCE * lanes_n;
-                    if (block >= n_blocks) { break; }
-                    take();
                 }
             }
             __syncthreads();   // sums: written by all warps, read by all
@@ -266,7 +212,7 @@ template <class Kind> struct rp_skinny {
                 if (p.has_residual) { total[0] += rest.y; }
                 if (column < p.n) { Kind::store(p, view, row, column, total); }
             }
-            if (end < chunks) { __syncthreads(); }   // sums: read by all, their places may be written
+            if (end < chunks) { __syncthreads(); }   // sums: read by all; their places, and those of x, may be written
         }
     }
 };

@@ -21,8 +21,8 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
     using x = float;
     using view_type = rp_linear_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
-    static constexpr bool norms = NORMS;
-    static constexpr uint32_t parts = 3, pad = RP_LINEAR_SKINNY_PAD(parts);
+    static constexpr bool turned = NORMS;
+    static constexpr uint32_t parts = NORMS ? 3 : 1, bytes = SKINNY_CHUNK * (NORMS ? 2 : 4), pad = RP_LINEAR_SKINNY_PAD / (NORMS ? 2 : 1);
 
     struct operand {
         uint32_t part[3][4][2 * halves];     // of each sixteen: neighbours 0 and 1 of row lane / 4 (and + 8), then 2 and 3
@@ -30,39 +30,11 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
     struct other {
         uint32_t part[3][4][2 * at_once];    // likewise of a column
     };
-    struct raw {
-        float4 four[4][halves];
-    };
-
     __device__ static rp_linear_view view_of(const rp_kernel_args<rp_linear_params> &args) { return rp_linear_view_of(args); }
 
     __device__ static inline void split(uint32_t (&low)[3], uint32_t (&high)[3], const float4 &from) {
         rp_triple_split(from.x, from.y, low);
         rp_triple_split(from.z, from.w, high);
-    }
-
-    __device__ static inline void load(raw &to, const rp_linear_params &p, const rp_skinny_rows &rows, uint32_t, uint32_t lane) {
-#pragma unroll
-        for (uint32_t h = 0; h < halves; h++) {
-            const uint32_t row = lane / 4 + h * 8;
-#pragma unroll
-            for (uint32_t i = 0; i < 4; i++) {
-                to.four[i][h] = row < p.m ? *reinterpret_cast<const float4 *>(rows(row, i * 4 + lane % 4)) : make_float4(0, 0, 0, 0);
-            }
-        }
-    }
-
-    __device__ static inline void turn(operand &to, const raw &from) {
-#pragma unroll
-        for (uint32_t i = 0; i < 4; i++) {
-#pragma unroll
-            for (uint32_t h = 0; h < halves; h++) {
-                uint32_t low[3], high[3];
-                split(low, high, from.four[i][h]);
-#pragma unroll
-                for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][halves + h] = high[part]; }
-            }
-        }
     }
 
     struct pair {
@@ -78,17 +50,24 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
         for (uint32_t i = 0; i < 3; i++) { *reinterpret_cast<uint32_t *>(to + i * part) = two.part[i]; }
     }
     // Rows that are not there are read as the last one: they make results that nobody stores.
-    __device__ static inline void normed(operand &to, const char *rows, uint32_t pitch, uint32_t part, uint32_t m, uint32_t lane) {
+    __device__ static inline void take(operand &to, const char *rows, uint32_t pitch, uint32_t part, uint32_t m, uint32_t lane) {
 #pragma unroll
         for (uint32_t h = 0; h < halves; h++) {
-            const char *from = rows + min(lane / 4 + h * 8, m - 1) * pitch + lane % 4 * 8;
+            const char *from = rows + min(lane / 4 + h * 8, m - 1) * pitch + lane % 4 * (NORMS ? 8 : 16);
 #pragma unroll
-            for (uint32_t e = 0; e < 3; e++) {
+            for (uint32_t i = 0; i < 4; i++) {
+                uint32_t low[3], high[3];
+                if constexpr (NORMS) {
 #pragma unroll
-                for (uint32_t i = 0; i < 4; i++) {
-                    const uint2 four = *reinterpret_cast<const uint2 *>(from + e * part + i * 32);
-                    to.part[e][i][h] = four.x, to.part[e][i][halves + h] = four.y;
+                    for (uint32_t e = 0; e < 3; e++) {
+                        const uint2 four = *reinterpret_cast<const uint2 *>(from + e * part + i * 32);
+                        low[e] = four.x, high[e] = four.y;
+                    }
+                } else {
+                    split(low, high, *reinterpret_cast<const float4 *>(from + i * 64));
                 }
+#pragma unroll
+                for (uint32_t e = 0; e < 3; e++) { to.part[e][i][h] = low[e], to.part[e][i][halves + h] = high[e]; }
             }
         }
     }

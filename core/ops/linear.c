@@ -58,19 +58,20 @@ static void launch_skinny(const struct rp_linear_params *p, const char *kernel, 
     const uint64_t rows = p->m > 8 ? 16 : 8, turn_bytes = in_turn * rows * 32, fit = RP_LINEAR_SKINNY_SUMS / (chunks * turn_bytes);
     const uint64_t even = ceil_div(turns, out->processors > 0 ? out->processors : 1), each = even < fit ? even : fit > 0 ? fit : 1;
     const uint64_t groups = ceil_div(turns, each), blocks = ceil_div(turns, groups) * in_turn;
-    const uint64_t limit = out->wgmma ? RP_LINEAR_SKINNY_LARGE : RP_LINEAR_SKINNY_SHARED, parts = p->w_f16 ? 1 : 3;
-    const uint64_t normed = p->norm ? p->m * parts * RP_LINEAR_SKINNY_CHUNK * 2 : 0;       // bytes of a chunk's normalised rows
-    const uint64_t norm = p->norm ? RP_LINEAR_SKINNY_NORM(p->m, chunks, parts) : 0;
+    const uint64_t limit = out->wgmma ? RP_LINEAR_SKINNY_LARGE : RP_LINEAR_SKINNY_SHARED, most = blocks * (rows > 8 ? 2 : 1);
+    // x in shared memory: a chunk of it, and what there is besides: bytes between rows; roots and scale.
+    const uint64_t x = p->m * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : p->norm ? 6 : 4), pads = p->m * RP_LINEAR_SKINNY_PAD * (p->w_f16 || !p->norm ? 2 : 3) / 2;
+    const uint64_t norm = p->norm ? RP_LINEAR_SKINNY_M * 8 + ceil_div(chunks, 4) * 4 * RP_LINEAR_SKINNY_CHUNK * 4 : 0;
+    const bool turned = p->w_f16 ? !p->x_f16 : p->norm != 0;       // by a warp a row, not copied
     uint64_t room = fit > 0 ? chunks : RP_LINEAR_SKINNY_SUMS / turn_bytes;
-    if (p->norm && room * normed > limit / 2) { room = limit / 2 / normed; }
+    if (room * x > limit / 2) { room = limit / 2 / x; }
     out->kernel = kernel;
     for (uint64_t warps = RP_LINEAR_SKINNY_WARPS; warps > 0; warps--) {
-        const uint64_t lanes_k = ceil_div(chunks, ceil_div(chunks, warps)), lanes_n = blocks < warps / lanes_k ? blocks : warps / lanes_k;
-        const uint64_t busy = lanes_k * lanes_n, slots = RP_LINEAR_SKINNY_RING(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n), busy);
-        const uint64_t w = slots * 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4), x = p->norm ? 0 : RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, p->x_f16 ? 2 : 4);
+        const uint64_t lanes_k = ceil_div(chunks, ceil_div(chunks, warps)), deep = ceil_div(most, 2), lanes_n = deep < warps / lanes_k ? deep : warps / lanes_k;
+        const uint64_t busy = lanes_k * lanes_n, ring = RP_LINEAR_SKINNY_RING(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n), busy);
         const uint64_t rows_at_once = p->m < warps ? p->m : warps;
-        out->group = (uint32_t)(32 * (p->norm && busy < rows_at_once ? rows_at_once : busy));
-        out->shared_bytes = (uint32_t)(busy * (x + w) + norm + room * (blocks / in_turn * turn_bytes + normed));
+        out->group = (uint32_t)(32 * (turned && busy < rows_at_once ? rows_at_once : busy));
+        out->shared_bytes = (uint32_t)(busy * ring * 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4) + norm + pads + room * (blocks / in_turn * turn_bytes + x));
         if (out->shared_bytes <= limit) { break; }
     }
     out->grid[0] = (uint32_t)groups;
@@ -85,11 +86,9 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
         { { "linear_mixed_narrow", "linear_mixed_narrow_x32" }, 32, 64, 128, RP_LINEAR_NARROW_SHARED },
     };
     if (p->m <= RP_LINEAR_SKINNY_M) {
-        static const char *const kernels[2][3] = {
-            { "linear_mixed_skinny", "linear_mixed_skinny_x32", "linear_mixed_skinny_norm" },
-            { "linear_mixed_skinny_wide", "linear_mixed_skinny_wide_x32", "linear_mixed_skinny_wide_norm" },
-        };
-        launch_skinny(p, kernels[p->m > 8][p->norm ? 2 : p->x_f16 ? 0 : 1], out);
+        static const char *const kernels[2][2] = { { "linear_mixed_skinny_x32", "linear_mixed_skinny" },
+                                                   { "linear_mixed_skinny_wide_x32", "linear_mixed_skinny_wide" } };
+        launch_skinny(p, kernels[p->m > 8][p->x_f16 ? 1 : 0], out);
         return;
     }
     if (out->wgmma && p->x_f16 && p->m >= RP_LINEAR_WGMMA_M && launch_wgmma(p, out)) { return; }

@@ -1,16 +1,17 @@
-// Rows of x that are normalised on their way into a product of few rows (linear_skinny.cuh): a warp asks for all of a row at once,
-// sums its squares as rmsnorm does, so the same bits, and leaves it in shared memory as the units take it. Included by
-// linear_skinny.cuh.
-#ifndef RP_LINEAR_SKINNY_NORM_CUH
-#define RP_LINEAR_SKINNY_NORM_CUH
+// Rows of x on their way into a product of few rows (linear_skinny.cuh): to shared memory, in one of two ways. As they lie, by
+// asynchronous copies. Or turned into what the units take: a warp asks for all of a row at once, normalises it if the product does,
+// with rmsnorm's order of squares, so the same bits, and rounds or splits it. Included by linear_skinny.cuh.
+#ifndef RP_LINEAR_SKINNY_X_CUH
+#define RP_LINEAR_SKINNY_X_CUH
 
 #include "norm.cuh"
 
 // Of Kind:
-//   parts, pad   tensors of two-byte numbers that a row becomes, and bytes between rows, so that lanes read from different banks
-//   pair_of, keep   two neighbours as the parts have them, and how they go there, `part` bytes apart
-//   normed       a chunk's operand; to lane l: from row l / 4 (and + 8)
-template <class Kind> struct rp_skinny_norm {
+//   x, turned, parts, pad   type in memory; which way; matrices that x becomes; bytes between rows, so that lanes read from different banks
+//   bytes                   of a chunk of a row of a matrix
+//   pair, pair_of, keep     if turned: two neighbours as the matrices have them, and how they go there, `part` bytes apart
+//   take                    a chunk's operand; to lane l: from row l / 4 (and + 8)
+template <class Kind> struct rp_skinny_x {
     static constexpr uint32_t HELD = 13, AT_ONCE = 4;     // chunks of a row that a warp holds, two neighbours of each a lane
 
     rp_inverse_root *roots;                  // [m]
@@ -21,22 +22,44 @@ template <class Kind> struct rp_skinny_norm {
     __device__ inline char *begin(char *memory, const rp_linear_params &p, uint32_t chunks) {
         roots = reinterpret_cast<rp_inverse_root *>(memory);
         scale = reinterpret_cast<float *>(memory + RP_LINEAR_SKINNY_M * sizeof *roots);
-        at = reinterpret_cast<char *>(scale + (chunks + AT_ONCE - 1) / AT_ONCE * AT_ONCE * SKINNY_CHUNK);
+        at = p.norm ? reinterpret_cast<char *>(scale + (chunks + AT_ONCE - 1) / AT_ONCE * AT_ONCE * SKINNY_CHUNK) : memory;
         return at + p.m * Kind::parts * Kind::pad;
     }
     // Room for `span` chunks, too.
     __device__ inline char *room(char *memory, const rp_linear_params &p, uint32_t span) {
-        pitch = span * SKINNY_CHUNK * 2 + Kind::pad;
+        pitch = span * Kind::bytes + Kind::pad;
         part = p.m * pitch;
-        return memory + p.m * Kind::parts * span * SKINNY_CHUNK * 2;
+        return memory + p.m * Kind::parts * span * Kind::bytes;
     }
 
     // The scale, as one commit of its own.
-    __device__ inline void scales(const rp_linear_params &p, const float *from) {
+    __device__ inline void scales(const rp_linear_params &p, const float *from) const {
         const uint32_t pieces = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK * (SKINNY_CHUNK / 4);
-        for (uint32_t i = threadIdx.x; i < pieces; i += blockDim.x) { rp_copy16(scale + i * 4, i * 4 < p.k ? from + i * 4 : from, i * 4 < p.k ? 16 : 0); }
+        for (uint32_t i = threadIdx.x; p.norm && i < pieces; i += blockDim.x) { rp_copy16(scale + i * 4, from + i * 4, i * 4 < p.k ? 16 : 0); }
         rp_copy_commit();
     }
+
+    // ---- as they lie ----
+
+    // Chunks [begin, end) of all rows, 512 bytes of a row a warp. Zeros past k.
+    __device__ inline void copy(const rp_linear_params &p, const void *x, uint32_t begin, uint32_t end, uint32_t warp, uint32_t lane) const {
+        const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::x), first = begin * Kind::bytes, bytes = (end - begin) * Kind::bytes;
+        const uint32_t warps = blockDim.x / 32, next_piece = warps / p.m, next_row = warps - next_piece * p.m;
+        uint32_t piece = warp / p.m, row = warp - piece * p.m;
+#pragma unroll 1
+        while (piece * 512 < bytes) {
+            const uint32_t byte = piece * 512 + lane * 16;
+            if (byte < bytes) {
+                rp_copy16(reinterpret_cast<float *>(at + row * pitch + byte),
+                          reinterpret_cast<const float *>(static_cast<const char *>(x) + (uint64_t)row * row_bytes + first + byte), first + byte < row_bytes ? 16 : 0);
+            }
+            piece += next_piece, row += next_row;
+            if (row >= p.m) { row -= p.m, piece++; }
+        }
+        rp_copy_commit();
+    }
+
+    // ---- turned ----
 
     __device__ static inline void square(float2 &sum, const float2 &two) { sum = make_float2(__fmaf_rn(two.x, two.x, sum.x), __fmaf_rn(two.y, two.y, sum.y)); }
     // Halving 64 -> .. -> 1: lane l holds sums 2 l and 2 l + 1.
@@ -62,43 +85,47 @@ template <class Kind> struct rp_skinny_norm {
         rp_wait();
 #pragma unroll
         for (uint32_t e = 0; e < HELD; e++) { own[e] = e * SKINNY_CHUNK + lane * 2 < p.k ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0); }
-        if (many) {
-            rp_copy_wait<MANY>();
-        } else {
-            rp_copy_wait<SLOTS>();
+        if (p.norm) {
+            if (many) {
+                rp_copy_wait<MANY>();
+            } else {
+                rp_copy_wait<SLOTS>();
+            }
+            __syncthreads();                 // scale: copied by all, read by all
         }
-        __syncthreads();                     // scale: copied by all, read by all
         if (row >= p.m) { return; }
+        rp_inverse_root root = { 0, 0 };
+        if (p.norm) {
 #pragma unroll
-        for (uint32_t e = 0; e < HELD; e++) { square(sum, own[e]); }          // a zero adds nothing
-        const rp_inverse_root root = root_of(p, sum);
+            for (uint32_t e = 0; e < HELD; e++) { square(sum, own[e]); }      // a zero adds nothing
+            root = root_of(p, sum);
+        }
         char *to = at + row * pitch + lane * 4;
 #pragma unroll
         for (uint32_t first = 0; first < HELD; first += AT_ONCE) {
             if (first >= chunks) { break; }
             float2 factor[AT_ONCE];
 #pragma unroll
-            for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) { factor[e] = scale_of(first + e, lane); }
+            for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) { factor[e] = p.norm ? scale_of(first + e, lane) : make_float2(0, 0); }
 #pragma unroll
             for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) {
-                const typename Kind::pair pair = Kind::pair_of(normalised(own[first + e], factor[e], root));
-                if (first + e < chunks) { Kind::keep(to + (first + e) * SKINNY_CHUNK * 2, part, pair); }
+                const typename Kind::pair pair = Kind::pair_of(p.norm ? normalised(own[first + e], factor[e], root) : own[first + e]);
+                if (first + e < chunks) { Kind::keep(to + (first + e) * Kind::bytes, part, pair); }
             }
         }
     }
 
-    // Any number of rows and chunks: chunks [begin, end) of all rows.
-    // Of a copy of this struct, which stays in registers elsewhere.
+    // Any number of rows and chunks: chunks [begin, end) of all rows. Of a copy of this struct, which stays in registers elsewhere.
     __device__ __noinline__ void some(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
                                       uint32_t lane) const {
         rp_wait();
         rp_copy_wait<SLOTS>();
-        __syncthreads();                     // scale: copied by all, read by all; rows of the span before: read by all
+        __syncthreads();                     // scale: copied by all, read by all
 #pragma unroll 1
         for (uint32_t row = warp; row < p.m; row += blockDim.x / 32) {
             const float *from = x + (uint64_t)row * p.k + lane * 2;
             const auto two = [&](uint32_t chunk) { return chunk * SKINNY_CHUNK + lane * 2 < p.k ? *reinterpret_cast<const float2 *>(from + chunk * SKINNY_CHUNK) : make_float2(0, 0); };
-            if (begin == 0) {
+            if (p.norm && begin == 0) {
                 float2 sum = { 0, 0 };
 #pragma unroll 4
                 for (uint32_t chunk = 0; chunk < chunks; chunk++) { square(sum, two(chunk)); }
@@ -106,28 +133,23 @@ template <class Kind> struct rp_skinny_norm {
                 if (lane == 0) { roots[row] = root; }
                 __syncwarp();                // root: of lane 0, read by all of this warp, now and later
             }
-            const rp_inverse_root root = roots[row];
+            const rp_inverse_root root = p.norm ? roots[row] : rp_inverse_root{ 0, 0 };
             char *to = at + row * pitch + lane * 4;
-#pragma unroll 2
+#pragma unroll 4
             for (uint32_t chunk = begin; chunk < end; chunk++) {
-                Kind::keep(to + (chunk - begin) * SKINNY_CHUNK * 2, part, Kind::pair_of(normalised(two(chunk), scale_of(chunk, lane), root)));
+                Kind::keep(to + (chunk - begin) * Kind::bytes, part, Kind::pair_of(p.norm ? normalised(two(chunk), scale_of(chunk, lane), root) : two(chunk)));
             }
         }
     }
 
-    __device__ inline void rows(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
+    __device__ inline void turn(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
                                 uint32_t lane, bool many) const {
         if (end - begin == chunks && chunks <= HELD && p.m <= blockDim.x / 32) {
             held(p, x, chunks, warp, lane, many);
         } else {
-            const rp_skinny_norm copy = *this;
+            const rp_skinny_x copy = *this;
             copy.some(p, x, begin, end, chunks, warp, lane);
         }
-        __syncthreads();                     // rows: written by a warp each, read by all
-    }
-
-    __device__ inline void take(typename Kind::operand &to, const rp_linear_params &p, uint32_t chunk, uint32_t lane) const {
-        Kind::normed(to, at + chunk * SKINNY_CHUNK * 2, pitch, part, p.m, lane);
     }
 };
 
