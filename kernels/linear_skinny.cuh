@@ -9,9 +9,7 @@
 #include "op_math.h"
 
 #define SKINNY_CHUNK RP_LINEAR_SKINNY_CHUNK
-#define SLOTS RP_LINEAR_SKINNY_SLOTS
-#define MANY RP_LINEAR_SKINNY_MANY
-static_assert(SKINNY_CHUNK == 64 && SLOTS >= 2, "lanes and pieces below; two units at a time");
+static_assert(SKINNY_CHUNK == 64, "lanes and pieces below");
 
 #include "linear_skinny_x.cuh"
 
@@ -81,103 +79,87 @@ template <class Kind> struct rp_skinny {
         const uint32_t in_turn = p.gated ? 2 : 1, turns = (p.n + 8 * in_turn - 1) / (8 * in_turn), group = rp_group();
         const uint32_t least = turns / gridDim.x, more = turns - least * gridDim.x;
         const uint32_t block0 = (group * least + min(group, more)) * in_turn, n_blocks = (least + (group < more)) * in_turn;
-        const uint32_t most = (least + (more > 0)) * in_turn;
-        const uint32_t lanes_n = min(warps / lanes_k, (most + AT_ONCE - 1) / AT_ONCE);
-        const uint32_t ring = RP_LINEAR_SKINNY_RING(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, most, lanes_n), lanes_k * lanes_n);
-        const bool many = ring > SLOTS;     // commits that are open: SLOTS, or MANY
-        char *own = memory + warp * ring * unit_bytes, *after = memory + lanes_k * lanes_n * ring * unit_bytes;
-        // Chunks that there is room for, of sums and of x; if not all, the first place is that of the sum so far.
+        const uint32_t most = (least + (more > 0)) * in_turn, lanes_n = min(warps / lanes_k, (most + AT_ONCE - 1) / AT_ONCE), deep = (most + lanes_n - 1) / lanes_n;
+        // A round is a chunk for each of lanes_k. Rounds that there is room for, of weights, x and sums; if not for all, one place of
+        // sums is that of the sum so far.
         uint32_t shared_bytes;
         asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
-        const uint32_t slot_floats = most * ROWS * 8, chunk_bytes = slot_floats * 4 + p.m * Kind::parts * Kind::bytes;
         rp_skinny_x<Kind> x;
-        after = x.begin(after, p, chunks);
-        const uint32_t room = shared_bytes - (uint32_t)(after - memory);
-        uint32_t span = chunks;
-        if (chunks * chunk_bytes > room) { span = (room / chunk_bytes - 1) / lanes_k * lanes_k; }
-        float *sums = reinterpret_cast<float *>(x.room(after, p, span));    // [slot][block][ROWS][8]
-
+        char *at = x.begin(memory, p, chunks);
+        const uint32_t slot_floats = most * ROWS * 8, room = shared_bytes - (uint32_t)(at - memory);
+        uint32_t span = chunks, rounds = each;
+        if (RP_LINEAR_SKINNY_SPAN(chunks, each, lanes_k, lanes_n * deep * unit_bytes, p.m * Kind::parts * Kind::bytes, slot_floats * 4) > room) {
+            rounds = (room - slot_floats * 4) / RP_LINEAR_SKINNY_SPAN(lanes_k, 1, lanes_k, lanes_n * deep * unit_bytes, p.m * Kind::parts * Kind::bytes, slot_floats * 4);
+            span = rounds * lanes_k;
+        }
+        at = x.room(at, p, span);
+        char *own = at + warp * rounds * deep * unit_bytes;
+        float *sums = reinterpret_cast<float *>(at + lanes_k * lanes_n * rounds * deep * unit_bytes);     // [slot][block][ROWS][8]
         const bool busy = lane_n < min(lanes_n, n_blocks);
-        // Units, chunk by chunk: this lane's piece, and rows, of the next one.
-        constexpr uint32_t pieces = w_row / 16, step = 32 / pieces;
-        const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::weight), block_bytes = lanes_n * 8 * row_bytes, place = rp_skinny_place<w_row>(lane / pieces, lane % pieces);
-        const char *next = reinterpret_cast<const char *>(view.w) + (uint64_t)((block0 + lane_n) * 8 + lane / pieces) * row_bytes + lane_k * w_row + lane % pieces * 16;
-        uint32_t next_chunk = busy ? lane_k : chunks, next_block = lane_n, next_slot = 0, slot = 0, wrap = 0;
-        const auto fetch = [&]() {
-            if (next_chunk < chunks) {
-                char *to = own + next_slot * unit_bytes;
-                const uint32_t first = (block0 + next_block) * 8 + lane / pieces;
-                const bool inside = next_chunk * w_row + lane % pieces * 16 < row_bytes;
-#pragma unroll
-                for (uint32_t i = 0; i < 8 / step; i++) {
-                    const uint32_t at = i * step * w_row;                // an even number of rows further, where pieces lie alike
-                    rp_copy16(reinterpret_cast<float *>(to + at + place),
-                              reinterpret_cast<const float *>(next + i * step * row_bytes), inside && first + i * step < p.n ? 16 : 0);
-                }
-                next += block_bytes, wrap += block_bytes, next_block += lanes_n;
-                if (next_block >= n_blocks) { next += (int64_t)(lanes_k * w_row) - wrap, wrap = 0, next_block = lane_n, next_chunk += lanes_k; }
-                next_slot = next_slot + 1 < ring ? next_slot + 1 : 0;
-            }
-            rp_copy_commit();              // of nothing, at the end: the count below goes on
-        };
-        if constexpr (Kind::turned) { x.scales(p, view.scale); }
+
+        // Weights of this warp's units in chunks [begin, end), a commit each: chunk by chunk.
+        uint32_t left = 0;                 // units that are on their way
+        const auto fetch = [&](uint32_t begin, uint32_t end) {
+            constexpr uint32_t pieces = w_row / 16, step = 32 / pieces;
+            const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::weight), row0 = (block0 + lane_n) * 8 + lane / pieces, piece = lane % pieces * 16;
+            const char *from = reinterpret_cast<const char *>(view.w) + (uint64_t)row0 * row_bytes + piece;
+            char *to = own + rp_skinny_place<w_row>(lane / pieces, lane % pieces);
 #pragma unroll 1
-        for (int i = 0; i < (many ? MANY : SLOTS); i++) { fetch(); }
-        const uint32_t in_turn_results = ROWS * 8;
+            for (uint32_t byte = (begin + lane_k) * w_row; byte < end * w_row && busy; byte += lanes_k * w_row) {
+                uint32_t row = row0;
+#pragma unroll 1
+                for (const char *unit = from + byte; row < (block0 + n_blocks) * 8; row += lanes_n * 8, unit += (uint64_t)(lanes_n * 8) * row_bytes, to += unit_bytes) {
+#pragma unroll
+                    for (uint32_t i = 0; i < 8; i += step) {             // an even number of rows further pieces lie alike
+                        rp_copy16(reinterpret_cast<float *>(to + i * w_row), reinterpret_cast<const float *>(unit + i * row_bytes),
+                                  byte + piece < row_bytes && row + i < p.n ? 16 : 0);
+                    }
+                    rp_copy_commit();
+                    left++;
+                }
+            }
+        };
         // Of a result: its bias, and the residual, or the bias of b.
-        const auto bias_of = [&](uint32_t column) {
+        const uint32_t results = ROWS * 8;
+        const auto rest_of = [&](uint32_t column, uint32_t row) {
             float2 rest = make_float2(0, 0);
             if (p.has_bias && column < p.n) { rest = make_float2(view.bias[column], p.gated ? view.bias[column + RP_LINEAR_GATE] : 0.0f); }
+            if (p.has_residual && row < p.m && column < p.n) { rest.y = view.residual[(uint64_t)row * p.n + column]; }
             return rest;
         };
-        const auto add_residual = [&](float2 &rest, uint32_t column, uint32_t row) {
-            if (p.has_residual && row < p.m && column < p.n) { rest.y = view.residual[(uint64_t)row * p.n + column]; }
-        };
-        float2 rest;
-        const auto ask_rest = [&]() {      // what joins the first result of this invocation
-            const uint32_t row = threadIdx.x / 8 % ROWS, column = (block0 + threadIdx.x / in_turn_results * in_turn) * 8 + threadIdx.x % 8;
-            rest = bias_of(column);
-            add_residual(rest, column, row);
-        };
+        fetch(0, span);
+        if constexpr (Kind::turned) { x.scales(p, view.scale); }
         const void *from = rp_at<const void>(args, 0);
         for (uint32_t begin = 0; begin < chunks; begin += span) {
             const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0, slots = end - begin + later;
             if constexpr (Kind::turned) {
-                x.turn(p, static_cast<const float *>(from), begin, end, chunks, warp, lane, many);
+                x.turn(p, static_cast<const float *>(from), begin, end, chunks, warp, lane);
             } else {
-                rp_wait();
                 x.copy(p, from, begin, end, warp, lane);
-                if (begin == 0) { ask_rest(); }
-                rp_copy_wait<0>();
             }
             __syncthreads();   // x: brought by all, read by all
-            if constexpr (Kind::turned) {
-                asm volatile("" : "+r"(lane), "+r"(slot));        // what follows is worked out now, not kept until now
-                if (begin == 0) { ask_rest(); }
-            }
+            asm volatile("" : "+r"(lane));             // what follows is worked out now, not kept until now
+            // What joins this invocation's first result, on its way meanwhile.
+            float2 rest = rest_of((block0 + threadIdx.x / results * in_turn) * 8 + threadIdx.x % 8, threadIdx.x / 8 % ROWS);
+            const char *unit = own;
             for (uint32_t chunk = begin + lane_k; chunk < end && busy; chunk += lanes_k) {
                 typename Kind::operand operand;
                 Kind::take(operand, x.at + (chunk - begin) * Kind::bytes, x.pitch, x.part, p.m, lane);
                 for (uint32_t block = lane_n; block < n_blocks; block += AT_ONCE * lanes_n) {
                     const bool two = AT_ONCE > 1 && block + lanes_n < n_blocks;
-                    const char *unit = own + slot * unit_bytes, *second = nullptr;
-                    slot = slot + 1 < ring ? slot + 1 : 0;
-                    if (two) {
-                        second = own + slot * unit_bytes;
-                        slot = slot + 1 < ring ? slot + 1 : 0;
-                    }
-                    if (many) {
-                        rp_copy_wait<MANY - AT_ONCE>();
+                    typename Kind::other w;
+                    float acc[4] = { 0 }, *to = sums + ((chunk - begin + later) * most + block) * ROWS * 8;
+                    left -= 1 + two;
+                    if (left >= 4) {
+                        rp_copy_wait<4>();
+                    } else if (left >= 2) {
+                        rp_copy_wait<2>();
                     } else {
-                        rp_copy_wait<SLOTS - AT_ONCE>();
+                        rp_copy_wait<0>();
                     }
                     __syncwarp();              // units: copied by all lanes, read by all
-                    typename Kind::other w;
-                    Kind::weights(w, unit, second, lane);
-                    __syncwarp();              // units: read by all lanes, their places may be written
-#pragma unroll 1
-                    for (uint32_t i = 0; i < 1 + two; i++) { fetch(); }
-                    float acc[4] = { 0 }, *to = sums + ((chunk - begin + later) * most + block) * ROWS * 8;
+                    Kind::weights(w, unit, two ? unit + unit_bytes : nullptr, lane);
+                    unit += (1 + two) * unit_bytes;
                     Kind::multiply(acc, operand, w);
                     if constexpr (ROWS > 8) {
                         rp_skinny_keep_rows(to, acc, lane);
@@ -188,14 +170,11 @@ template <class Kind> struct rp_skinny {
             }
             __syncthreads();   // sums: written by all warps, read by all
             // A column of one row; where gated, of a and of b.
-            for (uint32_t i = threadIdx.x; i < n_blocks / in_turn * in_turn_results; i += blockDim.x) {
-                const uint32_t turn = i / in_turn_results, row = i / 8 % ROWS, column = (block0 + turn * in_turn) * 8 + i % 8;
+            for (uint32_t i = threadIdx.x; i < n_blocks / in_turn * results; i += blockDim.x) {
+                const uint32_t turn = i / results, row = i / 8 % ROWS, column = (block0 + turn * in_turn) * 8 + i % 8;
                 float *from = sums + (turn * in_turn * ROWS + row) * 8 + i % 8;
                 if (row >= p.m) { continue; }
-                if (i != threadIdx.x && end == chunks) {
-                    rest = bias_of(column);
-                    add_residual(rest, column, row);
-                }
+                if (i != threadIdx.x) { rest = rest_of(column, row); }
                 float total[2] = { 0, 0 };
                 if (p.gated) {
                     sum<2>(total, from, slots, slot_floats, ROWS * 8);
@@ -212,7 +191,9 @@ template <class Kind> struct rp_skinny {
                 if (p.has_residual) { total[0] += rest.y; }
                 if (column < p.n) { Kind::store(p, view, row, column, total); }
             }
-            if (end < chunks) { __syncthreads(); }   // sums: read by all; their places, and those of x, may be written
+            if (end == chunks) { break; }
+            __syncthreads();   // sums, x, weights: read by all, their places may be written
+            fetch(end, min(end + span, chunks));
         }
     }
 };

@@ -32,20 +32,21 @@ template <class Kind> struct rp_skinny_x {
         return memory + p.m * Kind::parts * span * Kind::bytes;
     }
 
-    // The scale, as one commit of its own.
     __device__ inline void scales(const rp_linear_params &p, const float *from) const {
-        const uint32_t pieces = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK * (SKINNY_CHUNK / 4);
-        for (uint32_t i = threadIdx.x; p.norm && i < pieces; i += blockDim.x) { rp_copy16(scale + i * 4, from + i * 4, i * 4 < p.k ? 16 : 0); }
-        rp_copy_commit();
+        const uint32_t padded = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK * SKINNY_CHUNK;
+        for (uint32_t i = threadIdx.x * 4; p.norm && i < padded; i += blockDim.x * 4) {
+            *reinterpret_cast<float4 *>(scale + i) = i < p.k ? *reinterpret_cast<const float4 *>(from + i) : make_float4(0, 0, 0, 0);
+        }
     }
 
     // ---- as they lie ----
 
-    // Chunks [begin, end) of all rows, 512 bytes of a row a warp. Zeros past k.
+    // Chunks [begin, end) of all rows, 512 bytes of a row a warp. Zeros past k. With the weights, which are all that else is on its way.
     __device__ inline void copy(const rp_linear_params &p, const void *x, uint32_t begin, uint32_t end, uint32_t warp, uint32_t lane) const {
         const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::x), first = begin * Kind::bytes, bytes = (end - begin) * Kind::bytes;
         const uint32_t warps = blockDim.x / 32, next_piece = warps / p.m, next_row = warps - next_piece * p.m;
         uint32_t piece = warp / p.m, row = warp - piece * p.m;
+        rp_wait();
 #pragma unroll 1
         while (piece * 512 < bytes) {
             const uint32_t byte = piece * 512 + lane * 16;
@@ -57,6 +58,7 @@ template <class Kind> struct rp_skinny_x {
             if (row >= p.m) { row -= p.m, piece++; }
         }
         rp_copy_commit();
+        rp_copy_wait<0>();
     }
 
     // ---- turned ----
@@ -77,7 +79,7 @@ template <class Kind> struct rp_skinny_x {
     }
 
     // A row for each warp, held in registers.
-    __device__ inline void held(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane, bool many) const {
+    __device__ inline void held(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane) const {
         const float *from = x + (uint64_t)min(row, p.m - 1) * p.k + lane * 2;
         float2 own[HELD], sum = { 0, 0 };
         asm volatile("" : "+l"(from));       // worked out before the wait
@@ -85,14 +87,7 @@ template <class Kind> struct rp_skinny_x {
         rp_wait();
 #pragma unroll
         for (uint32_t e = 0; e < HELD; e++) { own[e] = e * SKINNY_CHUNK + lane * 2 < p.k ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0); }
-        if (p.norm) {
-            if (many) {
-                rp_copy_wait<MANY>();
-            } else {
-                rp_copy_wait<SLOTS>();
-            }
-            __syncthreads();                 // scale: copied by all, read by all
-        }
+        if (p.norm) { __syncthreads(); }     // scale: brought by all, read by all
         if (row >= p.m) { return; }
         rp_inverse_root root = { 0, 0 };
         if (p.norm) {
@@ -119,8 +114,7 @@ template <class Kind> struct rp_skinny_x {
     __device__ __noinline__ void some(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
                                       uint32_t lane) const {
         rp_wait();
-        rp_copy_wait<SLOTS>();
-        __syncthreads();                     // scale: copied by all, read by all
+        if (p.norm) { __syncthreads(); }     // scale: brought by all, read by all
 #pragma unroll 1
         for (uint32_t row = warp; row < p.m; row += blockDim.x / 32) {
             const float *from = x + (uint64_t)row * p.k + lane * 2;
@@ -143,9 +137,9 @@ template <class Kind> struct rp_skinny_x {
     }
 
     __device__ inline void turn(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
-                                uint32_t lane, bool many) const {
+                                uint32_t lane) const {
         if (end - begin == chunks && chunks <= HELD && p.m <= blockDim.x / 32) {
-            held(p, x, chunks, warp, lane, many);
+            held(p, x, chunks, warp, lane);
         } else {
             const rp_skinny_x copy = *this;
             copy.some(p, x, begin, end, chunks, warp, lane);
