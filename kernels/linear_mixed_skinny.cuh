@@ -16,7 +16,7 @@ template <int ROWS, class X> struct rp_skinny_mixed {
     using view_type = rp_mixed_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
     static constexpr bool turned = sizeof(X) == 4;
-    static constexpr uint32_t parts = 1, bytes = SKINNY_CHUNK * 2, pad = RP_LINEAR_SKINNY_PAD;
+    static constexpr uint32_t parts = 1, bytes = SKINNY_CHUNK * 2, pad = RP_LINEAR_SKINNY_PAD, lane_bytes = 16;
 
     struct operand {
         uint4 eight[2][halves];
@@ -29,22 +29,21 @@ template <int ROWS, class X> struct rp_skinny_mixed {
     using pair = uint32_t;
     __device__ static inline pair pair_of(const float2 &two) { return rp_pair(two.x, two.y); }
     __device__ static inline void keep(char *to, uint32_t, pair two) { *reinterpret_cast<pair *>(to) = two; }
-    // Rows that are not there are read as the last one: they make results that nobody stores.
-    __device__ static inline void take(operand &to, const char *rows, uint32_t pitch, uint32_t, uint32_t m, uint32_t lane) {
+    __device__ static inline void take(operand &to, const char *from, uint32_t second, uint32_t) {
 #pragma unroll
-        for (uint32_t h = 0; h < halves; h++) {
-            const char *from = rows + min(lane / 4 + h * 8, m - 1) * pitch + lane % 4 * 16;
+        for (uint32_t j = 0; j < 2; j++) {
 #pragma unroll
-            for (uint32_t j = 0; j < 2; j++) { to.eight[j][h] = *reinterpret_cast<const uint4 *>(from + j * 64); }
+            for (uint32_t h = 0; h < halves; h++) { to.eight[j][h] = *reinterpret_cast<const uint4 *>(from + h * second + j * 64); }
         }
     }
 
-    __device__ static inline void weights(other &to, const char *unit, const char *second, uint32_t lane) {
-        const uint32_t place = rp_skinny_place<128>(lane / 4, lane % 4);
+    // The other half of a row is 64 bytes on, or back where pieces are turned.
+    __device__ static inline void weights(other &to, const char *unit, bool two) {
+        const int turn = rp_skinny_turned() ? -64 : 64;
 #pragma unroll
         for (uint32_t j = 0; j < 2; j++) {
-            to.eight[j][0] = *reinterpret_cast<const uint4 *>(unit + (place ^ j * 64));
-            if (at_once > 1) { to.eight[j][at_once - 1] = second != nullptr ? *reinterpret_cast<const uint4 *>(second + (place ^ j * 64)) : make_uint4(0, 0, 0, 0); }
+            to.eight[j][0] = *reinterpret_cast<const uint4 *>(unit + (int)j * turn);
+            if (at_once > 1) { to.eight[j][at_once - 1] = two ? *reinterpret_cast<const uint4 *>(unit + 1024 + (int)j * turn) : make_uint4(0, 0, 0, 0); }
         }
     }
 
@@ -59,12 +58,8 @@ template <int ROWS, class X> struct rp_skinny_mixed {
         }
     }
 
-    __device__ static inline void store(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t column, const float (&total)[2]) {
-        if (p.gated) {
-            rp_put(view.y, rp_linear_gated_at(p, row, column), rp_silu_mixed(total[0]) * total[1], p.y_f16);
-        } else {
-            rp_put(view.y, (uint64_t)row * p.n + column, p.silu ? rp_silu(total[0]) : total[0], p.y_f16);
-        }
+    __device__ static inline void store(const rp_linear_params &p, const rp_mixed_view &view, uint32_t at, const float (&total)[2]) {
+        rp_put(view.y, at, p.gated ? rp_silu_mixed(total[0]) * total[1] : p.silu ? rp_silu(total[0]) : total[0], p.y_f16);
     }
 };
 

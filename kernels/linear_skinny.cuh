@@ -16,56 +16,58 @@ static_assert(SKINNY_CHUNK == 64, "lanes and pieces below");
 // Where piece `piece` of row `row` lies: the four that two rows' lanes read at once touch all banks once.
 template <uint32_t ROW_BYTES> __device__ inline uint32_t rp_skinny_place(uint32_t row, uint32_t piece) { return row * ROW_BYTES + (piece ^ row % 2 * 4) * 16; }
 
-// Sums as rp_mma leaves them: of sixteen rows of x and eight columns ..
-__device__ inline void rp_skinny_keep_rows(float *to, const float (&acc)[4], uint32_t lane) {
-    *reinterpret_cast<float2 *>(to + lane * 2) = make_float2(acc[0], acc[1]);
-    *reinterpret_cast<float2 *>(to + 64 + lane * 2) = make_float2(acc[2], acc[3]);
+// Whether they are turned for this lane, which reads row lane / 4.
+__device__ inline bool rp_skinny_turned() { return threadIdx.x / 4 % 2 != 0; }
+
+// Sums as rp_mma leaves them, from this lane's place on: of sixteen rows of x and eight columns ..
+__device__ inline void rp_skinny_keep_rows(float *to, const float (&acc)[4]) {
+    *reinterpret_cast<float2 *>(to) = make_float2(acc[0], acc[1]);
+    *reinterpret_cast<float2 *>(to + 64) = make_float2(acc[2], acc[3]);
 }
 // .. and of eight columns of one block, or two that lie `second` apart, and eight rows of x.
-__device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const float (&acc)[4], uint32_t lane) {
-    float *at = to + lane % 4 * 16 + lane / 4;
-    at[0] = acc[0], at[8] = acc[1];
-    if (second > 0) { at[second] = acc[2], at[second + 8] = acc[3]; }
+__device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const float (&acc)[4]) {
+    to[0] = acc[0], to[8] = acc[1];
+    if (second > 0) { to[second] = acc[2], to[second + 8] = acc[3]; }
 }
 
 // Kind: how numbers come to the units.
 //   rows, weight, view     8 or 16; type; addresses
 //   operand, other         x of a chunk as the units take it (linear_skinny_x.cuh says how); weights of one block or two
-//   weights, multiply      one unit or two from shared memory to other (the second absent: nullptr); sums += operand other
+//   weights, multiply      one unit, or two that follow each other, from this lane's place in shared memory to other; sums += operand other
 //   at_once                1 or 2
 //   store                  a result, or of a and of b
 // With 8 rows, x is the operand of eight and weights of two blocks are that of sixteen; else the other way round.
 template <class Kind> struct rp_skinny {
+    static constexpr uint32_t NONE = 0xffffffffu;
     using view_type = typename Kind::view_type;
     static constexpr uint32_t ROWS = Kind::rows, AT_ONCE = Kind::at_once;
+    static constexpr uint32_t PLACE = ROWS * 8;          // sums of a unit
     static constexpr uint32_t w_row = SKINNY_CHUNK * sizeof(typename Kind::weight), unit_bytes = 8 * w_row;
 
-    // Chunk sums of RESULTS results, `pitch` floats apart; the second result's lie `second` further.
-    template <uint32_t RESULTS> __device__ static inline void sum(float (&total)[2], const float *from, uint32_t slots, uint32_t pitch, uint32_t second) {
-        float part[8][RESULTS];
+    // Chunk sums of a result, or, `second` further, of another too, in ascending order.
+    template <uint32_t RESULTS> __device__ static inline void sum(float (&total)[2], const float *from, uint32_t slots, uint32_t second) {
+        const float *at[2] = { from, from + second };
+        const auto add = [&](auto count) {
+            constexpr uint32_t N = decltype(count)::n;
+            float part[N][RESULTS];
 #pragma unroll
-        for (uint32_t r = 0; r < RESULTS; r++) { total[r] = from[r * second]; }
-        uint32_t c = 1;
-        from += pitch;
+            for (uint32_t e = 0; e < N * RESULTS; e++) { part[e / RESULTS][e % RESULTS] = at[e % RESULTS][e / RESULTS * PLACE]; }
+#pragma unroll
+            for (uint32_t e = 0; e < N * RESULTS; e++) { total[e % RESULTS] += part[e / RESULTS][e % RESULTS]; }
+            at[0] += N * PLACE, at[1] += N * PLACE;
+        };
+#pragma unroll
+        for (uint32_t r = 0; r < RESULTS; r++) { total[r] = at[r][0], at[r] += PLACE; }
+        uint32_t left = slots - 1;
 #pragma unroll 1
-        for (; c + 8 <= slots; c += 8, from += 8 * pitch) {
-#pragma unroll
-            for (uint32_t e = 0; e < 8 * RESULTS; e++) { part[e / RESULTS][e % RESULTS] = from[e / RESULTS * pitch + e % RESULTS * second]; }
-#pragma unroll
-            for (uint32_t e = 0; e < 8 * RESULTS; e++) { total[e % RESULTS] += part[e / RESULTS][e % RESULTS]; }
-        }
-#pragma unroll 1
-        for (; c < slots; c += 4, from += 4 * pitch) {
-#pragma unroll
-            for (uint32_t e = 0; e < 4 * RESULTS; e++) {
-                if (c + e / RESULTS < slots) { part[e / RESULTS][e % RESULTS] = from[e / RESULTS * pitch + e % RESULTS * second]; }
-            }
-#pragma unroll
-            for (uint32_t e = 0; e < 4 * RESULTS; e++) {
-                if (c + e / RESULTS < slots) { total[e % RESULTS] += part[e / RESULTS][e % RESULTS]; }
-            }
-        }
+        for (; left >= 8; left -= 8) { add(number<8>()); }
+        if (left & 4) { add(number<4>()); }
+        if (left & 2) { add(number<2>()); }
+        if (left & 1) { add(number<1>()); }
     }
+    template <uint32_t N> struct number {
+        static constexpr uint32_t n = N;
+    };
 
     __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory) {
         const rp_linear_params p = args.p;
@@ -86,15 +88,16 @@ template <class Kind> struct rp_skinny {
         asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
         rp_skinny_x<Kind> x;
         char *at = x.begin(memory, p, chunks);
-        const uint32_t slot_floats = most * ROWS * 8, room = shared_bytes - (uint32_t)(at - memory);
-        uint32_t span = chunks, rounds = each;
-        if (RP_LINEAR_SKINNY_SPAN(chunks, each, lanes_k, lanes_n * deep * unit_bytes, p.m * Kind::parts * Kind::bytes, slot_floats * 4) > room) {
-            rounds = (room - slot_floats * 4) / RP_LINEAR_SKINNY_SPAN(lanes_k, 1, lanes_k, lanes_n * deep * unit_bytes, p.m * Kind::parts * Kind::bytes, slot_floats * 4);
-            span = rounds * lanes_k;
+        const uint32_t sum_bytes = most * PLACE * 4, x_bytes = p.m * Kind::parts * Kind::bytes, units_bytes = lanes_n * deep * unit_bytes;
+        const uint32_t room = shared_bytes - (uint32_t)(at - memory);
+        uint32_t span = chunks, rounds = each, places = chunks;
+        if (RP_LINEAR_SKINNY_SPAN(chunks, each, lanes_k, units_bytes, x_bytes, sum_bytes) > room) {
+            rounds = (room - sum_bytes) / RP_LINEAR_SKINNY_SPAN(lanes_k, 1, lanes_k, units_bytes, x_bytes, sum_bytes);
+            span = rounds * lanes_k, places = span + 1;
         }
         at = x.room(at, p, span);
         char *own = at + warp * rounds * deep * unit_bytes;
-        float *sums = reinterpret_cast<float *>(at + lanes_k * lanes_n * rounds * deep * unit_bytes);     // [slot][block][ROWS][8]
+        const uint32_t sums = (uint32_t)(at - memory) + lanes_k * units_bytes * rounds;          // float [block][place][ROWS][8]
         const bool busy = lane_n < min(lanes_n, n_blocks);
 
         // Weights of this warp's units in chunks [begin, end), a commit each: chunk by chunk.
@@ -119,36 +122,50 @@ template <class Kind> struct rp_skinny {
                 }
             }
         };
-        // Of a result: its bias, and the residual, or the bias of b.
-        const uint32_t results = ROWS * 8;
-        const auto rest_of = [&](uint32_t column, uint32_t row) {
-            float2 rest = make_float2(0, 0);
-            if (p.has_bias && column < p.n) { rest = make_float2(view.bias[column], p.gated ? view.bias[column + RP_LINEAR_GATE] : 0.0f); }
-            if (p.has_residual && row < p.m && column < p.n) { rest.y = view.residual[(uint64_t)row * p.n + column]; }
-            return rest;
+        // Number i of this group's results: a column of one row; where gated, of a and of b.
+        struct {
+            uint32_t from, to;             // chunk sums, from `memory` on; element of y, or none
+            float bias[2], residual;
+        } result;
+        const uint32_t n_results = n_blocks / in_turn * PLACE;
+        const auto place = [&](uint32_t i, bool waited) {
+            const uint32_t turn = i / PLACE, row = i % PLACE / 8, column = (block0 + turn * in_turn) * 8 + i % 8;
+            const bool live = i < n_results && row < p.m && column < p.n;
+            result.from = sums + (turn * in_turn * places * PLACE + i % PLACE) * 4;
+            result.to = !live ? NONE : p.gated ? (uint32_t)rp_linear_gated_at(p, row, column) : row * p.n + column;
+            result.bias[0] = live && p.has_bias ? view.bias[column] : 0.0f;
+            result.bias[1] = live && p.has_bias && p.gated ? view.bias[column + RP_LINEAR_GATE] : 0.0f;
+            if (waited) { result.residual = live && p.has_residual ? view.residual[result.to] : 0.0f; }
         };
         fetch(0, span);
         if constexpr (Kind::turned) { x.scales(p, view.scale); }
+        // Worked out before the wait: where this warp's first chunk of x is, its weights, where its sums go.
+        const uint32_t row_a = min(lane / 4, p.m - 1), row_b = min(lane / 4 + 8, p.m - 1);
+        uint32_t x_a = (uint32_t)(x.at - memory) + lane_k * Kind::bytes + row_a * x.pitch + lane % 4 * Kind::lane_bytes, x_b = (row_b - row_a) * x.pitch;
+        uint32_t unit = (uint32_t)(own - memory) + rp_skinny_place<w_row>(lane / 4, lane % 4);
+        uint32_t to = sums + ((lane_n * places + lane_k) * PLACE + (ROWS > 8 ? lane * 2 : lane % 4 * 16 + lane / 4)) * 4;
+        place(threadIdx.x, false);
+        asm volatile("" : "+r"(x_a), "+r"(x_b), "+r"(unit), "+r"(to), "+r"(result.from), "+r"(result.to));
         const void *from = rp_at<const void>(args, 0);
         for (uint32_t begin = 0; begin < chunks; begin += span) {
-            const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0, slots = end - begin + later;
+            const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0;
             if constexpr (Kind::turned) {
                 x.turn(p, static_cast<const float *>(from), begin, end, chunks, warp, lane);
             } else {
                 x.copy(p, from, begin, end, warp, lane);
             }
+            result.residual = p.has_residual && result.to != NONE ? view.residual[result.to] : 0.0f;
+            if constexpr (!Kind::turned) { rp_copy_wait<0>(); }
             __syncthreads();   // x: brought by all, read by all
-            asm volatile("" : "+r"(lane));             // what follows is worked out now, not kept until now
-            // What joins this invocation's first result, on its way meanwhile.
-            float2 rest = rest_of((block0 + threadIdx.x / results * in_turn) * 8 + threadIdx.x % 8, threadIdx.x / 8 % ROWS);
-            const char *unit = own;
+            uint32_t x_now = x_a, unit_now = unit, to_now = to + later * PLACE * 4;
             for (uint32_t chunk = begin + lane_k; chunk < end && busy; chunk += lanes_k) {
                 typename Kind::operand operand;
-                Kind::take(operand, x.at + (chunk - begin) * Kind::bytes, x.pitch, x.part, p.m, lane);
+                Kind::take(operand, memory + x_now, x_b, x.part);
+                uint32_t sum_to = to_now;
                 for (uint32_t block = lane_n; block < n_blocks; block += AT_ONCE * lanes_n) {
                     const bool two = AT_ONCE > 1 && block + lanes_n < n_blocks;
                     typename Kind::other w;
-                    float acc[4] = { 0 }, *to = sums + ((chunk - begin + later) * most + block) * ROWS * 8;
+                    float acc[4] = { 0 };
                     left -= 1 + two;
                     if (left >= 4) {
                         rp_copy_wait<4>();
@@ -158,41 +175,44 @@ template <class Kind> struct rp_skinny {
                         rp_copy_wait<0>();
                     }
                     __syncwarp();              // units: copied by all lanes, read by all
-                    Kind::weights(w, unit, two ? unit + unit_bytes : nullptr, lane);
-                    unit += (1 + two) * unit_bytes;
+                    Kind::weights(w, memory + unit_now, two);
+                    unit_now += (1 + two) * unit_bytes;
                     Kind::multiply(acc, operand, w);
+                    float *sum = reinterpret_cast<float *>(memory + sum_to);
                     if constexpr (ROWS > 8) {
-                        rp_skinny_keep_rows(to, acc, lane);
+                        rp_skinny_keep_rows(sum, acc);
                     } else {
-                        rp_skinny_keep_columns(to, two ? lanes_n * ROWS * 8 : 0, acc, lane);
+                        rp_skinny_keep_columns(sum, two ? lanes_n * places * PLACE : 0, acc);
                     }
+                    sum_to += AT_ONCE * lanes_n * places * PLACE * 4;
                 }
+                x_now += lanes_k * Kind::bytes, to_now += lanes_k * PLACE * 4;
             }
             __syncthreads();   // sums: written by all warps, read by all
-            // A column of one row; where gated, of a and of b.
-            for (uint32_t i = threadIdx.x; i < n_blocks / in_turn * results; i += blockDim.x) {
-                const uint32_t turn = i / results, row = i / 8 % ROWS, column = (block0 + turn * in_turn) * 8 + i % 8;
-                float *from = sums + (turn * in_turn * ROWS + row) * 8 + i % 8;
-                if (row >= p.m) { continue; }
-                if (i != threadIdx.x) { rest = rest_of(column, row); }
-                float total[2] = { 0, 0 };
-                if (p.gated) {
-                    sum<2>(total, from, slots, slot_floats, ROWS * 8);
-                } else {
-                    sum<1>(total, from, slots, slot_floats, 0);
+            for (uint32_t i = threadIdx.x; i < n_results;) {
+                if (result.to != NONE) {
+                    float *own_sums = reinterpret_cast<float *>(memory + result.from), total[2] = { 0, 0 };
+                    const uint32_t slots = end - begin + later;
+                    if (p.gated) {
+                        sum<2>(total, own_sums, slots, places * PLACE);
+                    } else {
+                        sum<1>(total, own_sums, slots, 0);
+                    }
+                    if (end < chunks) {        // the sum so far
+                        own_sums[0] = total[0];
+                        if (p.gated) { own_sums[places * PLACE] = total[1]; }
+                    } else {
+                        if (p.has_bias) { total[0] += result.bias[0], total[1] += result.bias[1]; }
+                        if (p.has_residual) { total[0] += result.residual; }
+                        Kind::store(p, view, result.to, total);
+                    }
                 }
-                if (end < chunks) {
-                    from[0] = total[0];
-                    if (p.gated) { from[ROWS * 8] = total[1]; }
-                    continue;
-                }
-                if (p.has_bias) { total[0] += rest.x; }
-                if (p.has_bias && p.gated) { total[1] += rest.y; }
-                if (p.has_residual) { total[0] += rest.y; }
-                if (column < p.n) { Kind::store(p, view, row, column, total); }
+                i += blockDim.x;
+                if (i < n_results) { place(i, true); }
             }
             if (end == chunks) { break; }
             __syncthreads();   // sums, x, weights: read by all, their places may be written
+            place(threadIdx.x, true);
             fetch(end, min(end + span, chunks));
         }
     }

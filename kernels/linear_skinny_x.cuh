@@ -10,7 +10,7 @@
 //   x, turned, parts, pad   type in memory; which way; matrices that x becomes; bytes between rows, so that lanes read from different banks
 //   bytes                   of a chunk of a row of a matrix
 //   pair, pair_of, keep     if turned: two neighbours as the matrices have them, and how they go there, `part` bytes apart
-//   take                    a chunk's operand; to lane l: from row l / 4 (and + 8)
+//   take, lane_bytes        a chunk's operand: lane l reads row l / 4, and the one `second` bytes on, from piece l % 4 of so many bytes on
 template <class Kind> struct rp_skinny_x {
     static constexpr uint32_t HELD = 13, AT_ONCE = 4;     // chunks of a row that a warp holds, two neighbours of each a lane
 
@@ -41,7 +41,7 @@ template <class Kind> struct rp_skinny_x {
 
     // ---- as they lie ----
 
-    // Chunks [begin, end) of all rows, 512 bytes of a row a warp. Zeros past k. With the weights, which are all that else is on its way.
+    // Chunks [begin, end) of all rows, 512 bytes of a row a warp. Zeros past k.
     __device__ inline void copy(const rp_linear_params &p, const void *x, uint32_t begin, uint32_t end, uint32_t warp, uint32_t lane) const {
         const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::x), first = begin * Kind::bytes, bytes = (end - begin) * Kind::bytes;
         const uint32_t warps = blockDim.x / 32, next_piece = warps / p.m, next_row = warps - next_piece * p.m;
@@ -58,7 +58,6 @@ template <class Kind> struct rp_skinny_x {
             if (row >= p.m) { row -= p.m, piece++; }
         }
         rp_copy_commit();
-        rp_copy_wait<0>();
     }
 
     // ---- turned ----

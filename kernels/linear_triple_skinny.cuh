@@ -22,7 +22,7 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
     using view_type = rp_linear_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
     static constexpr bool turned = NORMS;
-    static constexpr uint32_t parts = NORMS ? 3 : 1, bytes = SKINNY_CHUNK * (NORMS ? 2 : 4), pad = RP_LINEAR_SKINNY_PAD / (NORMS ? 2 : 1);
+    static constexpr uint32_t parts = NORMS ? 3 : 1, bytes = SKINNY_CHUNK * (NORMS ? 2 : 4), pad = RP_LINEAR_SKINNY_PAD / (NORMS ? 2 : 1), lane_bytes = NORMS ? 8 : 16;
 
     struct operand {
         uint32_t part[3][4][2 * halves];     // of each sixteen: neighbours 0 and 1 of row lane / 4 (and + 8), then 2 and 3
@@ -49,22 +49,20 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
 #pragma unroll
         for (uint32_t i = 0; i < 3; i++) { *reinterpret_cast<uint32_t *>(to + i * part) = two.part[i]; }
     }
-    // Rows that are not there are read as the last one: they make results that nobody stores.
-    __device__ static inline void take(operand &to, const char *rows, uint32_t pitch, uint32_t part, uint32_t m, uint32_t lane) {
+    __device__ static inline void take(operand &to, const char *from, uint32_t second, uint32_t part) {
 #pragma unroll
         for (uint32_t h = 0; h < halves; h++) {
-            const char *from = rows + min(lane / 4 + h * 8, m - 1) * pitch + lane % 4 * (NORMS ? 8 : 16);
 #pragma unroll
             for (uint32_t i = 0; i < 4; i++) {
                 uint32_t low[3], high[3];
                 if constexpr (NORMS) {
 #pragma unroll
                     for (uint32_t e = 0; e < 3; e++) {
-                        const uint2 four = *reinterpret_cast<const uint2 *>(from + e * part + i * 32);
+                        const uint2 four = *reinterpret_cast<const uint2 *>(from + h * second + e * part + i * 32);
                         low[e] = four.x, high[e] = four.y;
                     }
                 } else {
-                    split(low, high, *reinterpret_cast<const float4 *>(from + i * 64));
+                    split(low, high, *reinterpret_cast<const float4 *>(from + h * second + i * 64));
                 }
 #pragma unroll
                 for (uint32_t e = 0; e < 3; e++) { to.part[e][i][h] = low[e], to.part[e][i][halves + h] = high[e]; }
@@ -72,14 +70,15 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
         }
     }
 
-    __device__ static inline void weights(other &to, const char *unit, const char *second, uint32_t lane) {
-        const uint32_t place = rp_skinny_place<256>(lane / 4, lane % 4);
+    // Pieces lie as they are, or, where they are turned, the odd fours of them before the even ones.
+    __device__ static inline void weights(other &to, const char *unit, bool two) {
+        const int turn = rp_skinny_turned() ? -64 : 64;
 #pragma unroll
         for (uint32_t h = 0; h < at_once; h++) {
 #pragma unroll
             for (uint32_t i = 0; i < 4; i++) {
                 uint32_t low[3] = { 0 }, high[3] = { 0 };
-                if (h == 0 || second != nullptr) { split(low, high, *reinterpret_cast<const float4 *>((h == 0 ? unit : second) + (place ^ i * 64))); }
+                if (h == 0 || two) { split(low, high, *reinterpret_cast<const float4 *>(unit + h * 2048 + i / 2 * 128 + (int)(i % 2) * turn)); }
 #pragma unroll
                 for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][at_once + h] = high[part]; }
             }
@@ -104,12 +103,8 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
         }
     }
 
-    __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column, const float (&total)[2]) {
-        if (p.gated) {
-            view.y[rp_linear_gated_at(p, row, column)] = rp_silu(total[0]) * total[1];
-        } else {
-            view.y[(uint64_t)row * p.n + column] = p.silu ? rp_silu(total[0]) : total[0];
-        }
+    __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, uint32_t at, const float (&total)[2]) {
+        view.y[at] = p.gated ? rp_silu(total[0]) * total[1] : p.silu ? rp_silu(total[0]) : total[0];
     }
 };
 
