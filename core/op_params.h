@@ -36,19 +36,17 @@
 // ascending order. Then bias, then residual or gate. So a number depends on which of the two kinds ran, which the number of rows
 // decides, and on nothing else.
 #define RP_LINEAR_MIXED_STEP 8          // k is a multiple: whole 16-byte pieces of float16
-// Skinny kernels on matrix units: at most so many warps a group, `lanes_k` chunks wide and `lanes_n` blocks of eight columns deep; a
-// chunk of a block is a unit, and each warp has so many of its units on their way at once. Shared memory in bytes: for each warp three
-// chunks of the scale and, where it has several chunks, two of x; those units; then chunk sums, of so many bytes at most or what one
-// block (gated: two) of a few chunks takes.
+// Skinny kernels on matrix units: at most so many warps a group, `lanes_k` chunks wide and `lanes_n` pairs of blocks of eight columns
+// deep (more than 8 rows: blocks); a chunk of a block is a unit. A group has in shared memory what it takes for a number of `rounds` of
+// `chunks` in all: its units, x, and sums of so many bytes at most in all, or those of one block (gated: two) of a few chunks.
 #define RP_LINEAR_SKINNY_CHUNK 64
 #define RP_LINEAR_SKINNY_WARPS 16
-#define RP_LINEAR_SKINNY_SLOTS 4
 #define RP_LINEAR_SKINNY_SUMS 32768
 #define RP_LINEAR_SKINNY_SHARED 98304   // in all, on every device with these units,
 #define RP_LINEAR_SKINNY_LARGE 229376   // and on compute capability 9.0
-#define RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n) \
-    (((chunks) + (lanes_k) - 1) / (lanes_k) * (((blocks) + (lanes_n) - 1) / (lanes_n)))   // of a warp
-#define RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, x_bytes) (3 * 256 + ((chunks) > (lanes_k) ? 2 * 64 * (rows) * (x_bytes) : 0))
+#define RP_LINEAR_SKINNY_PAD 64         // bytes between rows of x
+#define RP_LINEAR_SKINNY_SPAN(chunks, rounds, lanes_k, unit_bytes, x_bytes, sum_bytes) \
+    ((rounds) * (lanes_k) * (unit_bytes) + (chunks) * ((x_bytes) + (sum_bytes)))   // unit_bytes: of all a chunk's; the rest: of a chunk
 // Shared memory of the tile kernels, in bytes: within the 99 KiB that a group can have on every device with these units.
 #define RP_LINEAR_LARGE_SHARED 98304    // 3 stages of (128 + 128) x 64
 #define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64

@@ -95,12 +95,17 @@ __device__ inline void rp_linear_store(const rp_linear_params &p, const rp_linea
     view.y[at] = p.silu ? rp_silu(value) : value;
 }
 
+// Where the result of columns column (a) and column + RP_LINEAR_GATE (b) goes.
+__device__ inline uint64_t rp_linear_gated_at(const rp_linear_params &p, uint32_t row, uint32_t column) {
+    return (uint64_t)row * (p.n / 2) + column / (2 * RP_LINEAR_GATE) * RP_LINEAR_GATE + column % RP_LINEAR_GATE;
+}
+
 // silu(a) b of columns column and column + RP_LINEAR_GATE.
 __device__ inline void rp_linear_store_gated(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column,
                                              float a, float b) {
     if (row >= p.m || column >= p.n) { return; }
     if (p.has_bias) { a += view.bias[column], b += view.bias[column + RP_LINEAR_GATE]; }
-    view.y[(uint64_t)row * (p.n / 2) + column / (2 * RP_LINEAR_GATE) * RP_LINEAR_GATE + column % RP_LINEAR_GATE] = rp_silu(a) * b;
+    view.y[rp_linear_gated_at(p, row, column)] = rp_silu(a) * b;
 }
 
 // ---- 8 R x 16 C results a group, R x C an invocation ----

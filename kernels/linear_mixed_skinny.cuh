@@ -1,7 +1,7 @@
 // linear with float16 weights for at most 16 rows (linear_skinny.cuh): k of a chunk in thirty-twos ascending.
 //   linear_mixed_skinny        at most 8 rows
 //   linear_mixed_skinny_wide   16
-// Each has a twin _x32 that takes float32 x. Included by linear.cu.
+// Each has a twin _x32 that takes float32 x, which it can normalise. Included by linear.cu.
 #ifndef RP_LINEAR_MIXED_SKINNY_CUH
 #define RP_LINEAR_MIXED_SKINNY_CUH
 
@@ -15,7 +15,8 @@ template <int ROWS, class X> struct rp_skinny_mixed {
     using x = X;
     using view_type = rp_mixed_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
-    static constexpr bool norms = sizeof(X) == 4;
+    static constexpr bool turned = sizeof(X) == 4;
+    static constexpr uint32_t parts = 1, bytes = SKINNY_CHUNK * 2, pad = RP_LINEAR_SKINNY_PAD, lane_bytes = 16;
 
     struct operand {
         uint4 eight[2][halves];
@@ -23,64 +24,26 @@ template <int ROWS, class X> struct rp_skinny_mixed {
     struct other {
         uint4 eight[2][at_once];
     };
-    struct raw {
-        float4 x32[2][halves][2];
-        uint4 x16[2][halves];
-    };
-
     __device__ static rp_mixed_view view_of(const rp_kernel_args<rp_linear_params> &args) { return rp_mixed_view_of(args); }
 
-    // Zeros past `rest` columns.
-    __device__ static inline void load(raw &to, const rp_linear_params &p, const rp_skinny_rows &rows, uint32_t rest, uint32_t lane) {
-        const uint32_t piece = lane % 4 * 8;
+    using pair = uint32_t;
+    __device__ static inline pair pair_of(const float2 &two) { return rp_pair(two.x, two.y); }
+    __device__ static inline void keep(char *to, uint32_t, pair two) { *reinterpret_cast<pair *>(to) = two; }
+    __device__ static inline void take(operand &to, const char *from, uint32_t second, uint32_t) {
 #pragma unroll
         for (uint32_t j = 0; j < 2; j++) {
 #pragma unroll
-            for (uint32_t h = 0; h < halves; h++) {
-                const uint32_t row = lane / 4 + h * 8;
-                const bool live = row < p.m && j * 32 + piece < rest;
-                if constexpr (norms) {
-                    const float4 zero = make_float4(0, 0, 0, 0);
-                    to.x32[j][h][0] = live ? *reinterpret_cast<const float4 *>(rows(row, j * 8 + piece / 4)) : zero;
-                    to.x32[j][h][1] = live ? *reinterpret_cast<const float4 *>(rows(row, j * 8 + piece / 4 + 1)) : zero;
-                } else {
-                    to.x16[j][h] = live ? *reinterpret_cast<const uint4 *>(rows(row, j * 4 + lane % 4)) : make_uint4(0, 0, 0, 0);
-                }
-            }
+            for (uint32_t h = 0; h < halves; h++) { to.eight[j][h] = *reinterpret_cast<const uint4 *>(from + h * second + j * 64); }
         }
     }
 
-    __device__ static inline void turn(operand &to, const raw &from, const rp_linear_params &p, uint32_t rest, const float *scale,
-                                       const rp_inverse_root *inverse, uint32_t lane) {
-        const uint32_t piece = lane % 4 * 8;
+    // The other half of a row is 64 bytes on, or back where pieces are turned.
+    __device__ static inline void weights(other &to, const char *unit, bool two) {
+        const int turn = rp_skinny_turned() ? -64 : 64;
 #pragma unroll
         for (uint32_t j = 0; j < 2; j++) {
-            const bool normed = norms && p.norm && j * 32 + piece < rest;
-            float4 factor[2];
-            if (normed) {
-                const float4 *factors = reinterpret_cast<const float4 *>(scale + j * 32 + piece);
-                factor[0] = factors[0], factor[1] = factors[1];
-            }
-#pragma unroll
-            for (uint32_t h = 0; h < halves; h++) {
-                const uint32_t row = lane / 4 + h * 8;
-                if constexpr (norms) {
-                    float4 low = from.x32[j][h][0], high = from.x32[j][h][1];
-                    if (normed && row < p.m) { low = rp_normalised4(low, factor[0], inverse[row]), high = rp_normalised4(high, factor[1], inverse[row]); }
-                    to.eight[j][h] = rp_round8(low, high);
-                } else {
-                    to.eight[j][h] = from.x16[j][h];
-                }
-            }
-        }
-    }
-
-    __device__ static inline void weights(other &to, const char *unit, const char *second, uint32_t lane) {
-        const uint32_t place = rp_skinny_place<128>(lane / 4, lane % 4);
-#pragma unroll
-        for (uint32_t j = 0; j < 2; j++) {
-            to.eight[j][0] = *reinterpret_cast<const uint4 *>(unit + (place ^ j * 64));
-            if (at_once > 1) { to.eight[j][at_once - 1] = second != nullptr ? *reinterpret_cast<const uint4 *>(second + (place ^ j * 64)) : make_uint4(0, 0, 0, 0); }
+            to.eight[j][0] = *reinterpret_cast<const uint4 *>(unit + (int)j * turn);
+            if (at_once > 1) { to.eight[j][at_once - 1] = two ? *reinterpret_cast<const uint4 *>(unit + 1024 + (int)j * turn) : make_uint4(0, 0, 0, 0); }
         }
     }
 
@@ -95,19 +58,14 @@ template <int ROWS, class X> struct rp_skinny_mixed {
         }
     }
 
-    __device__ static inline void store(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t column,
-                                        const float2 (&total)[2]) {
-        if (p.gated) {
-            rp_mixed_store_gated(p, view, row, column, total[0], total[1]);
-        } else {
-            rp_mixed_store(p, view, row, column, total[0].x, total[0].y);
-        }
+    __device__ static inline void store(const rp_linear_params &p, const rp_mixed_view &view, uint32_t at, const float (&total)[2]) {
+        rp_put(view.y, at, p.gated ? rp_silu_mixed(total[0]) * total[1] : p.silu ? rp_silu(total[0]) : total[0], p.y_f16);
     }
 };
 
-RP_SKINNY(linear_mixed_skinny, 72, rp_skinny_mixed<8, __half>)
-RP_SKINNY(linear_mixed_skinny_x32, 80, rp_skinny_mixed<8, float>)
-RP_SKINNY(linear_mixed_skinny_wide, 72, rp_skinny_mixed<16, __half>)
-RP_SKINNY(linear_mixed_skinny_wide_x32, 80, rp_skinny_mixed<16, float>)
+RP_SKINNY(linear_mixed_skinny, 64, rp_skinny_mixed<8, __half>)
+RP_SKINNY(linear_mixed_skinny_x32, 72, rp_skinny_mixed<8, float>)
+RP_SKINNY(linear_mixed_skinny_wide, 64, rp_skinny_mixed<16, __half>)
+RP_SKINNY(linear_mixed_skinny_wide_x32, 72, rp_skinny_mixed<16, float>)
 
 #endif

@@ -1,279 +1,219 @@
 // linear for at most RP_LINEAR_SKINNY_M rows on matrix units: what products of float16 and of bfloat16 triples share. A group makes
-// several blocks of eight columns, one group a multiprocessor where there are enough. k in chunks of 64, dealt to its warps, which
-// keep x of a chunk in registers, as the units want it; weights come by asynchronous copies, RP_LINEAR_SKINNY_SLOTS units (a chunk of
-// a block) a warp ahead, and those first ones before the launch that makes x is done (rp_wait). Each unit sums from zero; then chunk
-// sums are added in order. Rows can be normalised on the way in. Included by linear.cu.
+// several blocks of eight columns, one group a multiprocessor where there are enough. k in chunks of 64, dealt to its warps. Weights
+// come by asynchronous copies, several units (a chunk of a block) a warp ahead, and those first ones before the launch that makes x is
+// done (rp_wait); then x, all of it, to shared memory (linear_skinny_x.cuh). Each unit sums from zero; then chunk sums are added in
+// order. Included by linear.cu.
 #ifndef RP_LINEAR_SKINNY_CUH
 #define RP_LINEAR_SKINNY_CUH
 
-#include "norm.cuh"
 #include "op_math.h"
 
 #define SKINNY_CHUNK RP_LINEAR_SKINNY_CHUNK
-#define SLOTS RP_LINEAR_SKINNY_SLOTS
-static_assert(SKINNY_CHUNK == 64 && SLOTS >= 2, "lanes and pieces below; two units at a time");
+static_assert(SKINNY_CHUNK == 64, "lanes and pieces below");
 
-// The inverse roots of all rows, as rmsnorm makes them: 64 sums of every 64th square a row, then halving.
-__device__ inline void rp_skinny_norms(float *part, rp_inverse_root *inverse, const rp_linear_params &p, const float *x) {
-    constexpr int HELD = 16, SUMS = 2;       // numbers of a row, and sums, that an invocation asks for at once
-    const uint32_t n_sums = p.m * RP_GROUP_ROW;
-    for (uint32_t first = threadIdx.x; first < n_sums; first += SUMS * blockDim.x) {
-        float sum[SUMS] = { 0 };
-        for (uint32_t at = 0; at < p.k; at += HELD * RP_GROUP_ROW) {
-            float own[SUMS][HELD];
-#pragma unroll
-            for (int s = 0; s < SUMS; s++) {
-                const uint32_t i = first + s * blockDim.x, column = at + i % RP_GROUP_ROW;
-                const float *from = x + (uint64_t)(i / RP_GROUP_ROW) * p.k + column;
-#pragma unroll
-                for (int e = 0; e < HELD; e++) {
-                    own[s][e] = i < n_sums && column + e * RP_GROUP_ROW < p.k ? from[e * RP_GROUP_ROW] : 0.0f;
-                }
-            }
-#pragma unroll
-            for (int s = 0; s < SUMS; s++) {
-#pragma unroll
-                for (int e = 0; e < HELD; e++) { sum[s] = __fmaf_rn(own[s][e], own[s][e], sum[s]); }   // a zero adds nothing
-            }
-        }
-#pragma unroll
-        for (int s = 0; s < SUMS; s++) {
-            if (first + s * blockDim.x < n_sums) { part[first + s * blockDim.x] = sum[s]; }
-        }
-    }
-    __syncthreads();           // part: written by each, read by the warp of the row
-    const uint32_t lane = threadIdx.x % 32;
-    for (uint32_t row = threadIdx.x / 32; row < p.m; row += blockDim.x / 32) {
-        const float whole = rp_halve32(part[row * RP_GROUP_ROW + lane] + part[row * RP_GROUP_ROW + lane + 32]);
-        if (lane == 0) { inverse[row] = rp_inverse_root_of(whole / (float)p.k + p.eps); }
-    }
-    __syncthreads();           // inverse: written by one lane a row, read by all; part: read, so its place may be written
-}
+#include "linear_skinny_x.cuh"
 
-__device__ inline float4 rp_normalised4(const float4 &x, const float4 &scale, const rp_inverse_root &inverse) {
-    return make_float4(rp_normalised(x.x, scale.x, inverse), rp_normalised(x.y, scale.y, inverse),
-                       rp_normalised(x.z, scale.z, inverse), rp_normalised(x.w, scale.w, inverse));
-}
-
-// Eight or sixteen rows of a chunk, of 16-byte pieces: in memory, or in shared memory as rp_skinny_copy lays them.
-struct rp_skinny_rows {
-    const char *at;
-    uint32_t pitch, turn;
-    __device__ const char *operator()(uint32_t row, uint32_t piece) const { return at + (uint64_t)row * pitch + (piece ^ (row % 2 * turn)) * 16; }
-};
 // Where piece `piece` of row `row` lies: the four that two rows' lanes read at once touch all banks once.
 template <uint32_t ROW_BYTES> __device__ inline uint32_t rp_skinny_place(uint32_t row, uint32_t piece) { return row * ROW_BYTES + (piece ^ row % 2 * 4) * 16; }
 
-// Brings ROWS rows of a chunk to shared memory; zeros past `rows` and `bytes`.
-template <uint32_t ROWS, uint32_t ROW_BYTES>
-__device__ inline void rp_skinny_copy(char *to, const char *from, uint64_t pitch, uint32_t rows, uint32_t bytes, uint32_t lane) {
-    constexpr uint32_t pieces = ROW_BYTES / 16, step = 32 / pieces;
-    static_assert(pieces == 8 || pieces == 16, "");
-    const uint32_t piece = lane % pieces, first = lane / pieces;
-    const char *own = from + first * pitch + piece * 16;
-#pragma unroll
-    for (uint32_t i = 0; i < ROWS / step; i++) {
-        const bool live = first + i * step < rows && piece * 16 < bytes;
-        rp_copy16(reinterpret_cast<float *>(to + rp_skinny_place<ROW_BYTES>(first + i * step, piece)),
-                  reinterpret_cast<const float *>(live ? own + i * step * pitch : from), live ? 16 : 0);
-    }
-}
+// Whether they are turned for this lane, which reads row lane / 4.
+__device__ inline bool rp_skinny_turned() { return threadIdx.x / 4 % 2 != 0; }
 
-// Sums as rp_mma leaves them: of sixteen rows of x and eight columns ..
-__device__ inline void rp_skinny_keep_rows(float *to, const float (&acc)[4], uint32_t lane) {
-    *reinterpret_cast<float2 *>(to + lane * 2) = make_float2(acc[0], acc[1]);
-    *reinterpret_cast<float2 *>(to + 64 + lane * 2) = make_float2(acc[2], acc[3]);
+// Sums as rp_mma leaves them, from this lane's place on: of sixteen rows of x and eight columns ..
+__device__ inline void rp_skinny_keep_rows(float *to, const float (&acc)[4]) {
+    *reinterpret_cast<float2 *>(to) = make_float2(acc[0], acc[1]);
+    *reinterpret_cast<float2 *>(to + 64) = make_float2(acc[2], acc[3]);
 }
 // .. and of eight columns of one block, or two that lie `second` apart, and eight rows of x.
-__device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const float (&acc)[4], uint32_t lane) {
-    float *at = to + lane % 4 * 16 + lane / 4;
-    at[0] = acc[0], at[8] = acc[1];
-    if (second > 0) { at[second] = acc[2], at[second + 8] = acc[3]; }
+__device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const float (&acc)[4]) {
+    to[0] = acc[0], to[8] = acc[1];
+    if (second > 0) { to[second] = acc[2], to[second + 8] = acc[3]; }
 }
 
 // Kind: how numbers come to the units.
-//   rows, x, weight, view  8 or 16; types; addresses
-//   raw, operand, other    x of a chunk as it lies in memory, and as the units take it; likewise weights of one block or two
-//   load, turn             x to raw (row lane / 4, and + 8); raw to operand, normalised by the chunk's scale if the product norms
-//   weights, multiply      one unit or two from shared memory to other (the second absent: nullptr); sums += operand other
+//   rows, weight, view     8 or 16; type; addresses
+//   operand, other         x of a chunk as the units take it (linear_skinny_x.cuh says how); weights of one block or two
+//   weights, multiply      one unit, or two that follow each other, from this lane's place in shared memory to other; sums += operand other
 //   at_once                1 or 2
-//   store                  a result of two columns, or of two of a and two of b
+//   store                  a result, or of a and of b
 // With 8 rows, x is the operand of eight and weights of two blocks are that of sixteen; else the other way round.
 template <class Kind> struct rp_skinny {
+    static constexpr uint32_t NONE = 0xffffffffu;
     using view_type = typename Kind::view_type;
     static constexpr uint32_t ROWS = Kind::rows, AT_ONCE = Kind::at_once;
-    static constexpr uint32_t x_row = SKINNY_CHUNK * sizeof(typename Kind::x), w_row = SKINNY_CHUNK * sizeof(typename Kind::weight);
-    static constexpr uint32_t unit_bytes = 8 * w_row;
+    static constexpr uint32_t PLACE = ROWS * 8;          // sums of a unit
+    static constexpr uint32_t w_row = SKINNY_CHUNK * sizeof(typename Kind::weight), unit_bytes = 8 * w_row;
 
-    // Two columns of row `row`, from `column` on: their bias, and what joins them: the residual, or the bias of b.
-    __device__ static inline float4 bias_of(const rp_linear_params &p, const view_type &view, uint32_t column) {
-        float4 rest = make_float4(0, 0, 0, 0);
-        if (!p.has_bias || column >= p.n) { return rest; }
-        rest.x = view.bias[column];
-        if (column + 1 < p.n) { rest.y = view.bias[column + 1]; }
-        if (p.gated) { rest.z = view.bias[column + RP_LINEAR_GATE], rest.w = view.bias[column + RP_LINEAR_GATE + 1]; }
-        return rest;
+    // Chunk sums of a result, or, `second` further, of another too, in ascending order.
+    template <uint32_t RESULTS> __device__ static inline void sum(float (&total)[2], const float *from, uint32_t slots, uint32_t second) {
+        const float *at[2] = { from, from + second };
+        const auto add = [&](auto count) {
+            constexpr uint32_t N = decltype(count)::n;
+            float part[N][RESULTS];
+#pragma unroll
+            for (uint32_t e = 0; e < N * RESULTS; e++) { part[e / RESULTS][e % RESULTS] = at[e % RESULTS][e / RESULTS * PLACE]; }
+#pragma unroll
+            for (uint32_t e = 0; e < N * RESULTS; e++) { total[e % RESULTS] += part[e / RESULTS][e % RESULTS]; }
+            at[0] += N * PLACE, at[1] += N * PLACE;
+        };
+#pragma unroll
+        for (uint32_t r = 0; r < RESULTS; r++) { total[r] = at[r][0], at[r] += PLACE; }
+        uint32_t left = slots - 1;
+#pragma unroll 1
+        for (; left >= 8; left -= 8) { add(number<8>()); }
+        if (left & 4) { add(number<4>()); }
+        if (left & 2) { add(number<2>()); }
+        if (left & 1) { add(number<1>()); }
     }
-    __device__ static inline void add_residual(float4 &rest, const rp_linear_params &p, const view_type &view, uint32_t row, uint32_t column) {
-        const float *from = view.residual + (uint64_t)row * p.n + column;
-        if (!p.has_residual || row >= p.m || column >= p.n) { return; }
-        rest.z = from[0];
-        if (column + 1 < p.n) { rest.w = from[1]; }
-    }
+    template <uint32_t N> struct number {
+        static constexpr uint32_t n = N;
+    };
 
-    __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory, rp_inverse_root *inverse) {
+    __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory) {
         const rp_linear_params p = args.p;
         const view_type view = Kind::view_of(args);
-        const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-        // Warps stand lanes_k chunks wide and lanes_n blocks deep; the host sees to it that they come out even.
-        const uint32_t chunks = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, lanes_k = min(chunks, warps), lanes_n = warps / lanes_k;
+        const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32;
+        uint32_t lane = threadIdx.x % 32;
+        // Warps stand lanes_k chunks wide and lanes_n blocks deep; what is left over only brings x.
+        const uint32_t chunks = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, each = (chunks + warps - 1) / warps, lanes_k = (chunks + each - 1) / each;
         const uint32_t lane_k = warp % lanes_k, lane_n = warp / lanes_k;
         // Blocks of this group, in turns: of one, or, where gated, of a's and b's.
         const uint32_t in_turn = p.gated ? 2 : 1, turns = (p.n + 8 * in_turn - 1) / (8 * in_turn), group = rp_group();
         const uint32_t least = turns / gridDim.x, more = turns - least * gridDim.x;
         const uint32_t block0 = (group * least + min(group, more)) * in_turn, n_blocks = (least + (group < more)) * in_turn;
-        const uint32_t most = (least + (more > 0)) * in_turn;
-        const uint32_t ring = min(RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, most, lanes_n), SLOTS);
-        const uint32_t x_bytes = RP_LINEAR_SKINNY_X(chunks, lanes_k, ROWS, (uint32_t)sizeof(typename Kind::x));
-        char *own_scale = memory + warp * (x_bytes + ring * unit_bytes), *own_x = own_scale + 3 * 256, *own = own_scale + x_bytes;
-        const uint32_t sums_at = warps * (x_bytes + ring * unit_bytes);
-        float *sums = reinterpret_cast<float *>(memory + sums_at);          // [slot][block][ROWS][8]
-        // Chunk sums that there is room for; if not for all, the first place is that of the sum so far.
+        const uint32_t most = (least + (more > 0)) * in_turn, lanes_n = min(warps / lanes_k, (most + AT_ONCE - 1) / AT_ONCE), deep = (most + lanes_n - 1) / lanes_n;
+        // A round is a chunk for each of lanes_k. Rounds that there is room for, of weights, x and sums; if not for all, one place of
+        // sums is that of the sum so far.
         uint32_t shared_bytes;
         asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
-        const uint32_t slot_floats = most * ROWS * 8;
-        uint32_t span = chunks;
-        shared_bytes -= RP_LINEAR_SKINNY_M * sizeof *inverse;
-        if (sums_at + chunks * slot_floats * 4 > shared_bytes) { span = ((shared_bytes - sums_at) / (slot_floats * 4) - 1) / lanes_k * lanes_k; }
-
-        uint32_t next_chunk = lane_n < n_blocks ? lane_k : chunks, next_block = lane_n, next_slot = 0, slot = 0;
-        const auto fetch = [&]() {
-            if (next_chunk < chunks) {
-                const uint32_t column = (block0 + next_block) * 8, at = next_chunk * SKINNY_CHUNK;
-                rp_skinny_copy<8, w_row>(own + next_slot * unit_bytes, reinterpret_cast<const char *>(view.w + (uint64_t)column * p.k + at),
-                                         (uint64_t)p.k * sizeof(typename Kind::weight), p.n - column, (p.k - at) * (uint32_t)sizeof(typename Kind::weight), lane);
-                next_block += lanes_n;
-                if (next_block >= n_blocks) { next_block = lane_n, next_chunk += lanes_k; }
-                next_slot = next_slot + 1 < ring ? next_slot + 1 : 0;
-            }
-            rp_copy_commit();              // of nothing, at the end: the count below goes on
-        };
-        // Scale and x of this warp's chunk number `round` to shared memory; they go with the next fetch.
-        const typename Kind::x *x_from = rp_at<const typename Kind::x>(args, 0);
-        const auto fetch_scale = [&](uint32_t round) {
-            const uint32_t at = (lane_k + round * lanes_k) * SKINNY_CHUNK + lane * 4;
-            if (p.norm && lane < SKINNY_CHUNK / 4 && at < p.k) { rp_copy16(reinterpret_cast<float *>(own_scale + round % 3 * 256) + lane * 4, view.scale + at, 16); }
-        };
-        const auto fetch_x = [&](uint32_t round) {
-            const uint32_t at = (lane_k + round * lanes_k) * SKINNY_CHUNK;
-            if (at >= p.k) { return; }
-            rp_skinny_copy<ROWS, x_row>(own_x + round % 2 * ROWS * x_row, reinterpret_cast<const char *>(x_from + at),
-                                        (uint64_t)p.k * sizeof(typename Kind::x), p.m, (p.k - at) * (uint32_t)sizeof(typename Kind::x), lane);
-            fetch_scale(round);
-        };
-        fetch_scale(0);
-        rp_copy_commit();
-#pragma unroll 1
-        for (int i = 0; i < SLOTS; i++) { fetch(); }
-        // What joins the first results of this invocation.
-        const uint32_t in_rows = ROWS * 4, first_row = threadIdx.x / 4 % ROWS, first_column = (block0 + threadIdx.x / in_rows * in_turn) * 8 + threadIdx.x % 4 * 2;
-        float4 rest = bias_of(p, view, first_column);
-        rp_wait();
-        if (chunks > lanes_k) { fetch_x(1), fetch_x(2); }
-        add_residual(rest, p, view, first_row, first_column);
-        if constexpr (Kind::norms) {
-            if (p.norm) {
-                rp_skinny_norms(sums, inverse, p, reinterpret_cast<const float *>(x_from));
-                rp_copy_wait<SLOTS>();
-                __syncwarp();              // scale: copied by half the lanes, read by all
-            }
+        rp_skinny_x<Kind> x;
+        char *at = x.begin(memory, p, chunks);
+        const uint32_t sum_bytes = most * PLACE * 4, x_bytes = p.m * Kind::parts * Kind::bytes, units_bytes = lanes_n * deep * unit_bytes;
+        const uint32_t room = shared_bytes - (uint32_t)(at - memory);
+        uint32_t span = chunks, rounds = each, places = chunks;
+        if (RP_LINEAR_SKINNY_SPAN(chunks, each, lanes_k, units_bytes, x_bytes, sum_bytes) > room) {
+            rounds = (room - sum_bytes) / RP_LINEAR_SKINNY_SPAN(lanes_k, 1, lanes_k, units_bytes, x_bytes, sum_bytes);
+            span = rounds * lanes_k, places = span + 1;
         }
-        uint32_t round = 0;
+        at = x.room(at, p, span);
+        char *own = at + warp * rounds * deep * unit_bytes;
+        const uint32_t sums = (uint32_t)(at - memory) + lanes_k * units_bytes * rounds;          // float [block][place][ROWS][8]
+        const bool busy = lane_n < min(lanes_n, n_blocks);
+
+        // Weights of this warp's units in chunks [begin, end), a commit each: chunk by chunk.
+        uint32_t left = 0;                 // units that are on their way
+        const auto fetch = [&](uint32_t begin, uint32_t end) {
+            constexpr uint32_t pieces = w_row / 16, step = 32 / pieces;
+            const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::weight), row0 = (block0 + lane_n) * 8 + lane / pieces, piece = lane % pieces * 16;
+            const char *from = reinterpret_cast<const char *>(view.w) + (uint64_t)row0 * row_bytes + piece;
+            char *to = own + rp_skinny_place<w_row>(lane / pieces, lane % pieces);
+#pragma unroll 1
+            for (uint32_t byte = (begin + lane_k) * w_row; byte < end * w_row && busy; byte += lanes_k * w_row) {
+                uint32_t row = row0;
+#pragma unroll 1
+                for (const char *unit = from + byte; row < (block0 + n_blocks) * 8; row += lanes_n * 8, unit += (uint64_t)(lanes_n * 8) * row_bytes, to += unit_bytes) {
+#pragma unroll
+                    for (uint32_t i = 0; i < 8; i += step) {             // an even number of rows further pieces lie alike
+                        rp_copy16(reinterpret_cast<float *>(to + i * w_row), reinterpret_cast<const float *>(unit + i * row_bytes),
+                                  byte + piece < row_bytes && row + i < p.n ? 16 : 0);
+                    }
+                    rp_copy_commit();
+                    left++;
+                }
+            }
+        };
+        // Number i of this group's results: a column of one row; where gated, of a and of b.
+        struct {
+            uint32_t from, to;             // chunk sums, from `memory` on; element of y, or none
+            float bias[2], residual;
+        } result;
+        const uint32_t n_results = n_blocks / in_turn * PLACE;
+        const auto place = [&](uint32_t i, bool waited) {
+            const uint32_t turn = i / PLACE, row = i % PLACE / 8, column = (block0 + turn * in_turn) * 8 + i % 8;
+            const bool live = i < n_results && row < p.m && column < p.n;
+            result.from = sums + (turn * in_turn * places * PLACE + i % PLACE) * 4;
+            result.to = !live ? NONE : p.gated ? (uint32_t)rp_linear_gated_at(p, row, column) : row * p.n + column;
+            result.bias[0] = live && p.has_bias ? view.bias[column] : 0.0f;
+            result.bias[1] = live && p.has_bias && p.gated ? view.bias[column + RP_LINEAR_GATE] : 0.0f;
+            if (waited) { result.residual = live && p.has_residual ? view.residual[result.to] : 0.0f; }
+        };
+        fetch(0, span);
+        if constexpr (Kind::turned) { x.scales(p, view.scale); }
+        // Worked out before the wait: where this warp's first chunk of x is, its weights, where its sums go.
+        const uint32_t row_a = min(lane / 4, p.m - 1), row_b = min(lane / 4 + 8, p.m - 1);
+        uint32_t x_a = (uint32_t)(x.at - memory) + lane_k * Kind::bytes + row_a * x.pitch + lane % 4 * Kind::lane_bytes, x_b = (row_b - row_a) * x.pitch;
+        uint32_t unit = (uint32_t)(own - memory) + rp_skinny_place<w_row>(lane / 4, lane % 4);
+        uint32_t to = sums + ((lane_n * places + lane_k) * PLACE + (ROWS > 8 ? lane * 2 : lane % 4 * 16 + lane / 4)) * 4;
+        place(threadIdx.x, false);
+        asm volatile("" : "+r"(x_a), "+r"(x_b), "+r"(unit), "+r"(to), "+r"(result.from), "+r"(result.to));
+        const void *from = rp_at<const void>(args, 0);
         for (uint32_t begin = 0; begin < chunks; begin += span) {
-            const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0, slots = end - begin + later;
-            for (uint32_t chunk = begin + lane_k; chunk < end && lane_n < n_blocks; chunk += lanes_k, round++) {
-                rp_skinny_rows rows = { reinterpret_cast<const char *>(x_from + chunk * SKINNY_CHUNK), p.k * (uint32_t)sizeof(typename Kind::x), 0 };
-                if (round > 0) {           // it lies here, all the same
-                    rows = { own_x + round % 2 * ROWS * x_row, x_row, 4 };
-                    rp_copy_wait<0>();
-                    __syncwarp();          // x, scale: copied by all lanes, read by all
-                }
-                uint32_t block = lane_n;
-                bool two;
-                typename Kind::raw raw;
-                typename Kind::operand x;
-                typename Kind::other w;
-                const auto take = [&]() {  // weights of the next block, or two
-                    two = AT_ONCE > 1 && block + lanes_n < n_blocks;
-                    const char *unit = own + slot * unit_bytes, *second = nullptr;
-                    slot = slot + 1 < ring ? slot + 1 : 0;
-                    if (two) {
-                        second = own + slot * unit_bytes;
-                        slot = slot + 1 < ring ? slot + 1 : 0;
-                    }
-                    rp_copy_wait<SLOTS - AT_ONCE>();
-                    __syncwarp();          // units: copied by all lanes, read by all
-                    Kind::weights(w, unit, second, lane);
-                    __syncwarp();          // units: read by all lanes, their places may be written
-                    fetch();
-                    if (two) { fetch(); }
-                };
-                Kind::load(raw, p, rows, p.k - chunk * SKINNY_CHUNK, lane);
-                take();                    // while x is on its way
-                Kind::turn(x, raw, p, p.k - chunk * SKINNY_CHUNK, reinterpret_cast<const float *>(own_scale + round % 3 * 256), inverse, lane);
-                if (round > 0) {
-                    __syncwarp();          // x, scale: read by all lanes, their places may be written
-                    fetch_x(round + 2);
-                }
-                while (true) {
-                    float acc[4] = { 0 }, *to = sums + ((chunk - begin + later) * most + block) * ROWS * 8;
-                    Kind::multiply(acc, x, w);
-                    if constexpr (ROWS > 8) {
-                        rp_skinny_keep_rows(to, acc, lane);
+            const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0;
+            if constexpr (Kind::turned) {
+                x.turn(p, static_cast<const float *>(from), begin, end, chunks, warp, lane);
+            } else {
+                x.copy(p, from, begin, end, warp, lane);
+            }
+            result.residual = p.has_residual && result.to != NONE ? view.residual[result.to] : 0.0f;
+            if constexpr (!Kind::turned) { rp_copy_wait<0>(); }
+            __syncthreads();   // x: brought by all, read by all
+            uint32_t x_now = x_a, unit_now = unit, to_now = to + later * PLACE * 4;
+            for (uint32_t chunk = begin + lane_k; chunk < end && busy; chunk += lanes_k) {
+                typename Kind::operand operand;
+                Kind::take(operand, memory + x_now, x_b, x.part);
+                uint32_t sum_to = to_now;
+                for (uint32_t block = lane_n; block < n_blocks; block += AT_ONCE * lanes_n) {
+                    const bool two = AT_ONCE > 1 && block + lanes_n < n_blocks;
+                    typename Kind::other w;
+                    float acc[4] = { 0 };
+                    left -= 1 + two;
+                    if (left >= 4) {
+                        rp_copy_wait<4>();
+                    } else if (left >= 2) {
+                        rp_copy_wait<2>();
                     } else {
-                        rp_skinny_keep_columns(to, two ? lanes_n * ROWS * 8 : 0, acc, lane);
+                        rp_copy_wait<0>();
                     }
-                    block += AT_ONCE * lanes_n;
-                    if (block >= n_blocks) { break; }
-                    take();
+                    __syncwarp();              // units: copied by all lanes, read by all
+                    Kind::weights(w, memory + unit_now, two);
+                    unit_now += (1 + two) * unit_bytes;
+                    Kind::multiply(acc, operand, w);
+                    float *sum = reinterpret_cast<float *>(memory + sum_to);
+                    if constexpr (ROWS > 8) {
+                        rp_skinny_keep_rows(sum, acc);
+                    } else {
+                        rp_skinny_keep_columns(sum, two ? lanes_n * places * PLACE : 0, acc);
+                    }
+                    sum_to += AT_ONCE * lanes_n * places * PLACE * 4;
                 }
+                x_now += lanes_k * Kind::bytes, to_now += lanes_k * PLACE * 4;
             }
             __syncthreads();   // sums: written by all warps, read by all
-            // Two neighbouring columns of one row; where gated, of a and of b.
-            for (uint32_t i = threadIdx.x; i < n_blocks / in_turn * in_rows; i += blockDim.x) {
-                const uint32_t turn = i / in_rows, row = i / 4 % ROWS, column = i % 4 * 2, to = (block0 + turn * in_turn) * 8 + column;
-                float2 total[2] = { { 0, 0 }, { 0, 0 } };
-                if (row >= p.m) { continue; }
-                if (i != threadIdx.x && end == chunks) {
-                    rest = bias_of(p, view, to);
-                    add_residual(rest, p, view, row, to);
-                }
-#pragma unroll
-                for (uint32_t j = 0; j < 2; j++) {
-                    if (j >= in_turn) { break; }
-                    float *from = sums + ((turn * in_turn + j) * ROWS + row) * 8 + column;
-                    total[j] = *reinterpret_cast<const float2 *>(from);
-#pragma unroll 1
-                    for (uint32_t c = 1; c < slots; c += 8) {
-                        float2 chunk[8];
-#pragma unroll
-                        for (uint32_t e = 0; e < 8; e++) { chunk[e] = *reinterpret_cast<const float2 *>(from + min(c + e, slots - 1) * slot_floats); }
-#pragma unroll
-                        for (uint32_t e = 0; e < 8; e++) {
-                            if (c + e < slots) { total[j].x += chunk[e].x, total[j].y += chunk[e].y; }
-                        }
+            for (uint32_t i = threadIdx.x; i < n_results;) {
+                if (result.to != NONE) {
+                    float *own_sums = reinterpret_cast<float *>(memory + result.from), total[2] = { 0, 0 };
+                    const uint32_t slots = end - begin + later;
+                    if (p.gated) {
+                        sum<2>(total, own_sums, slots, places * PLACE);
+                    } else {
+                        sum<1>(total, own_sums, slots, 0);
                     }
-                    if (end < chunks) { *reinterpret_cast<float2 *>(from) = total[j]; }
+                    if (end < chunks) {        // the sum so far
+                        own_sums[0] = total[0];
+                        if (p.gated) { own_sums[places * PLACE] = total[1]; }
+                    } else {
+                        if (p.has_bias) { total[0] += result.bias[0], total[1] += result.bias[1]; }
+                        if (p.has_residual) { total[0] += result.residual; }
+                        Kind::store(p, view, result.to, total);
+                    }
                 }
-                if (end < chunks) { continue; }
-                rp_linear_params joined = p;                  // bias and residual
-                joined.has_bias = joined.has_residual = 0;
-                if (p.has_bias) { total[0].x += rest.x, total[0].y += rest.y; }
-                if (p.has_bias && p.gated) { total[1].x += rest.z, total[1].y += rest.w; }
-                if (p.has_residual) { total[0].x += rest.z, total[0].y += rest.w; }
-                Kind::store(joined, view, row, to, total);
+                i += blockDim.x;
+                if (i < n_results) { place(i, true); }
             }
-            if (end < chunks) { __syncthreads(); }   // sums: read by all, their places may be written
+            if (end == chunks) { break; }
+            __syncthreads();   // sums, x, weights: read by all, their places may be written
+            place(threadIdx.x, true);
+            fetch(end, min(end + span, chunks));
         }
     }
 };
@@ -281,12 +221,10 @@ template <class Kind> struct rp_skinny {
 // registers: of an invocation. Where two groups of twelve warps have room on a multiprocessor, those of the next launch ask for their
 // weights while these are at work.
 #define RP_SKINNY(name, registers, ...)                                                                                               \
-    extern "C" __global__ void __maxnreg__(registers)                                                                             \
-        name(const rp_kernel_args<rp_linear_params> args) {                                                                           \
+    extern "C" __global__ void __maxnreg__(registers) name(const rp_kernel_args<rp_linear_params> args) {                             \
         extern __shared__ __align__(128) char skinny_memory[];                                                                        \
-        rp_inverse_root *inverse = reinterpret_cast<rp_inverse_root *>(skinny_memory);                                                \
         rp_release();                                                                                                                 \
-        rp_skinny<__VA_ARGS__>::run(args, skinny_memory + RP_LINEAR_SKINNY_M * sizeof *inverse, inverse);                             \
+        rp_skinny<__VA_ARGS__>::run(args, skinny_memory);                                                                             \
     }
 
 #endif

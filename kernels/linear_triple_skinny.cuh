@@ -3,6 +3,7 @@
 // splits the weights that it hands to the units.
 //   linear_triple_skinny        at most 8 rows
 //   linear_triple_skinny_wide   16
+// Each has a twin _norm that normalises x.
 // Included by linear.cu.
 #ifndef RP_LINEAR_TRIPLE_SKINNY_CUH
 #define RP_LINEAR_TRIPLE_SKINNY_CUH
@@ -15,12 +16,13 @@
 
 // Any order of k inside a sixteen will do while x and w agree: lane l takes four neighbours of each row and calls them columns
 // 2 (l % 4), + 1, + 8, + 9.
-template <int ROWS> struct rp_skinny_triple {
+template <int ROWS, bool NORMS> struct rp_skinny_triple {
     using weight = float;
     using x = float;
     using view_type = rp_linear_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
-    static constexpr bool norms = true;
+    static constexpr bool turned = NORMS;
+    static constexpr uint32_t parts = NORMS ? 3 : 1, bytes = SKINNY_CHUNK * (NORMS ? 2 : 4), pad = RP_LINEAR_SKINNY_PAD / (NORMS ? 2 : 1), lane_bytes = NORMS ? 8 : 16;
 
     struct operand {
         uint32_t part[3][4][2 * halves];     // of each sixteen: neighbours 0 and 1 of row lane / 4 (and + 8), then 2 and 3
@@ -28,10 +30,6 @@ template <int ROWS> struct rp_skinny_triple {
     struct other {
         uint32_t part[3][4][2 * at_once];    // likewise of a column
     };
-    struct raw {
-        float4 four[4][halves];
-    };
-
     __device__ static rp_linear_view view_of(const rp_kernel_args<rp_linear_params> &args) { return rp_linear_view_of(args); }
 
     __device__ static inline void split(uint32_t (&low)[3], uint32_t (&high)[3], const float4 &from) {
@@ -39,49 +37,55 @@ template <int ROWS> struct rp_skinny_triple {
         rp_triple_split(from.z, from.w, high);
     }
 
-    __device__ static inline void load(raw &to, const rp_linear_params &p, const rp_skinny_rows &rows, uint32_t, uint32_t lane) {
+    struct pair {
+        uint32_t part[3];
+    };
+    __device__ static inline pair pair_of(const float2 &two) {
+        pair out;
+        rp_triple_split(two.x, two.y, out.part);
+        return out;
+    }
+    __device__ static inline void keep(char *to, uint32_t part, const pair &two) {
+#pragma unroll
+        for (uint32_t i = 0; i < 3; i++) { *reinterpret_cast<uint32_t *>(to + i * part) = two.part[i]; }
+    }
+    __device__ static inline void take(operand &to, const char *from, uint32_t second, uint32_t part) {
 #pragma unroll
         for (uint32_t h = 0; h < halves; h++) {
-            const uint32_t row = lane / 4 + h * 8;
 #pragma unroll
             for (uint32_t i = 0; i < 4; i++) {
-                to.four[i][h] = row < p.m ? *reinterpret_cast<const float4 *>(rows(row, i * 4 + lane % 4)) : make_float4(0, 0, 0, 0);
-            }
-        }
-    }
-
-    __device__ static inline void turn(operand &to, const raw &from, const rp_linear_params &p, uint32_t, const float *scale,
-                                       const rp_inverse_root *inverse, uint32_t lane) {
-#pragma unroll
-        for (uint32_t i = 0; i < 4; i++) {
-            float4 factor;
-            if (p.norm) { factor = *reinterpret_cast<const float4 *>(scale + i * 16 + lane % 4 * 4); }
-#pragma unroll
-            for (uint32_t h = 0; h < halves; h++) {
-                const uint32_t row = lane / 4 + h * 8;
                 uint32_t low[3], high[3];
-                split(low, high, p.norm && row < p.m ? rp_normalised4(from.four[i][h], factor, inverse[row]) : from.four[i][h]);
+                if constexpr (NORMS) {
 #pragma unroll
-                for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][halves + h] = high[part]; }
+                    for (uint32_t e = 0; e < 3; e++) {
+                        const uint2 four = *reinterpret_cast<const uint2 *>(from + h * second + e * part + i * 32);
+                        low[e] = four.x, high[e] = four.y;
+                    }
+                } else {
+                    split(low, high, *reinterpret_cast<const float4 *>(from + h * second + i * 64));
+                }
+#pragma unroll
+                for (uint32_t e = 0; e < 3; e++) { to.part[e][i][h] = low[e], to.part[e][i][halves + h] = high[e]; }
             }
         }
     }
 
-    __device__ static inline void weights(other &to, const char *unit, const char *second, uint32_t lane) {
-        const uint32_t place = rp_skinny_place<256>(lane / 4, lane % 4);
+    // Pieces lie as they are, or, where they are turned, the odd fours of them before the even ones.
+    __device__ static inline void weights(other &to, const char *unit, bool two) {
+        const int turn = rp_skinny_turned() ? -64 : 64;
 #pragma unroll
         for (uint32_t h = 0; h < at_once; h++) {
 #pragma unroll
             for (uint32_t i = 0; i < 4; i++) {
                 uint32_t low[3] = { 0 }, high[3] = { 0 };
-                if (h == 0 || second != nullptr) { split(low, high, *reinterpret_cast<const float4 *>((h == 0 ? unit : second) + (place ^ i * 64))); }
+                if (h == 0 || two) { split(low, high, *reinterpret_cast<const float4 *>(unit + h * 2048 + i / 2 * 128 + (int)(i % 2) * turn)); }
 #pragma unroll
                 for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][at_once + h] = high[part]; }
             }
         }
     }
 
-    __device__ static inline void pair(float (&acc)[4], const uint32_t (&x)[2 * halves], const uint32_t (&w)[2 * at_once]) {
+    __device__ static inline void join(float (&acc)[4], const uint32_t (&x)[2 * halves], const uint32_t (&w)[2 * at_once]) {
         if constexpr (halves > 1) {
             rp_mma_bf16(acc, x, w[0], w[1]);
         } else {
@@ -95,24 +99,19 @@ template <int ROWS> struct rp_skinny_triple {
 #pragma unroll
         for (int e = 0; e < 6; e++) {
 #pragma unroll
-            for (uint32_t i = 0; i < 4; i++) { pair(acc, x.part[of_x[e]][i], w.part[of_w[e]][i]); }
+            for (uint32_t i = 0; i < 4; i++) { join(acc, x.part[of_x[e]][i], w.part[of_w[e]][i]); }
         }
     }
 
-    __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, uint32_t row, uint32_t column,
-                                        const float2 (&total)[2]) {
-        if (p.gated) {
-            rp_linear_store_gated(p, view, row, column, total[0].x, total[1].x);
-            rp_linear_store_gated(p, view, row, column + 1, total[0].y, total[1].y);
-        } else {
-            rp_linear_store(p, view, row, column, total[0].x);
-            rp_linear_store(p, view, row, column + 1, total[0].y);
-        }
+    __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, uint32_t at, const float (&total)[2]) {
+        view.y[at] = p.gated ? rp_silu(total[0]) * total[1] : p.silu ? rp_silu(total[0]) : total[0];
     }
 };
 
-RP_SKINNY(linear_triple_skinny, 128, rp_skinny_triple<8>)
-RP_SKINNY(linear_triple_skinny_wide, 128, rp_skinny_triple<16>)
+RP_SKINNY(linear_triple_skinny, 128, rp_skinny_triple<8, false>)
+RP_SKINNY(linear_triple_skinny_norm, 128, rp_skinny_triple<8, true>)
+RP_SKINNY(linear_triple_skinny_wide, 128, rp_skinny_triple<16, false>)
+RP_SKINNY(linear_triple_skinny_wide_norm, 128, rp_skinny_triple<16, true>)
 
 #endif
 #endif

@@ -11,7 +11,7 @@ struct rp_inverse_root {
 };
 
 __device__ inline rp_inverse_root rp_inverse_root_of(float a) {
-    const float high = 1.0f / sqrtf(a), t = a * high, lost = __fmaf_rn(a, high, -t);
+    const float high = rsqrtf(a), t = a * high, lost = __fmaf_rn(a, high, -t);
     const float residual = __fmaf_rn(-t, high, 1.0f) - lost * high;
     return { high, 0.5f * residual * high };
 }

@@ -58,16 +58,25 @@ static void launch_skinny(const struct rp_linear_params *p, const char *kernel, 
     const uint64_t rows = p->m > 8 ? 16 : 8, turn_bytes = in_turn * rows * 32, fit = RP_LINEAR_SKINNY_SUMS / (chunks * turn_bytes);
     const uint64_t even = ceil_div(turns, out->processors > 0 ? out->processors : 1), each = even < fit ? even : fit > 0 ? fit : 1;
     const uint64_t groups = ceil_div(turns, each), blocks = ceil_div(turns, groups) * in_turn;
-    const uint64_t room = fit > 0 ? chunks : RP_LINEAR_SKINNY_SUMS / turn_bytes, sums = room * blocks / in_turn * turn_bytes;
-    const uint64_t norms = rows * RP_GROUP_ROW * 4;      // in the place of sums
+    const uint64_t limit = out->wgmma ? RP_LINEAR_SKINNY_LARGE : RP_LINEAR_SKINNY_SHARED, deepest = rows > 8 ? blocks : ceil_div(blocks, 2);
+    const uint64_t unit = 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4), sums = blocks / in_turn * turn_bytes;
+    // x: turned by a warp a row, or copied; bytes of a chunk of it, and what there is besides: bytes between rows; roots and scale.
+    const bool turned = p->w_f16 ? !p->x_f16 : p->norm != 0;
+    const uint64_t x = p->m * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : p->norm ? 6 : 4), pads = p->m * RP_LINEAR_SKINNY_PAD * (p->w_f16 || !p->norm ? 2 : 3) / 2;
+    const uint64_t norm = p->norm ? RP_LINEAR_SKINNY_M * 8 + ceil_div(chunks, 4) * 4 * RP_LINEAR_SKINNY_CHUNK * 4 : 0;
     out->kernel = kernel;
     for (uint64_t warps = RP_LINEAR_SKINNY_WARPS; warps > 0; warps--) {
-        const uint64_t lanes_k = ceil_div(chunks, ceil_div(chunks, warps)), lanes_n = blocks < warps / lanes_k ? blocks : warps / lanes_k;
-        const uint64_t units = RP_LINEAR_SKINNY_UNITS(chunks, lanes_k, blocks, lanes_n), slots = units < RP_LINEAR_SKINNY_SLOTS ? units : RP_LINEAR_SKINNY_SLOTS;
-        const uint64_t w = slots * 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4), x = RP_LINEAR_SKINNY_X(chunks, lanes_k, rows, p->x_f16 ? 2 : 4);
-        out->group = (uint32_t)(32 * lanes_k * lanes_n);
-        out->shared_bytes = (uint32_t)(RP_LINEAR_SKINNY_M * 8 + lanes_k * lanes_n * (x + w) + (sums > norms ? sums : norms));   // first the roots
-        if (out->shared_bytes <= (out->wgmma ? RP_LINEAR_SKINNY_LARGE : RP_LINEAR_SKINNY_SHARED)) { break; }
+        const uint64_t each_warp = ceil_div(chunks, warps), lanes_k = ceil_div(chunks, each_warp), lanes_n = deepest < warps / lanes_k ? deepest : warps / lanes_k;
+        const uint64_t busy = lanes_k * lanes_n, units = lanes_n * ceil_div(blocks, lanes_n) * unit, rows_at_once = p->m < warps ? p->m : warps;
+        // All chunks, or as many as sums may be of, in whole rounds.
+        uint64_t rounds = each_warp, bytes = RP_LINEAR_SKINNY_SPAN(chunks, rounds, lanes_k, units, x, sums);
+        while (rounds > 1 && (norm + pads + bytes > limit || (fit == 0 && rounds * lanes_k * sums > RP_LINEAR_SKINNY_SUMS))) {
+            rounds--;
+            bytes = RP_LINEAR_SKINNY_SPAN(rounds * lanes_k, rounds, lanes_k, units, x, sums) + sums;
+        }
+        out->group = (uint32_t)(32 * (turned && busy < rows_at_once ? rows_at_once : busy));
+        out->shared_bytes = (uint32_t)(norm + pads + bytes);
+        if (out->shared_bytes <= limit) { break; }
     }
     out->grid[0] = (uint32_t)groups;
     out->grid[1] = out->grid[2] = 1;
@@ -139,7 +148,9 @@ void rp_launch_linear(const rp_node *node, rp_launch *out) {
         if (p->m > RP_LINEAR_SKINNY_M) {
             launch_triple(p, out);
         } else {
-            launch_skinny(p, p->m > 8 ? "linear_triple_skinny_wide" : "linear_triple_skinny", out);
+            static const char *const kernels[2][2] = { { "linear_triple_skinny", "linear_triple_skinny_norm" },
+                                                       { "linear_triple_skinny_wide", "linear_triple_skinny_wide_norm" } };
+            launch_skinny(p, kernels[p->m > 8][p->norm ? 1 : 0], out);
         }
         return;
     }
