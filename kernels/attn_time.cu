@@ -77,7 +77,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f16_plain(c
 #include "attn_mixed.cuh"
 #include "attn_shared.cuh"
 #include "attn_spread.cuh"
-#include "attn_tiled.cuh"
+#include "attn_time_tiled.cuh"
 #include "attn_few.cuh"
 
 template <class T> __device__ inline rp_few_call<T> rp_few_call_of(const rp_kernel_args<rp_attn_time_params> &args) {
