@@ -47,7 +47,8 @@ template <class Top, class Piece> __device__ inline float4 rp_few_join(uint32_t 
 template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_call<T> &p, float *memory) {
     constexpr uint32_t PIECES = TURNS ? 1 : 2;   // of queries, an invocation
     const uint32_t rank = blockIdx.x % RP_ATTN_SPREAD, d = p.head_width, width = p.heads * d, warps = blockDim.x / 32;
-    const uint32_t blocks = gridDim.x / (RP_ATTN_SPREAD * p.batch * p.variates * p.heads), most = (p.paths + blocks - 1) / blocks;   // paths of a cluster
+    const uint32_t blocks = gridDim.x / (RP_ATTN_SPREAD * p.batch * p.variates * p.heads);
+    const uint32_t most = (p.paths + blocks - 1) / blocks;                       // paths of a cluster
     const uint32_t group = rp_group() / RP_ATTN_SPREAD, set = group / blocks / p.heads;
     const uint32_t s0 = group % blocks * most, head = group / blocks % p.heads, variate = set % p.variates, b = set / p.variates;
     const uint32_t n_rows = min(most, p.paths - min(s0, p.paths));
@@ -62,14 +63,14 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
     float2 *tops = reinterpret_cast<float2 *>(inbox + RP_ATTN_FEW_INBOX(most, d));
     __half *queries = reinterpret_cast<__half *>(tops + warps * RP_ATTN_FEW);
     float *scores = reinterpret_cast<float *>(queries + RP_ATTN_FEW * RP_ATTN_FEW_QUERY(slices));
-    __half *fresh = reinterpret_cast<__half *>(scores + (slices > 1 ? 2 * warps * RP_ATTN_FEW_SCORES : 0));   // where q is turned: [rows, 2, d], new keys and values
+    __half *fresh = reinterpret_cast<__half *>(scores + (slices > 1 ? 2 * warps * RP_ATTN_FEW_SCORES : 0));   // TURNS: [rows, 2, d], new k and v
     const __half *my_queries = queries + (lane % 16) * RP_ATTN_FEW_QUERY(slices) + warp % slices * 64 + lane / 16 * 8;
     rp_few_rows rows;
     rows.top[0] = rows.top[1] = -RP_INFINITY, rows.sum[0] = rows.sum[1] = 0;
 #pragma unroll
     for (int i = 0; i < 8; i++) { rows.value[i][0] = rows.value[i][1] = rows.value[i][2] = rows.value[i][3] = 0; }
     if (!TURNS) {
-        if ((prefix | suffix | next | columns | n_rows) == 0) { return; }        // never, but it takes all of these to know: so they are made before
+        if ((prefix | suffix | next | columns | n_rows) == 0) { return; }        // never, but to know it takes all of these, so before the wait
         rp_wait();
     }
 
@@ -82,7 +83,8 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
         const bool own = i >= of_prompt;
         const uint32_t row = own ? (i - of_prompt) / of_path : 0, first = (own ? (i - of_prompt) % of_path : i) * FEW_KEYS;
         const uint64_t at = (own ? suffix + row * next : prefix) + (uint64_t)first * width;
-        return rp_few_unit<T>{ (own ? p.k_suffix : p.k_prefix) + at, (own ? p.v_suffix : p.v_prefix) + at, min(FEW_KEYS, (own ? n_suffix : n_prefix) - first),
+        return rp_few_unit<T>{ (own ? p.k_suffix : p.k_prefix) + at, (own ? p.v_suffix : p.v_prefix) + at,
+                               min(FEW_KEYS, (own ? n_suffix : n_prefix) - first),
                             own ? row : RP_ATTN_FEW, TURNS && own ? step - 1 - first : FEW_KEYS };
     };
     const uint32_t stride = RP_ATTN_SPREAD * teams;
@@ -176,8 +178,8 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
         const float2 *top = tops + of * RP_ATTN_FEW + row;
         const float *piece = part_values + (of * most + row) * RP_ATTN_FEW_PITCH + column - of * slice;
         float2 whole;
-        const float4 value = rp_few_join(teams, [&](uint32_t t) { return top[t * slices * RP_ATTN_FEW]; },
-                                         [&](uint32_t t) { return *reinterpret_cast<const float4 *>(piece + t * slices * most * RP_ATTN_FEW_PITCH); }, &whole);
+        const auto piece_of = [&](uint32_t t) { return *reinterpret_cast<const float4 *>(piece + t * slices * most * RP_ATTN_FEW_PITCH); };
+        const float4 value = rp_few_join(teams, [&](uint32_t t) { return top[t * slices * RP_ATTN_FEW]; }, piece_of, &whole);
         const float *to = inbox + (rank * per_group + row / RP_ATTN_SPREAD) * (d + 4);
         rp_cluster_send4(to + column, row % RP_ATTN_SPREAD, ready, { value.x, value.y, value.z, value.w });
         if (column == 0) { rp_cluster_send2(to + d, row % RP_ATTN_SPREAD, ready, whole.x, whole.y); }

@@ -23,10 +23,11 @@ __device__ inline void rp_few_keys(typename rp_four_of<T>::raw (&k)[2][4], const
     for (int j = 0; j < 2; j++) {
         const uint32_t key = j * 8 + lane / 4;
         const T *from = unit.k + (uint64_t)key * width + lane % 4 * 4;
+        const bool there = key < unit.n && key != unit.fresh;
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             rp_zero4(k[j][i]);
-            if (key < unit.n && key != unit.fresh && i * 16 + lane % 4 * 4 < columns) { k[j][i] = *reinterpret_cast<const typename rp_four_of<T>::raw *>(from + i * 16); }
+            if (there && i * 16 + lane % 4 * 4 < columns) { k[j][i] = *reinterpret_cast<const typename rp_four_of<T>::raw *>(from + i * 16); }
         }
     }
 }
@@ -39,10 +40,11 @@ __device__ inline void rp_few_values(typename rp_four_of<T>::raw (&v)[2][4], con
     for (int i = 0; i < 4; i++) {
         const uint32_t key = i / 2 * 8 + lane % 4 * 2 + i % 2;
         const T *from = unit.v + (uint64_t)key * width + lane / 4 * 4;
+        const bool there = key < unit.n && key != unit.fresh;
 #pragma unroll
         for (int c = 0; c < 2; c++) {
             rp_zero4(v[c][i]);
-            if (key < unit.n && key != unit.fresh && c * 32 + lane / 4 * 4 < columns) { v[c][i] = *reinterpret_cast<const typename rp_four_of<T>::raw *>(from + c * 32); }
+            if (there && c * 32 + lane / 4 * 4 < columns) { v[c][i] = *reinterpret_cast<const typename rp_four_of<T>::raw *>(from + c * 32); }
         }
     }
 }
@@ -66,7 +68,8 @@ template <class T> __device__ inline float4 rp_few_turned(const T *from, const f
 }
 
 // The unit's fresh key and value, from shared memory [2, d].
-__device__ inline void rp_few_fresh(uint2 (&k)[2][4], uint2 (&v)[2][4], const rp_few_unit<__half> &unit, const __half *fresh, uint32_t columns, uint32_t d) {
+__device__ inline void rp_few_fresh(uint2 (&k)[2][4], uint2 (&v)[2][4], const rp_few_unit<__half> &unit, const __half *fresh, uint32_t columns,
+                                    uint32_t d) {
     const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
     for (int j = 0; j < 2; j++) {
@@ -81,7 +84,8 @@ __device__ inline void rp_few_fresh(uint2 (&k)[2][4], uint2 (&v)[2][4], const rp
 #pragma unroll
         for (int c = 0; c < 2; c++) {
             const uint32_t column = c * 32 + lane / 4 * 4;
-            if (i / 2 * 8 + lane % 4 * 2 + i % 2 == unit.fresh && column < columns) { v[c][i] = *reinterpret_cast<const uint2 *>(fresh + d + column); }
+            const bool own = i / 2 * 8 + lane % 4 * 2 + i % 2 == unit.fresh;
+            if (own && column < columns) { v[c][i] = *reinterpret_cast<const uint2 *>(fresh + d + column); }
         }
     }
 }
