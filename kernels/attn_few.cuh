@@ -6,19 +6,8 @@
 #ifndef RP_ATTN_FEW_CUH
 #define RP_ATTN_FEW_CUH
 
-#include "attn_matrix.cuh"
+#include "attn_few_unit.cuh"
 #include "cluster.cuh"
-
-#define FEW_KEYS 16                        // of a unit
-#define FEW_PITCH RP_ATTN_FEW_PITCH
-
-// A unit of keys: which row sees them, or all.
-template <class T> struct rp_few_unit {
-    const T *k, *v;                        // of the first key, at this warp's columns
-    uint32_t n;                            // keys there are
-    uint32_t only;                         // row that sees them; RP_ATTN_FEW: all
-    uint32_t fresh;                        // the one that is not in memory yet, where below FEW_KEYS
-};
 
 template <class T> struct rp_few_call {   // T: float or __half
     const T *q;                            // [B, S, V, h, d]; where it is turned first: [B, S, 3, h, d], with k and v
@@ -34,178 +23,7 @@ template <class T> struct rp_few_call {   // T: float or __half
 };
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-// Keys lane / 4 and that + 8: columns 16 i + 4 (lane % 4) .. + 3.
-template <class T>
-__device__ inline void rp_few_keys(typename rp_four_of<T>::raw (&k)[2][4], const rp_few_unit<T> &unit, uint32_t columns, uint32_t width) {
-    const uint32_t lane = threadIdx.x % 32;
-#pragma unroll
-    for (int j = 0; j < 2; j++) {
-        const uint32_t key = j * 8 + lane / 4;
-        const T *from = unit.k + (uint64_t)key * width + lane % 4 * 4;
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            rp_zero4(k[j][i]);
-            if (key < unit.n && key != unit.fresh && i * 16 + lane % 4 * 4 < columns) { k[j][i] = *reinterpret_cast<const typename rp_four_of<T>::raw *>(from + i * 16); }
-        }
-    }
-}
-
-// Values of keys 2 p, 2 p + 1, 2 p + 8 and 2 p + 9, p = lane % 4: columns 32 c + 4 (lane / 4) .. + 3.
-template <class T>
-__device__ inline void rp_few_values(typename rp_four_of<T>::raw (&v)[2][4], const rp_few_unit<T> &unit, uint32_t columns, uint32_t width) {
-    const uint32_t lane = threadIdx.x % 32;
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        const uint32_t key = i / 2 * 8 + lane % 4 * 2 + i % 2;
-        const T *from = unit.v + (uint64_t)key * width + lane / 4 * 4;
-#pragma unroll
-        for (int c = 0; c < 2; c++) {
-            rp_zero4(v[c][i]);
-            if (key < unit.n && key != unit.fresh && c * 32 + lane / 4 * 4 < columns) { v[c][i] = *reinterpret_cast<const typename rp_four_of<T>::raw *>(from + c * 32); }
-        }
-    }
-}
-
-__device__ inline float2 rp_few_two(const float *from) { return *reinterpret_cast<const float2 *>(from); }
-__device__ inline float2 rp_few_two(const __half *from) { return __half22float2(*reinterpret_cast<const __half2 *>(from)); }
-
-// Columns `column` .. + 3 of a head [d] of q or k, turned (rope_half): angles [d/2, 2], (cos, sin).
-template <class T> __device__ inline float4 rp_few_turned(const T *from, const float *angles, uint32_t column, uint32_t half) {
-    float y[4];
-#pragma unroll
-    for (uint32_t i = 0; i < 4; i += 2) {  // d/2 is even: two columns lie in one half
-        const uint32_t at = column + i;
-        const bool low = at < half;
-        const float2 own = rp_few_two(from + at), other = rp_few_two(from + (low ? at + half : at - half));
-        const float4 turn = *reinterpret_cast<const float4 *>(angles + (low ? at : at - half) * 2);
-        y[i] = __fmaf_rn(low ? -other.x : other.x, turn.y, __fmul_rn(own.x, turn.x));
-        y[i + 1] = __fmaf_rn(low ? -other.y : other.y, turn.w, __fmul_rn(own.y, turn.z));
-    }
-    return make_float4(y[0], y[1], y[2], y[3]);
-}
-
-// The unit's fresh key and value, from shared memory [2, d].
-__device__ inline void rp_few_fresh(uint2 (&k)[2][4], uint2 (&v)[2][4], const rp_few_unit<__half> &unit, const __half *fresh, uint32_t columns, uint32_t d) {
-    const uint32_t lane = threadIdx.x % 32;
-#pragma unroll
-    for (int j = 0; j < 2; j++) {
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            const uint32_t column = i * 16 + lane % 4 * 4;
-            if (j * 8 + lane / 4 == unit.fresh && column < columns) { k[j][i] = *reinterpret_cast<const uint2 *>(fresh + column); }
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-#pragma unroll
-        for (int c = 0; c < 2; c++) {
-            const uint32_t column = c * 32 + lane / 4 * 4;
-            if (i / 2 * 8 + lane % 4 * 2 + i % 2 == unit.fresh && column < columns) { v[c][i] = *reinterpret_cast<const uint2 *>(fresh + d + column); }
-        }
-    }
-}
-
-// Asks for a unit to come to the L2 cache: a lane for a key or a value.
-template <class T> __device__ inline void rp_few_hint(const rp_few_unit<T> &unit, uint32_t columns, uint32_t width) {
-    const uint32_t lane = threadIdx.x % 32;
-    if (lane % 16 < unit.n) { rp_hint((lane < 16 ? unit.k : unit.v) + (uint64_t)(lane % 16) * width, columns); }
-}
-
-// Rows lane / 4 and that + 8 of a warp: value[4 c + e][2 h + f]: row h, column 32 c + 8 (lane % 4) + 4 f + e.
-struct rp_few_rows {
-    float value[8][4], top[2], sum[2];     // of scores in powers of two; this lane's part of the sum
-};
-
-// queries: the address in shared memory of this lane's row of the first four 8 x 8 blocks.
-template <class Raw> __device__ inline void rp_few_scores(float (&score)[2][4], const __half *queries, const Raw (&k)[2][4]) {
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        uint32_t q[4];
-        rp_load_blocks(q, queries + i * 16);
-#pragma unroll
-        for (int j = 0; j < 2; j++) {
-            if (i == 0) { score[j][0] = score[j][1] = score[j][2] = score[j][3] = 0; }
-            const uint2 pairs = rp_narrow4(k[j][i]);
-            rp_mma(score[j], q, pairs.x, pairs.y);
-        }
-    }
-}
-
-// From scores to weights, and what was before brought to the new maximum.
-template <class T> __device__ inline void rp_few_weights(rp_few_rows &rows, float (&score)[2][4], const rp_few_unit<T> &unit, float scale) {
-    const uint32_t lane = threadIdx.x % 32;
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        const bool sees = unit.only == RP_ATTN_FEW || unit.only == lane / 4 + 8 * h;
-        float most = -RP_INFINITY;
-#pragma unroll
-        for (int j = 0; j < 2; j++) {
-#pragma unroll
-            for (int e = 0; e < 2; e++) {
-                float &s = score[j][2 * h + e];
-                s = sees && j * 8 + lane % 4 * 2 + e < unit.n ? s * scale : -RP_INFINITY;
-                most = fmaxf(most, s);
-            }
-        }
-        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
-        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
-        const float above = fmaxf(rows.top[h], most), from = above == -RP_INFINITY ? 0.0f : above, fade = rp_exp2_fast(rows.top[h] - from);
-        rows.top[h] = above;
-        rows.sum[h] *= fade;
-#pragma unroll
-        for (int j = 0; j < 8; j++) { rows.value[j][2 * h] *= fade, rows.value[j][2 * h + 1] *= fade; }
-#pragma unroll
-        for (int j = 0; j < 2; j++) {
-#pragma unroll
-            for (int e = 0; e < 2; e++) {
-                float &s = score[j][2 * h + e];
-                s = rp_exp2_fast(s - from);
-                rows.sum[h] += s;
-            }
-        }
-    }
-}
-
-// Pairs of two keys' values, column by column.
-__device__ inline uint4 rp_few_pairs(const float4 &a, const float4 &b) {
-    return make_uint4(rp_pair(a.x, b.x), rp_pair(a.y, b.y), rp_pair(a.z, b.z), rp_pair(a.w, b.w));
-}
-__device__ inline uint4 rp_few_pairs(const uint2 &a, const uint2 &b) {
-    return make_uint4(__byte_perm(a.x, b.x, 0x5410), __byte_perm(a.x, b.x, 0x7632), __byte_perm(a.y, b.y, 0x5410), __byte_perm(a.y, b.y, 0x7632));
-}
-
-template <class Raw> __device__ inline void rp_few_weigh(rp_few_rows &rows, const float (&score)[2][4], const Raw (&v)[2][4]) {
-    const uint32_t weight[4] = { rp_pair(score[0][0], score[0][1]), rp_pair(score[0][2], score[0][3]), rp_pair(score[1][0], score[1][1]),
-                                 rp_pair(score[1][2], score[1][3]) };
-#pragma unroll
-    for (int c = 0; c < 2; c++) {
-        const uint4 low = rp_few_pairs(v[c][0], v[c][1]), high = rp_few_pairs(v[c][2], v[c][3]);
-        rp_mma(rows.value[4 * c], weight, low.x, high.x);
-        rp_mma(rows.value[4 * c + 1], weight, low.y, high.y);
-        rp_mma(rows.value[4 * c + 2], weight, low.z, high.z);
-        rp_mma(rows.value[4 * c + 3], weight, low.w, high.w);
-    }
-}
-
-// Sums of the slices' scores, for each warp of a team.
-__device__ inline void rp_few_whole_scores(float (&score)[2][4], float *own, const float *of_team, uint32_t slices, uint32_t team) {
-    const uint32_t lane = threadIdx.x % 32;
-#pragma unroll
-    for (int i = 0; i < 8; i++) { own[i * 32 + lane] = score[i / 4][i % 4], score[i / 4][i % 4] = 0; }
-    asm volatile("bar.sync %0, %1;" ::"r"(1 + team), "r"(slices * 32) : "memory");   // scores: written by each warp, read by its team
-#pragma unroll 1
-    for (uint32_t s = 0; s < slices; s++) {
-#pragma unroll
-        for (int i = 0; i < 8; i++) { score[i / 4][i % 4] += of_team[s * RP_ATTN_FEW_SCORES + i * 32 + lane]; }
-    }
-}
-
-// Where columns 4 c .. 4 c + 3 of a slice of query `row` lie as float16, so that ldmatrix deals them as keys are dealt.
-__device__ inline uint32_t rp_few_query(uint32_t row, uint32_t of, uint32_t c, uint32_t slices) {
-    return row * RP_ATTN_FEW_QUERY(slices) + of * 64 + c / 4 * 16 + c % 4 * 2;
-}
-
-// Joins `n` parts: their maximum, sum and one piece of four columns. at(i): part i, of `tops` at(i) the maximum and the sum.
+// Joins n parts, four columns of them. top_of(i): part i's maximum, -infinity where it saw no key, and sum; piece_of(i): its columns.
 template <class Top, class Piece> __device__ inline float4 rp_few_join(uint32_t n, const Top &top_of, const Piece &piece_of, float2 *whole) {
     float top = -RP_INFINITY, sum = 0;
     float4 value = make_float4(0, 0, 0, 0);
@@ -229,7 +47,8 @@ template <class Top, class Piece> __device__ inline float4 rp_few_join(uint32_t 
 template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_call<T> &p, float *memory) {
     constexpr uint32_t PIECES = TURNS ? 1 : 2;   // of queries, an invocation
     const uint32_t rank = blockIdx.x % RP_ATTN_SPREAD, d = p.head_width, width = p.heads * d, warps = blockDim.x / 32;
-    const uint32_t blocks = gridDim.x / (RP_ATTN_SPREAD * p.batch * p.variates * p.heads), most = (p.paths + blocks - 1) / blocks;   // paths of a cluster
+    const uint32_t blocks = gridDim.x / (RP_ATTN_SPREAD * p.batch * p.variates * p.heads);
+    const uint32_t most = (p.paths + blocks - 1) / blocks;                       // paths of a cluster
     const uint32_t group = rp_group() / RP_ATTN_SPREAD, set = group / blocks / p.heads;
     const uint32_t s0 = group % blocks * most, head = group / blocks % p.heads, variate = set % p.variates, b = set / p.variates;
     const uint32_t n_rows = min(most, p.paths - min(s0, p.paths));
@@ -240,18 +59,18 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
     const uint64_t row0 = ((uint64_t)b * p.paths + s0) * p.variates + variate;   // of path s0; the next one's is `variates` further
     const uint64_t next = (uint64_t)p.variates * p.suffix_cap * width, suffix = row0 * p.suffix_cap * width + head * d + column0;
     uint64_t *ready = reinterpret_cast<uint64_t *>(memory);
-    float *part_values = memory + 4, *inbox = part_values + warps * most * FEW_PITCH;
+    float *part_values = memory + 4, *inbox = part_values + warps * most * RP_ATTN_FEW_PITCH;
     float2 *tops = reinterpret_cast<float2 *>(inbox + RP_ATTN_FEW_INBOX(most, d));
     __half *queries = reinterpret_cast<__half *>(tops + warps * RP_ATTN_FEW);
     float *scores = reinterpret_cast<float *>(queries + RP_ATTN_FEW * RP_ATTN_FEW_QUERY(slices));
-    __half *fresh = reinterpret_cast<__half *>(scores + (slices > 1 ? 2 * warps * RP_ATTN_FEW_SCORES : 0));   // where q is turned: [rows, 2, d], new keys and values
+    __half *fresh = reinterpret_cast<__half *>(scores + (slices > 1 ? 2 * warps * RP_ATTN_FEW_SCORES : 0));   // TURNS: [rows, 2, d], new k and v
     const __half *my_queries = queries + (lane % 16) * RP_ATTN_FEW_QUERY(slices) + warp % slices * 64 + lane / 16 * 8;
     rp_few_rows rows;
     rows.top[0] = rows.top[1] = -RP_INFINITY, rows.sum[0] = rows.sum[1] = 0;
 #pragma unroll
     for (int i = 0; i < 8; i++) { rows.value[i][0] = rows.value[i][1] = rows.value[i][2] = rows.value[i][3] = 0; }
     if (!TURNS) {
-        if ((prefix | suffix | next | columns | n_rows) == 0) { return; }        // never, but it takes all of these to know: so they are made before
+        if ((prefix | suffix | next | columns | n_rows) == 0) { return; }        // never, but to know it takes all of these, so before the wait
         rp_wait();
     }
 
@@ -264,7 +83,8 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
         const bool own = i >= of_prompt;
         const uint32_t row = own ? (i - of_prompt) / of_path : 0, first = (own ? (i - of_prompt) % of_path : i) * FEW_KEYS;
         const uint64_t at = (own ? suffix + row * next : prefix) + (uint64_t)first * width;
-        return rp_few_unit<T>{ (own ? p.k_suffix : p.k_prefix) + at, (own ? p.v_suffix : p.v_prefix) + at, min(FEW_KEYS, (own ? n_suffix : n_prefix) - first),
+        return rp_few_unit<T>{ (own ? p.k_suffix : p.k_prefix) + at, (own ? p.v_suffix : p.v_prefix) + at,
+                               min(FEW_KEYS, (own ? n_suffix : n_prefix) - first),
                             own ? row : RP_ATTN_FEW, TURNS && own ? step - 1 - first : FEW_KEYS };
     };
     const uint32_t stride = RP_ATTN_SPREAD * teams;
@@ -336,7 +156,7 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
         sum += __shfl_xor_sync(0xffffffffu, sum, 2);
         if (part == 0) { tops[warp * RP_ATTN_FEW + row] = make_float2(rows.top[h], sum); }
         if (row >= n_rows || rows.top[h] == -RP_INFINITY) { continue; }
-        float *to = part_values + (warp * most + row) * FEW_PITCH + part * 8;
+        float *to = part_values + (warp * most + row) * RP_ATTN_FEW_PITCH + part * 8;
 #pragma unroll
         for (int c = 0; c < 2; c++) {
 #pragma unroll
@@ -356,10 +176,10 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
     for (uint32_t i = threadIdx.x; i < n_rows * pieces; i += blockDim.x) {
         const uint32_t row = i / pieces, column = i % pieces * 4, of = column / slice;
         const float2 *top = tops + of * RP_ATTN_FEW + row;
-        const float *piece = part_values + (of * most + row) * FEW_PITCH + column - of * slice;
+        const float *piece = part_values + (of * most + row) * RP_ATTN_FEW_PITCH + column - of * slice;
         float2 whole;
-        const float4 value = rp_few_join(teams, [&](uint32_t t) { return top[t * slices * RP_ATTN_FEW]; },
-                                         [&](uint32_t t) { return *reinterpret_cast<const float4 *>(piece + t * slices * most * FEW_PITCH); }, &whole);
+        const auto piece_of = [&](uint32_t t) { return *reinterpret_cast<const float4 *>(piece + t * slices * most * RP_ATTN_FEW_PITCH); };
+        const float4 value = rp_few_join(teams, [&](uint32_t t) { return top[t * slices * RP_ATTN_FEW]; }, piece_of, &whole);
         const float *to = inbox + (rank * per_group + row / RP_ATTN_SPREAD) * (d + 4);
         rp_cluster_send4(to + column, row % RP_ATTN_SPREAD, ready, { value.x, value.y, value.z, value.w });
         if (column == 0) { rp_cluster_send2(to + d, row % RP_ATTN_SPREAD, ready, whole.x, whole.y); }

@@ -68,7 +68,8 @@ __device__ inline rp_few_call<__half> rp_few_call_of(const rp_kernel_args<rp_att
     const uint64_t width = (uint64_t)p.heads * p.head_width;
     const __half *prefix = rp_at<const __half>(args, 2);
     __half *own = rp_at<__half>(args, 6);
-    return { rp_at<const __half>(args, 0), prefix, prefix + p.batch * p.prefix_cap * width, own, own + (uint64_t)p.batch * p.paths * p.suffix_cap * width,
+    return { rp_at<const __half>(args, 0), prefix, prefix + p.batch * p.prefix_cap * width, own,
+             own + (uint64_t)p.batch * p.paths * p.suffix_cap * width,
              rp_at<const uint32_t>(args, 4), rp_at<const rp_step>(args, 5), rp_at<const float>(args, 1), rp_at<void>(args, 7), p.batch, p.paths, 1,
              p.heads, p.head_width, p.prefix_cap, p.suffix_cap, 0, p.positions, p.scale, true };
 }

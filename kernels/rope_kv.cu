@@ -16,7 +16,8 @@ __device__ inline void rp_rope_turn(rp_rope_numbers<float2> &x, const float *tur
     x.k = make_float2((x.k.x * cosine - x.k.y * sine) / f0, (x.k.y * cosine + x.k.x * sine) / f1);
 }
 template <class Raw>
-__device__ inline void rp_rope_turn4(rp_rope_numbers<Raw> &x, float4 &q, float4 &k, const float *turn, const float *power, uint32_t column, uint32_t half) {
+__device__ inline void rp_rope_turn4(const rp_rope_numbers<Raw> &x, float4 &q, float4 &k, const float *turn, const float *power, uint32_t column,
+                                     uint32_t half) {
     const float4 t = *reinterpret_cast<const float4 *>(turn + column), a = rp_wide4(x.q), c = rp_wide4(x.k);   // cos, sin of two pairs
     float f[4];
 #pragma unroll

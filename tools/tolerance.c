@@ -68,7 +68,7 @@ void tolerance_make_absolute(tolerance_tensor *t) {
     }
 }
 
-double tolerance_number(const tolerance_tensor *t, uint64_t i) {
+double tolerance_at(const tolerance_tensor *t, uint64_t i) {
     float x;
     if (t->dtype == RP_F32) { return (double)((const float *)t->data)[i]; }
     rp_convert(&x, RP_F32, (const char *)t->data + i * rp_dtype_size(t->dtype), t->dtype, 1);
@@ -77,6 +77,6 @@ double tolerance_number(const tolerance_tensor *t, uint64_t i) {
 
 double tolerance_largest(const tolerance_tensor *t) {
     double largest = 0;
-    for (uint64_t i = 0; i < t->count; i++) { largest = fmax(largest, fabs(tolerance_number(t, i))); }
+    for (uint64_t i = 0; i < t->count; i++) { largest = fmax(largest, fabs(tolerance_at(t, i))); }
     return largest;
 }

@@ -53,7 +53,6 @@ double tolerance_ratio(double got, double ref, double tol);
 
 void tolerance_make_absolute(tolerance_tensor *t);          // |x| of an F32 or F16 tensor
 double tolerance_largest(const tolerance_tensor *t);        // |x| of an F32 or F16 tensor
-double tolerance_number(const tolerance_tensor *t, uint64_t i);   // element i of such a tensor
 
 #define RULE(name)                                                                                                          \
     double tolerance_##name(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude);

@@ -25,7 +25,7 @@ static double widest_head(const tolerance_tensor *x, uint64_t at, uint32_t heads
     double widest = 0;
     for (uint32_t h = 0; h < heads; h++) {
         double sum = 0;
-        for (uint32_t j = 0; j < d; j++) { sum += fabs(tolerance_number(x, at + h * d + j)); }
+        for (uint32_t j = 0; j < d; j++) { sum += fabs(tolerance_at(x, at + h * d + j)); }
         widest = fmax(widest, sum);
     }
     return widest;
@@ -34,7 +34,7 @@ static double widest_head(const tolerance_tensor *x, uint64_t at, uint32_t heads
 // The largest |x| of n elements from `at` on.
 static double largest(const tolerance_tensor *x, uint64_t at, uint64_t n) {
     double most = 0;
-    for (uint64_t i = 0; i < n; i++) { most = fmax(most, fabs(tolerance_number(x, at + i))); }
+    for (uint64_t i = 0; i < n; i++) { most = fmax(most, fabs(tolerance_at(x, at + i))); }
     return most;
 }
 
@@ -119,7 +119,7 @@ double tolerance_attn_step(const tolerance_case *c, uint32_t output, uint64_t in
         const uint64_t D = (uint64_t)p->heads * d, row = index / (p->suffix_cap * D), slot = index / D % p->suffix_cap, i = index % d % (d / 2);
         if (row >= (uint64_t)p->batch * p->paths || slot + 1 != step) { return 0; }
         const uint64_t from = (row * 3 + 1) * D + index % D / d * d + i;
-        const double both = fabs(tolerance_number(&c->tensor[0], from)) + fabs(tolerance_number(&c->tensor[0], from + d / 2));
+        const double both = fabs(tolerance_at(&c->tensor[0], from)) + fabs(tolerance_at(&c->tensor[0], from + d / 2));
         return 3 * U32ROUND * both + 2 * FLUSH + (p->f16 ? U16ROUND * (1 + U16ROUND) * fabs(ref) + 0x1p-25 : 0);
     }
     if (!p->f16) { return allowed(d + 6, c->extra[0], keys, magnitude); }

@@ -21,7 +21,7 @@ double tolerance_rope_kv(const tolerance_case *c, uint32_t output, uint64_t inde
     const bool live = p->decode ? output == 0 || slot + 1 == step : slot < n_tokens;
     if (output == 2 || !live) { return 0; }
     const uint64_t from = (row * p->tokens + (p->decode ? 0 : slot)) * 3 * D + output * D + pair;
-    const double both = fabs(tolerance_number(&c->tensor[0], from)) + fabs(tolerance_number(&c->tensor[0], from + 1));
+    const double both = fabs(tolerance_at(&c->tensor[0], from)) + fabs(tolerance_at(&c->tensor[0], from + 1));
     return 10 * U32ROUND * both * c->extra[0] + 2 * FLUSH + (p->f16 ? U16ROUND * (1 + U16ROUND) * fabs(ref) + 0x1p-25 : 0);
 }
 
@@ -36,7 +36,7 @@ double tolerance_rope_half(const tolerance_case *c, uint32_t output, uint64_t in
     const bool live = p->rows == RP_ROWS_STEP ? output == 0 || slot + 1 == step : slot < (p->rows == RP_ROWS_OWN ? step : n_tokens);
     if (output == 2 || !live) { return 0; }
     const uint64_t from = (row * p->tokens + (p->rows == RP_ROWS_STEP ? 0 : slot)) * 3 * D + (uint64_t)output * D + index % D / d * d + index % d % half;
-    const double both = fabs(tolerance_number(&c->tensor[0], from)) + fabs(tolerance_number(&c->tensor[0], from + half));
+    const double both = fabs(tolerance_at(&c->tensor[0], from)) + fabs(tolerance_at(&c->tensor[0], from + half));
     return 3 * U32ROUND * both + 2 * FLUSH + (p->f16 ? U16ROUND * (1 + U16ROUND) * fabs(ref) + 0x1p-25 : 0);
 }
 
