@@ -172,7 +172,8 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) attn_space_f32_one(
     const uint32_t column = rp_take(rest, d / 4) * 4, head = rp_take(rest, p.heads);
     if (rest >= (uint64_t)p.batch * p.paths * p.tokens) { return; }
     const uint64_t from = (rest * (p.heads + 2 * p.kv_heads) + p.heads + p.kv_heads + head * p.kv_heads / p.heads) * d + column;
-    const float4 value = *reinterpret_cast<const float4 *>(rp_at<const float>(args, 0) + from);
+    float4 value = *reinterpret_cast<const float4 *>(rp_at<const float>(args, 0) + from);
+    value = make_float4(value.x + 0.0f, value.y + 0.0f, value.z + 0.0f, value.w + 0.0f);   // a sum from 0: -0 becomes 0
     if (p.y_f16) {
         __half2 *to = reinterpret_cast<__half2 *>(rp_at<__half>(args, 3) + point * 4);
         to[0] = rp_half2(value.x, value.y), to[1] = rp_half2(value.z, value.w);
