@@ -21,6 +21,21 @@ __device__ inline uint32_t rp_few(uint32_t a, uint32_t b) {
 
 #include "linear_skinny_x.cuh"
 
+// Waits until all but the latest n commits are done, or, of many, four.
+__device__ inline void rp_copy_wait_some(uint32_t n) {
+    if (n >= 4) {
+        rp_copy_wait<4>();
+    } else if (n == 3) {
+        rp_copy_wait<3>();
+    } else if (n == 2) {
+        rp_copy_wait<2>();
+    } else if (n == 1) {
+        rp_copy_wait<1>();
+    } else {
+        rp_copy_wait<0>();
+    }
+}
+
 // Where piece `piece` of row `row` lies: the four that two rows' lanes read at once touch all banks once.
 template <uint32_t ROW_BYTES> __device__ inline uint32_t rp_skinny_place(uint32_t row, uint32_t piece) { return row * ROW_BYTES + (piece ^ row % 2 * 4) * 16; }
 
@@ -42,7 +57,7 @@ __device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const 
 //   rows, weight, view     8 or 16; type; addresses
 //   operand, other         x of a chunk as the units take it (linear_skinny_x.cuh says how); weights of one block or two
 //   weights, multiply      one unit, or two that follow each other, from this lane's place in shared memory to other; sums += operand other
-//   at_once                1 or 2
+//   at_once, early         1 or 2; whether the first weights are taken before x is there
 //   store                  a result, or of a and of b
 // With 8 rows, x is the operand of eight and weights of two blocks are that of sixteen; else the other way round.
 // LONG: for products whose weights, x and sums do not all fit, and rows of x that a warp does not hold.
@@ -168,28 +183,30 @@ template <class Kind, bool LONG> struct rp_skinny {
                 x.copy(p, from, begin, end, warp, lane);
             }
             result.residual = p.has_residual && result.to != NONE ? view.residual[result.to] : 0.0f;
-            if constexpr (!Kind::turned) { rp_copy_wait<0>(); }
-            __syncthreads();   // x: brought by all, read by all
             uint32_t x_now = x_a, unit_now = unit, to_now = to + later * PLACE * 4;
+            typename Kind::other w;
+            bool two, taken = false;
+            const auto take = [&](uint32_t block, uint32_t after) {      // weights, but for what was asked for after them
+                two = AT_ONCE > 1 && block + lanes_n < n_blocks;
+                left -= 1 + two;
+                rp_copy_wait_some(left + after);
+                __syncwarp();              // units: copied by all lanes, read by all
+                Kind::weights(w, memory + unit_now, two);
+                unit_now += (1 + two) * unit_bytes;
+            };
+            if constexpr (!Kind::turned) {
+                if (Kind::early && busy) { take(lane_n, 1), taken = true; }       // while x is on its way
+                rp_copy_wait<0>();
+            }
+            __syncthreads();   // x: brought by all, read by all
             for (uint32_t chunk = begin + lane_k; chunk < end && busy; chunk += lanes_k) {
                 typename Kind::operand operand;
                 Kind::take(operand, memory + x_now, x_b, x.part);
                 uint32_t sum_to = to_now;
                 for (uint32_t block = lane_n; block < n_blocks; block += AT_ONCE * lanes_n) {
-                    const bool two = AT_ONCE > 1 && block + lanes_n < n_blocks;
-                    typename Kind::other w;
                     float acc[4] = { 0 };
-                    left -= 1 + two;
-                    if (left >= 4) {
-                        rp_copy_wait<4>();
-                    } else if (left >= 2) {
-                        rp_copy_wait<2>();
-                    } else {
-                        rp_copy_wait<0>();
-                    }
-                    __syncwarp();              // units: copied by all lanes, read by all
-                    Kind::weights(w, memory + unit_now, two);
-                    unit_now += (1 + two) * unit_bytes;
+                    if (!taken) { take(block, 0); }
+                    taken = false;
                     Kind::multiply(acc, operand, w);
                     float *sum = reinterpret_cast<float *>(memory + sum_to);
                     if constexpr (ROWS > 8) {
