@@ -45,6 +45,7 @@
 #define RP_LINEAR_SKINNY_SHARED 98304   // in all, on every device with these units,
 #define RP_LINEAR_SKINNY_LARGE 229376   // and on compute capability 9.0
 #define RP_LINEAR_SKINNY_PAD 64         // bytes between rows of x
+#define RP_LINEAR_SKINNY_HELD 13        // chunks of a row that a warp holds
 #define RP_LINEAR_SKINNY_SPAN(chunks, rounds, lanes_k, unit_bytes, x_bytes, sum_bytes) \
     ((rounds) * (lanes_k) * (unit_bytes) + (chunks) * ((x_bytes) + (sum_bytes)))   // unit_bytes: of all a chunk's; the rest: of a chunk
 // Shared memory of the tile kernels, in bytes: within the 99 KiB that a group can have on every device with these units.

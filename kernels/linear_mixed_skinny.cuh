@@ -15,7 +15,7 @@ template <int ROWS, class X> struct rp_skinny_mixed {
     using x = X;
     using view_type = rp_mixed_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
-    static constexpr bool turned = sizeof(X) == 4;
+    static constexpr bool turned = sizeof(X) == 4, early = false;
     static constexpr uint32_t parts = 1, bytes = SKINNY_CHUNK * 2, pad = RP_LINEAR_SKINNY_PAD, lane_bytes = 16;
 
     struct operand {

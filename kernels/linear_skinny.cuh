@@ -11,7 +11,30 @@
 #define SKINNY_CHUNK RP_LINEAR_SKINNY_CHUNK
 static_assert(SKINNY_CHUNK == 64, "lanes and pieces below");
 
+// a / b where that is small: a division takes longer.
+__device__ inline uint32_t rp_few(uint32_t a, uint32_t b) {
+    uint32_t quotient = 0;
+#pragma unroll 1
+    for (; a >= b; a -= b) { quotient++; }
+    return quotient;
+}
+
 #include "linear_skinny_x.cuh"
+
+// Waits until all but the latest n commits are done, or, of many, four.
+__device__ inline void rp_copy_wait_some(uint32_t n) {
+    if (n >= 4) {
+        rp_copy_wait<4>();
+    } else if (n == 3) {
+        rp_copy_wait<3>();
+    } else if (n == 2) {
+        rp_copy_wait<2>();
+    } else if (n == 1) {
+        rp_copy_wait<1>();
+    } else {
+        rp_copy_wait<0>();
+    }
+}
 
 // Where piece `piece` of row `row` lies: the four that two rows' lanes read at once touch all banks once.
 template <uint32_t ROW_BYTES> __device__ inline uint32_t rp_skinny_place(uint32_t row, uint32_t piece) { return row * ROW_BYTES + (piece ^ row % 2 * 4) * 16; }
@@ -34,10 +57,11 @@ __device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const 
 //   rows, weight, view     8 or 16; type; addresses
 //   operand, other         x of a chunk as the units take it (linear_skinny_x.cuh says how); weights of one block or two
 //   weights, multiply      one unit, or two that follow each other, from this lane's place in shared memory to other; sums += operand other
-//   at_once                1 or 2
+//   at_once, early         1 or 2; whether the first weights are taken before x is there
 //   store                  a result, or of a and of b
 // With 8 rows, x is the operand of eight and weights of two blocks are that of sixteen; else the other way round.
-template <class Kind> struct rp_skinny {
+// LONG: for products whose weights, x and sums do not all fit, and rows of x that a warp does not hold.
+template <class Kind, bool LONG> struct rp_skinny {
     static constexpr uint32_t NONE = 0xffffffffu;
     using view_type = typename Kind::view_type;
     static constexpr uint32_t ROWS = Kind::rows, AT_ONCE = Kind::at_once;
@@ -75,29 +99,31 @@ template <class Kind> struct rp_skinny {
         const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32;
         uint32_t lane = threadIdx.x % 32;
         // Warps stand lanes_k chunks wide and lanes_n blocks deep; what is left over only brings x.
-        const uint32_t chunks = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, each = (chunks + warps - 1) / warps, lanes_k = (chunks + each - 1) / each;
-        const uint32_t lane_k = warp % lanes_k, lane_n = warp / lanes_k;
+        const uint32_t chunks = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, each = rp_few(chunks + warps - 1, warps), lanes_k = each > 1 ? (chunks + each - 1) / each : chunks;
+        const uint32_t lane_n = rp_few(warp, lanes_k), lane_k = warp - lane_n * lanes_k;
         // Blocks of this group, in turns: of one, or, where gated, of a's and b's.
         const uint32_t in_turn = p.gated ? 2 : 1, turns = (p.n + 8 * in_turn - 1) / (8 * in_turn), group = rp_group();
-        const uint32_t least = turns / gridDim.x, more = turns - least * gridDim.x;
+        const uint32_t least = rp_few(turns, gridDim.x), more = turns - least * gridDim.x;
         const uint32_t block0 = (group * least + min(group, more)) * in_turn, n_blocks = (least + (group < more)) * in_turn;
-        const uint32_t most = (least + (more > 0)) * in_turn, lanes_n = min(warps / lanes_k, (most + AT_ONCE - 1) / AT_ONCE), deep = (most + lanes_n - 1) / lanes_n;
+        const uint32_t most = (least + (more > 0)) * in_turn, lanes_n = min(rp_few(warps, lanes_k), (most + AT_ONCE - 1) / AT_ONCE), deep = rp_few(most + lanes_n - 1, lanes_n);
         // A round is a chunk for each of lanes_k. Rounds that there is room for, of weights, x and sums; if not for all, one place of
         // sums is that of the sum so far.
-        uint32_t shared_bytes;
-        asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
         rp_skinny_x<Kind> x;
         char *at = x.begin(memory, p, chunks);
-        const uint32_t sum_bytes = most * PLACE * 4, x_bytes = p.m * Kind::parts * Kind::bytes, units_bytes = lanes_n * deep * unit_bytes;
-        const uint32_t room = shared_bytes - (uint32_t)(at - memory);
         uint32_t span = chunks, rounds = each, places = chunks;
-        if (RP_LINEAR_SKINNY_SPAN(chunks, each, lanes_k, units_bytes, x_bytes, sum_bytes) > room) {
-            rounds = (room - sum_bytes) / RP_LINEAR_SKINNY_SPAN(lanes_k, 1, lanes_k, units_bytes, x_bytes, sum_bytes);
-            span = rounds * lanes_k, places = span + 1;
+        if constexpr (LONG) {
+            uint32_t shared_bytes;
+            asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
+            const uint32_t sum_bytes = most * PLACE * 4, x_bytes = p.m * Kind::parts * Kind::bytes, units_bytes = lanes_n * deep * unit_bytes;
+            const uint32_t room = shared_bytes - (uint32_t)(at - memory);
+            if (RP_LINEAR_SKINNY_SPAN(chunks, each, lanes_k, units_bytes, x_bytes, sum_bytes) > room) {
+                rounds = (room - sum_bytes) / RP_LINEAR_SKINNY_SPAN(lanes_k, 1, lanes_k, units_bytes, x_bytes, sum_bytes);
+                span = rounds * lanes_k, places = span + 1;
+            }
         }
         at = x.room(at, p, span);
         char *own = at + warp * rounds * deep * unit_bytes;
-        const uint32_t sums = (uint32_t)(at - memory) + lanes_k * units_bytes * rounds;          // float [block][place][ROWS][8]
+        const uint32_t sums = (uint32_t)(at - memory) + lanes_k * lanes_n * deep * unit_bytes * rounds;          // float [block][place][ROWS][8]
         const bool busy = lane_n < min(lanes_n, n_blocks);
 
         // Weights of this warp's units in chunks [begin, end), a commit each: chunk by chunk.
@@ -148,35 +174,39 @@ template <class Kind> struct rp_skinny {
         asm volatile("" : "+r"(x_a), "+r"(x_b), "+r"(unit), "+r"(to), "+r"(result.from), "+r"(result.to));
         const void *from = rp_at<const void>(args, 0);
         for (uint32_t begin = 0; begin < chunks; begin += span) {
-            const uint32_t end = min(begin + span, chunks), later = begin > 0 ? 1 : 0;
-            if constexpr (Kind::turned) {
+            const uint32_t end = LONG ? min(begin + span, chunks) : chunks, later = LONG && begin > 0 ? 1 : 0;
+            if constexpr (Kind::turned && LONG) {
                 x.turn(p, static_cast<const float *>(from), begin, end, chunks, warp, lane);
+            } else if constexpr (Kind::turned) {
+                x.hold(p, static_cast<const float *>(from), chunks, warp, lane);
             } else {
                 x.copy(p, from, begin, end, warp, lane);
             }
             result.residual = p.has_residual && result.to != NONE ? view.residual[result.to] : 0.0f;
-            if constexpr (!Kind::turned) { rp_copy_wait<0>(); }
-            __syncthreads();   // x: brought by all, read by all
             uint32_t x_now = x_a, unit_now = unit, to_now = to + later * PLACE * 4;
+            typename Kind::other w;
+            bool two, taken = false;
+            const auto take = [&](uint32_t block, uint32_t after) {      // weights, but for what was asked for after them
+                two = AT_ONCE > 1 && block + lanes_n < n_blocks;
+                left -= 1 + two;
+                rp_copy_wait_some(left + after);
+                __syncwarp();              // units: copied by all lanes, read by all
+                Kind::weights(w, memory + unit_now, two);
+                unit_now += (1 + two) * unit_bytes;
+            };
+            if constexpr (!Kind::turned) {
+                if (Kind::early && busy) { take(lane_n, 1), taken = true; }       // while x is on its way
+                rp_copy_wait<0>();
+            }
+            __syncthreads();   // x: brought by all, read by all
             for (uint32_t chunk = begin + lane_k; chunk < end && busy; chunk += lanes_k) {
                 typename Kind::operand operand;
                 Kind::take(operand, memory + x_now, x_b, x.part);
                 uint32_t sum_to = to_now;
                 for (uint32_t block = lane_n; block < n_blocks; block += AT_ONCE * lanes_n) {
-                    const bool two = AT_ONCE > 1 && block + lanes_n < n_blocks;
-                    typename Kind::other w;
                     float acc[4] = { 0 };
-                    left -= 1 + two;
-                    if (left >= 4) {
-                        rp_copy_wait<4>();
-                    } else if (left >= 2) {
-                        rp_copy_wait<2>();
-                    } else {
-                        rp_copy_wait<0>();
-                    }
-                    __syncwarp();              // units: copied by all lanes, read by all
-                    Kind::weights(w, memory + unit_now, two);
-                    unit_now += (1 + two) * unit_bytes;
+                    if (!taken) { take(block, 0); }
+                    taken = false;
                     Kind::multiply(acc, operand, w);
                     float *sum = reinterpret_cast<float *>(memory + sum_to);
                     if constexpr (ROWS > 8) {
@@ -198,7 +228,7 @@ template <class Kind> struct rp_skinny {
                     } else {
                         sum<1>(total, own_sums, slots, 0);
                     }
-                    if (end < chunks) {        // the sum so far
+                    if (LONG && end < chunks) {                  // the sum so far
                         own_sums[0] = total[0];
                         if (p.gated) { own_sums[places * PLACE] = total[1]; }
                     } else {
@@ -210,7 +240,7 @@ template <class Kind> struct rp_skinny {
                 i += blockDim.x;
                 if (i < n_results) { place(i, true); }
             }
-            if (end == chunks) { break; }
+            if (!LONG || end == chunks) { break; }
             __syncthreads();   // sums, x, weights: read by all, their places may be written
             place(threadIdx.x, true);
             fetch(end, min(end + span, chunks));
@@ -218,13 +248,16 @@ template <class Kind> struct rp_skinny {
     }
 };
 
-// registers: of an invocation. Where two groups of twelve warps have room on a multiprocessor, those of the next launch ask for their
-// weights while these are at work.
-#define RP_SKINNY(name, registers, ...)                                                                                               \
+// registers: of an invocation. Where two groups have room on a multiprocessor, those of the next launch ask for their weights while
+// these are at work: 16 warps of 64, or 14 of 72.
+#define RP_SKINNY_KERNEL(name, registers, ...)                                                                                        \
     extern "C" __global__ void __maxnreg__(registers) name(const rp_kernel_args<rp_linear_params> args) {                             \
         extern __shared__ __align__(128) char skinny_memory[];                                                                        \
         rp_release();                                                                                                                 \
         rp_skinny<__VA_ARGS__>::run(args, skinny_memory);                                                                             \
     }
+#define RP_SKINNY(name, registers, ...)                                                                                               \
+    RP_SKINNY_KERNEL(name, registers, __VA_ARGS__, false)                                                                             \
+    RP_SKINNY_KERNEL(name##_long, 128, __VA_ARGS__, true)
 
 #endif

@@ -12,7 +12,7 @@
 //   pair, pair_of, keep     if turned: two neighbours as the matrices have them, and how they go there, `part` bytes apart
 //   take, lane_bytes        a chunk's operand: lane l reads row l / 4, and the one `second` bytes on, from piece l % 4 of so many bytes on
 template <class Kind> struct rp_skinny_x {
-    static constexpr uint32_t HELD = 13, AT_ONCE = 4;     // chunks of a row that a warp holds, two neighbours of each a lane
+    static constexpr uint32_t HELD = RP_LINEAR_SKINNY_HELD, AT_ONCE = 4;     // chunks of a row that a warp holds, two neighbours of each a lane
 
     rp_inverse_root *roots;                  // [m]
     float *scale;                            // [chunks, 64] and a few more, zeros past k
@@ -44,18 +44,17 @@ template <class Kind> struct rp_skinny_x {
     // Chunks [begin, end) of all rows, 512 bytes of a row a warp. Zeros past k.
     __device__ inline void copy(const rp_linear_params &p, const void *x, uint32_t begin, uint32_t end, uint32_t warp, uint32_t lane) const {
         const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::x), first = begin * Kind::bytes, bytes = (end - begin) * Kind::bytes;
-        const uint32_t warps = blockDim.x / 32, next_piece = warps / p.m, next_row = warps - next_piece * p.m;
-        uint32_t piece = warp / p.m, row = warp - piece * p.m;
+        const uint32_t warps = blockDim.x / 32, next_piece = rp_few(warps, p.m), next_row = warps - next_piece * p.m;
+        uint32_t piece = rp_few(warp, p.m), row = warp - piece * p.m, to = row * pitch + piece * 512 + lane * 16;
+        const char *from = static_cast<const char *>(x) + (uint64_t)row * row_bytes + first;
+        asm volatile("" : "+r"(piece), "+r"(row), "+r"(to), "+l"(from));     // worked out before the wait
         rp_wait();
 #pragma unroll 1
         while (piece * 512 < bytes) {
             const uint32_t byte = piece * 512 + lane * 16;
-            if (byte < bytes) {
-                rp_copy16(reinterpret_cast<float *>(at + row * pitch + byte),
-                          reinterpret_cast<const float *>(static_cast<const char *>(x) + (uint64_t)row * row_bytes + first + byte), first + byte < row_bytes ? 16 : 0);
-            }
-            piece += next_piece, row += next_row;
-            if (row >= p.m) { row -= p.m, piece++; }
+            if (byte < bytes) { rp_copy16(reinterpret_cast<float *>(at + to), reinterpret_cast<const float *>(from + byte), first + byte < row_bytes ? 16 : 0); }
+            piece += next_piece, row += next_row, to += next_piece * 512 + next_row * pitch, from += next_row * row_bytes;
+            if (row >= p.m) { row -= p.m, piece++, to += 512 - p.m * pitch, from -= p.m * row_bytes; }
         }
         rp_copy_commit();
     }
@@ -78,14 +77,15 @@ template <class Kind> struct rp_skinny_x {
     }
 
     // A row for each warp, held in registers.
-    __device__ inline void held(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane) const {
+    __device__ inline void hold(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane) const {
         const float *from = x + (uint64_t)min(row, p.m - 1) * p.k + lane * 2;
         float2 own[HELD], sum = { 0, 0 };
-        asm volatile("" : "+l"(from));       // worked out before the wait
+        int mine = ((int)p.k - (int)lane * 2 + SKINNY_CHUNK - 1) / SKINNY_CHUNK;      // chunks
+        asm volatile("" : "+l"(from), "+r"(mine));                                    // worked out before the wait
         __builtin_assume(__isGlobal(from));
         rp_wait();
 #pragma unroll
-        for (uint32_t e = 0; e < HELD; e++) { own[e] = e * SKINNY_CHUNK + lane * 2 < p.k ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0); }
+        for (uint32_t e = 0; e < HELD; e++) { own[e] = (int)e < mine ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0); }
         if (p.norm) { __syncthreads(); }     // scale: brought by all, read by all
         if (row >= p.m) { return; }
         rp_inverse_root root = { 0, 0 };
@@ -95,23 +95,30 @@ template <class Kind> struct rp_skinny_x {
             root = root_of(p, sum);
         }
         char *to = at + row * pitch + lane * 4;
+        if (!p.norm) {
+#pragma unroll
+            for (uint32_t e = 0; e < HELD; e++) {
+                if (e < chunks) { Kind::keep(to + e * Kind::bytes, part, Kind::pair_of(own[e])); }
+            }
+            return;
+        }
 #pragma unroll
         for (uint32_t first = 0; first < HELD; first += AT_ONCE) {
             if (first >= chunks) { break; }
             float2 factor[AT_ONCE];
 #pragma unroll
-            for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) { factor[e] = p.norm ? scale_of(first + e, lane) : make_float2(0, 0); }
+            for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) { factor[e] = scale_of(first + e, lane); }
 #pragma unroll
             for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) {
-                const typename Kind::pair pair = Kind::pair_of(p.norm ? normalised(own[first + e], factor[e], root) : own[first + e]);
+                const typename Kind::pair pair = Kind::pair_of(normalised(own[first + e], factor[e], root));
                 if (first + e < chunks) { Kind::keep(to + (first + e) * Kind::bytes, part, pair); }
             }
         }
     }
 
-    // Any number of rows and chunks: chunks [begin, end) of all rows. Of a copy of this struct, which stays in registers elsewhere.
-    __device__ __noinline__ void some(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
-                                      uint32_t lane) const {
+    // Any number of rows and chunks: chunks [begin, end) of all rows.
+    __device__ inline void turn(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
+                                uint32_t lane) const {
         rp_wait();
         if (p.norm) { __syncthreads(); }     // scale: brought by all, read by all
 #pragma unroll 1
@@ -132,16 +139,6 @@ template <class Kind> struct rp_skinny_x {
             for (uint32_t chunk = begin; chunk < end; chunk++) {
                 Kind::keep(to + (chunk - begin) * Kind::bytes, part, Kind::pair_of(p.norm ? normalised(two(chunk), scale_of(chunk, lane), root) : two(chunk)));
             }
-        }
-    }
-
-    __device__ inline void turn(const rp_linear_params &p, const float *x, uint32_t begin, uint32_t end, uint32_t chunks, uint32_t warp,
-                                uint32_t lane) const {
-        if (end - begin == chunks && chunks <= HELD && p.m <= blockDim.x / 32) {
-            held(p, x, chunks, warp, lane);
-        } else {
-            const rp_skinny_x copy = *this;
-            copy.some(p, x, begin, end, chunks, warp, lane);
         }
     }
 };

@@ -21,7 +21,7 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
     using x = float;
     using view_type = rp_linear_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
-    static constexpr bool turned = NORMS;
+    static constexpr bool turned = NORMS, early = !NORMS;
     static constexpr uint32_t parts = NORMS ? 3 : 1, bytes = SKINNY_CHUNK * (NORMS ? 2 : 4), pad = RP_LINEAR_SKINNY_PAD / (NORMS ? 2 : 1), lane_bytes = NORMS ? 8 : 16;
 
     struct operand {

@@ -53,7 +53,7 @@ static bool launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
 }
 
 // At most RP_LINEAR_SKINNY_M rows on matrix units: a group a multiprocessor, or as many as it takes for chunk sums to fit.
-static void launch_skinny(const struct rp_linear_params *p, const char *kernel, rp_launch *out) {
+static void launch_skinny(const struct rp_linear_params *p, const char *const kernels[2], rp_launch *out) {
     const uint64_t chunks = ceil_div(p->k, RP_LINEAR_SKINNY_CHUNK), in_turn = p->gated ? 2 : 1, turns = ceil_div(p->n, 8 * in_turn);
     const uint64_t rows = p->m > 8 ? 16 : 8, turn_bytes = in_turn * rows * 32, fit = RP_LINEAR_SKINNY_SUMS / (chunks * turn_bytes);
     const uint64_t even = ceil_div(turns, out->processors > 0 ? out->processors : 1), each = even < fit ? even : fit > 0 ? fit : 1;
@@ -64,7 +64,6 @@ static void launch_skinny(const struct rp_linear_params *p, const char *kernel, 
     const bool turned = p->w_f16 ? !p->x_f16 : p->norm != 0;
     const uint64_t x = p->m * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : p->norm ? 6 : 4), pads = p->m * RP_LINEAR_SKINNY_PAD * (p->w_f16 || !p->norm ? 2 : 3) / 2;
     const uint64_t norm = p->norm ? RP_LINEAR_SKINNY_M * 8 + ceil_div(chunks, 4) * 4 * RP_LINEAR_SKINNY_CHUNK * 4 : 0;
-    out->kernel = kernel;
     for (uint64_t warps = RP_LINEAR_SKINNY_WARPS; warps > 0; warps--) {
         const uint64_t each_warp = ceil_div(chunks, warps), lanes_k = ceil_div(chunks, each_warp), lanes_n = deepest < warps / lanes_k ? deepest : warps / lanes_k;
         const uint64_t busy = lanes_k * lanes_n, units = lanes_n * ceil_div(blocks, lanes_n) * unit, rows_at_once = p->m < warps ? p->m : warps;
@@ -76,6 +75,7 @@ static void launch_skinny(const struct rp_linear_params *p, const char *kernel, 
         }
         out->group = (uint32_t)(32 * (turned && busy < rows_at_once ? rows_at_once : busy));
         out->shared_bytes = (uint32_t)(norm + pads + bytes);
+        out->kernel = kernels[rounds < each_warp || (turned && (chunks > RP_LINEAR_SKINNY_HELD || rows_at_once < p->m))];
         if (out->shared_bytes <= limit) { break; }
     }
     out->grid[0] = (uint32_t)groups;
@@ -90,8 +90,10 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
         { { "linear_mixed_narrow", "linear_mixed_narrow_x32" }, 32, 64, 128, RP_LINEAR_NARROW_SHARED },
     };
     if (p->m <= RP_LINEAR_SKINNY_M) {
-        static const char *const kernels[2][2] = { { "linear_mixed_skinny_x32", "linear_mixed_skinny" },
-                                                   { "linear_mixed_skinny_wide_x32", "linear_mixed_skinny_wide" } };
+        static const char *const kernels[2][2][2] = {
+            { { "linear_mixed_skinny_x32", "linear_mixed_skinny_x32_long" }, { "linear_mixed_skinny", "linear_mixed_skinny_long" } },
+            { { "linear_mixed_skinny_wide_x32", "linear_mixed_skinny_wide_x32_long" }, { "linear_mixed_skinny_wide", "linear_mixed_skinny_wide_long" } },
+        };
         launch_skinny(p, kernels[p->m > 8][p->x_f16 ? 1 : 0], out);
         return;
     }
@@ -148,8 +150,10 @@ void rp_launch_linear(const rp_node *node, rp_launch *out) {
         if (p->m > RP_LINEAR_SKINNY_M) {
             launch_triple(p, out);
         } else {
-            static const char *const kernels[2][2] = { { "linear_triple_skinny", "linear_triple_skinny_norm" },
-                                                       { "linear_triple_skinny_wide", "linear_triple_skinny_wide_norm" } };
+            static const char *const kernels[2][2][2] = {
+                { { "linear_triple_skinny", "linear_triple_skinny_long" }, { "linear_triple_skinny_norm", "linear_triple_skinny_norm_long" } },
+                { { "linear_triple_skinny_wide", "linear_triple_skinny_wide_long" }, { "linear_triple_skinny_wide_norm", "linear_triple_skinny_wide_norm_long" } },
+            };
             launch_skinny(p, kernels[p->m > 8][p->norm ? 1 : 0], out);
         }
         return;
