@@ -70,7 +70,15 @@ __device__ inline __half rp_half(float value) {
     const float most = 65504.0f;
     return __float2half_rn(value > most ? most : value < -most ? -most : value);
 }
-__device__ inline __half2 rp_half2(float a, float b) { return __halves2half2(rp_half(a), rp_half(b)); }
+__device__ inline __half2 rp_half2(float a, float b) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    uint32_t pair;
+    asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(b), "f"(a));
+    return *reinterpret_cast<const __half2 *>(&pair);
+#else
+    return __halves2half2(rp_half(a), rp_half(b));
+#endif
+}
 
 // Element `at` of an output that is float16 or float32.
 __device__ inline void rp_put(void *y, uint64_t at, float value, bool f16) {
