@@ -55,17 +55,19 @@
 // Compute capability 9.0 alone, from RP_LINEAR_WGMMA_M rows on: the same sums in tiles of RP_LINEAR_WGMMA_SHAPES shapes, in shared
 // memory of stages of (rows + columns) x 64 at multiples of 1024, and for each of eight warps 16 x 40 results and a tile's bias.
 #define RP_LINEAR_WGMMA_M 65
-#define RP_LINEAR_WGMMA_SHAPES 5
-#define RP_LINEAR_WGMMA_GROUP 288        // two warpgroups and the warp that feeds them
+#define RP_LINEAR_WGMMA_SHAPES 8
+#define RP_LINEAR_WGMMA_GROUP 384        // two warpgroups that multiply, and one that feeds them
 #define RP_LINEAR_WGMMA_SHARED(rows, columns, stages) (1024 + 128 * (stages) * ((rows) + (columns)) + 32 * (640 + (columns)))
 // linear in float32 on matrix units, of compute capability 9.0 alone, where k is a multiple of RP_LINEAR_TRIPLE_CHUNK: each number is three of
 // bfloat16, x = x0 + x1 + x2 (kernels/triple.cuh). A chunk of k is summed from 0 by the units: products (x2 w0), (x1 w1), (x0 w2), (x1 w0),
 // (x0 w1), (x0 w0), small ones first, each over the chunk's sixteens ascending. Chunk sums are added in ascending order, then bias,
 // then residual or gate. Whatever the number of rows, so no number depends on it. Tiles of RP_LINEAR_TRIPLE_SHAPES shapes, in shared
-// memory of stages of three parts of (rows + columns) x 64 at multiples of 1024.
+// memory of stages of three parts of (rows + columns) x 64 at multiples of 1024; where a cluster shares a tile, then two times the sums of
+// a chunk.
 #define RP_LINEAR_TRIPLE_CHUNK 64
-#define RP_LINEAR_TRIPLE_SHAPES 6
+#define RP_LINEAR_TRIPLE_SHAPES 10
 #define RP_LINEAR_TRIPLE_SHARED(rows, columns, stages) (1024 + 384 * (stages) * ((rows) + (columns)))
+#define RP_LINEAR_TRIPLE_CLUSTER(rows, columns, stages) (RP_LINEAR_TRIPLE_SHARED(rows, columns, stages) + 8 * (rows) * (columns))
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 
 // attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix). Each tile on its own: its maximum, p =

@@ -36,6 +36,15 @@ __device__ inline uint4 rp_round8(const float4 &a, const float4 &b) {
     return make_uint4(rp_pair(a.x, a.y), rp_pair(a.z, a.w), rp_pair(b.x, b.y), rp_pair(b.z, b.w));
 }
 
+// x / (1 + exp(-x)) by the fast units. Error in units of 2^-24: 2 of 1 / (1 + t), 4 of t = exp(-|x|) and 0.5 of its rounded
+// argument (|x| exp(-|x|)), 3 of sum and products.
+__device__ inline float rp_silu_mixed(float x) {
+    float t, inverse;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(t) : "f"(fabsf(x) * -1.44269504f));
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(1.0f + t));
+    return x * ((x < 0.0f ? t : 1.0f) * inverse);
+}
+
 // Two neighbouring results, columns `column` (even) and the next: sums, then bias, then residual or silu.
 __device__ inline void rp_mixed_store(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t column, float a,
                                       float b) {
@@ -46,7 +55,7 @@ __device__ inline void rp_mixed_store(const rp_linear_params &p, const rp_mixed_
         a += view.bias[column];
         if (both) { b += view.bias[column + 1]; }
     }
-    if (p.silu) { a = rp_silu(a), b = rp_silu(b); }
+    if (p.silu) { a = rp_silu_mixed(a), b = rp_silu_mixed(b); }
     if (p.n % 2 != 0) {      // pairs are not aligned
         if (p.has_residual) { a += view.residual[at], b += both ? view.residual[at + 1] : 0.0f; }
         rp_put(view.y, at, a, p.y_f16);
@@ -62,15 +71,6 @@ __device__ inline void rp_mixed_store(const rp_linear_params &p, const rp_mixed_
     } else {
         *reinterpret_cast<float2 *>(static_cast<float *>(view.y) + at) = make_float2(a, b);
     }
-}
-
-// x / (1 + exp(-x)) by the fast units. Error in units of 2^-24: 2 of 1 / (1 + t), 4 of t = exp(-|x|) and 0.5 of its rounded
-// argument (|x| exp(-|x|)), 3 of sum and products.
-__device__ inline float rp_silu_mixed(float x) {
-    float t, inverse;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(t) : "f"(fabsf(x) * -1.44269504f));
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(1.0f + t));
-    return x * ((x < 0.0f ? t : 1.0f) * inverse);
 }
 
 // The gate of columns column.. (a) and column + RP_LINEAR_GATE.. (b), two neighbours each.

@@ -36,17 +36,21 @@ __device__ inline void rp_triple_store(const rp_linear_params &p, const rp_linea
 
 // Tiles of BM_GROUPS x 64 rows and BN_GROUPS x N columns, a warpgroup for each 64 x N. SETS: the 256 that feed form so many sets, each with a chunk of its own
 // on its way. HELD: of the parts of x, so many are read once a chunk by those who multiply, and stay in registers.
-template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, int REGISTERS> struct rp_triple_tile {
-    static constexpr int groups = BM_GROUPS * BN_GROUPS, feeders = 256;
+template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, int REGISTERS, int CLUSTER = 1, int FEEDERS = 2> struct rp_triple_tile {
+    static constexpr int groups = BM_GROUPS * BN_GROUPS, feeders = FEEDERS * 128;
     static constexpr int threads = groups * 128 + feeders;
     static constexpr int bm = BM_GROUPS * 64, bn = BN_GROUPS * N;
     static constexpr int x_halves = bm * 64, w_halves = bn * 64;                   // of one part
     static constexpr int stage_halves = 3 * (x_halves + w_halves);
-    static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2;
+    // CLUSTER groups share a tile: group r multiplies chunks r, r + CLUSTER, .. and adds up all chunks' sums of its part of the rows.
+    static constexpr int sent_bytes = CLUSTER > 1 ? bm / CLUSTER * bn * 4 : 0;        // of a chunk to one group
+    static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + 2 * CLUSTER * sent_bytes;
+    static constexpr int tile_pairs = BN_GROUPS * N / 16, units = CLUSTER > 1 ? groups * 4 / CLUSTER * tile_pairs : 0;
+    static constexpr int own_units = (units + groups * 4 - 1) / (groups * 4);        // of a warp: sixteen columns of sixteen rows
     static constexpr int set_threads = feeders / SETS, step = set_threads / 16;    // sixteen invocations a row
     static constexpr int xs = bm / step, ws = bn / step;                           // pieces of four that one invocation brings
     // REGISTERS: of those who multiply; those who feed give them theirs.
-    static constexpr int feed_registers = groups == 2 ? 256 - REGISTERS : (504 - REGISTERS) / 2;
+    static constexpr int feed_registers = (groups == 2 ? 512 - 2 * REGISTERS : 504 - REGISTERS) / FEEDERS / 8 * 8;
     static_assert(step % 8 == 0 && bm % step == 0 && bn % step == 0, "all pieces of an invocation turn alike");
     static_assert(SETS <= STAGES && (groups == 1 || groups == 2), "");
 
@@ -68,14 +72,16 @@ template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, i
         const uint32_t thread = threadIdx.x - groups * 128, set = thread / set_threads, local = thread % set_threads;
         const uint32_t first = local / 16, piece = local % 16;
         const uint32_t to = first * 64 + (piece / 2 ^ first % 8) * 8 + piece % 2 * 4;
-        uint32_t stage = set, parity = 1, tile = blockIdx.x, chunk = set;
+        const uint32_t rank = blockIdx.x % CLUSTER, own = CLUSTER > 1 ? (chunks - rank + CLUSTER - 1) / CLUSTER : chunks;
+        uint32_t stage = set, parity = 1, tile = blockIdx.x / CLUSTER, chunk = set;
         const float *from_x, *from_w;                                      // this invocation's first pieces,
         int x_rows, w_rows;                                                // and the rows that there are from there on
         float4 x[xs] = {}, w[ws] = {};
         const auto settle = [&]() {                                        // the chunk may lie in a later tile
-            while (chunk >= chunks) { chunk -= chunks, tile += gridDim.x; }
+            if (CLUSTER > 1 && own == 0) { tile = tiles; }
+            while (chunk >= own && tile < tiles) { chunk -= own, tile += gridDim.x / CLUSTER; }
             const tile_at at = place(tile, m_tiles);
-            const uint64_t column = (uint64_t)chunk * 64 + piece * 4;
+            const uint64_t column = (uint64_t)(chunk * CLUSTER + rank) * 64 + piece * 4;
             x_rows = (int)(p.m - at.row - first), w_rows = (int)(p.n - at.column - first);
             from_x = view.x + (uint64_t)(at.row + first) * p.k + column, from_w = view.w + (uint64_t)(at.column + first) * p.k + column;
         };
@@ -263,17 +269,109 @@ template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, i
         }
     }
 
+    // Those who multiply, where groups share a tile: sums of a chunk go to the groups that add them, two rounds of chunks ahead at most.
+    __device__ static inline void multiply_shared(const rp_linear_params &p, const rp_linear_view &view, const __nv_bfloat16 *memory, uint64_t *full,
+                                                  uint64_t *empty, uint64_t *come, uint64_t *room, uint32_t tiles, uint32_t m_tiles, uint32_t chunks) {
+        static_assert(BN_GROUPS == 1, "");
+        const uint32_t which = threadIdx.x / 128, lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4, at_warp = threadIdx.x / 32;
+        const uint32_t rank = blockIdx.x % CLUSTER, rounds = (chunks + CLUSTER - 1) / CLUSTER;
+        constexpr uint32_t warps = groups * 4, warps_each = warps / CLUSTER;       // of which rows one group adds the sums
+        const bool pairs = p.n % 2 == 0 && (reinterpret_cast<uint64_t>(view.y) | reinterpret_cast<uint64_t>(view.residual)) % 8 == 0;
+        float4 *sums = const_cast<float4 *>(reinterpret_cast<const float4 *>(memory + STAGES * stage_halves));
+        uint32_t stage = 0, parity = 0, sent = 0, added = 0;                       // rounds so far, of all tiles
+        float total[own_units][2][4], acc[N / 8][4];
+        const uint32_t to_rank = at_warp / warps_each;
+        float4 *to = sums + (rank * warps_each + at_warp % warps_each) * (N / 8) * 32 + lane;
+        const auto send = [&]() {
+            const uint32_t slot = sent % 2;
+            rp_barrier_wait(&room[slot], (sent / 2 & 1) ^ 1);                      // all have added what was there
+#pragma unroll
+            for (int j = 0; j < N / 8; j++) {
+                rp_send(to + slot * (CLUSTER * sent_bytes / 16) + j * 32, make_float4(acc[j][0], acc[j][1], acc[j][2], acc[j][3]), &come[slot], to_rank);
+            }
+        };
+        const auto add_round = [&](uint32_t round) {
+            const uint32_t left = chunks - round * CLUSTER, n = left < CLUSTER ? left : CLUSTER;
+            const uint32_t slot = added % 2;
+            if (threadIdx.x == 0) { rp_barrier_expect(&come[slot], n * sent_bytes); }
+            rp_barrier_wait(&come[slot], added / 2 & 1);
+            const float4 *from = sums + slot * (CLUSTER * sent_bytes / 16) + lane;
+#pragma unroll
+            for (uint32_t s = 0; s < CLUSTER; s++) {
+                if (s >= n) { break; }
+#pragma unroll
+                for (int u = 0; u < own_units; u++) {
+                    const uint32_t unit = at_warp + u * warps;
+                    if (units % warps != 0 && unit >= units) { break; }
+#pragma unroll
+                    for (int i = 0; i < 2; i++) {
+                        const float4 v = from[(s * warps_each + unit / tile_pairs) * (N / 8) * 32 + (unit % tile_pairs * 2 + i) * 32];
+                        total[u][i][0] += v.x, total[u][i][1] += v.y, total[u][i][2] += v.z, total[u][i][3] += v.w;
+                    }
+                }
+            }
+            __syncwarp();
+            if (lane < CLUSTER) { rp_barrier_arrive_at(&room[slot], lane); }
+            added++;
+        };
+#pragma unroll 1
+        for (uint32_t i = blockIdx.x / CLUSTER; i < tiles; i += gridDim.x / CLUSTER) {
+            const tile_at at = place(i, m_tiles);
+#pragma unroll
+            for (int u = 0; u < own_units; u++) {
+#pragma unroll
+                for (int e = 0; e < 8; e++) { total[u][e / 4][e % 4] = -0.0f; }
+            }
+#pragma unroll 1
+            for (uint32_t round = 0; round < rounds; round++) {
+                const bool mine = rank + round * CLUSTER < chunks;
+                if (mine) {
+                    const __nv_bfloat16 *x = memory + stage * stage_halves;
+                    rp_barrier_wait(&full[stage], parity);
+                    products(acc, x + which * 64 * 64, x + 3 * x_halves, lane, warp);
+                    rp_wgmma_wait<0>();
+                    if (lane == 0) { rp_barrier_arrive(&empty[stage]); }
+                    if (++stage == STAGES) { stage = 0, parity ^= 1; }
+                    send();
+                }
+                sent++;
+                if (round > 0) { add_round(round - 1); }
+            }
+            add_round(rounds - 1);
+#pragma unroll
+            for (int u = 0; u < own_units; u++) {
+                const uint32_t unit = at_warp + u * warps;
+                if (units % warps != 0 && unit >= units) { break; }
+                const uint32_t row0 = at.row + (rank * warps_each + unit / tile_pairs) * 16 + lane / 4, column = at.column + unit % tile_pairs * 16 + lane % 4 * 2;
+#pragma unroll
+                for (int half = 0; half < 2; half++) {
+                    const float *a = total[u][0] + half * 2, *b = total[u][1] + half * 2;
+                    const uint32_t row = row0 + half * 8;
+                    if (p.gated) {
+                        rp_linear_store_gated(p, view, row, column, a[0], b[0]);
+                        rp_linear_store_gated(p, view, row, column + 1, a[1], b[1]);
+                    } else {
+                        rp_triple_store(p, view, pairs, row, column, make_float2(a[0], a[1]));
+                        rp_triple_store(p, view, pairs, row, column + 8, make_float2(b[0], b[1]));
+                    }
+                }
+            }
+        }
+    }
+
     __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *raw) {
-        __shared__ uint64_t full[STAGES], empty[STAGES];
+        __shared__ uint64_t full[STAGES], empty[STAGES], come[2], room[2];
         __nv_bfloat16 *memory = reinterpret_cast<__nv_bfloat16 *>(raw + (1024 - rp_shared(raw) % 1024) % 1024);
         const rp_linear_params &p = args.p;
         const rp_linear_view view = rp_linear_view_of(args);
         const uint32_t m_tiles = (p.m + bm - 1) / bm, tiles = m_tiles * ((p.n + bn - 1) / bn), chunks = p.k / 64;
         if (threadIdx.x == 0) {
             for (int i = 0; i < STAGES; i++) { rp_barrier_init(&full[i], set_threads / 32), rp_barrier_init(&empty[i], groups * 4); }   // warps
+            for (int i = 0; i < 2 && CLUSTER > 1; i++) { rp_barrier_init(&come[i], 1), rp_barrier_init(&room[i], groups * 4 * CLUSTER); }
             rp_barrier_publish();
         }
         __syncthreads();                   // barriers: made by one, used by all
+        if constexpr (CLUSTER > 1) { rp_cluster_sync(); }
         rp_release();
         if (threadIdx.x >= groups * 128) {
             rp_registers_fewer<feed_registers>();
@@ -285,13 +383,22 @@ template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, i
         } else {
             rp_registers_more<REGISTERS>();
             rp_wait();
-            multiply(p, view, memory, full, empty, tiles, m_tiles, chunks);
+            if constexpr (CLUSTER > 1) {
+                multiply_shared(p, view, memory, full, empty, come, room, tiles, m_tiles, chunks);
+            } else {
+                multiply(p, view, memory, full, empty, tiles, m_tiles, chunks);
+            }
+        }
+        if constexpr (CLUSTER > 1) {
+            __syncwarp();
+            rp_cluster_sync();             // a group stays until nothing more is sent to it
         }
     }
 };
 
-#define RP_TRIPLE_KERNEL(name, bytes, ...)                                                                                    \
-    extern "C" __global__ void __launch_bounds__(rp_triple_tile<__VA_ARGS__>::threads, 1)                                     \
+#define RP_TRIPLE_KERNEL(name, bytes, ...) RP_TRIPLE_SHARED_KERNEL(name, , bytes, __VA_ARGS__)
+#define RP_TRIPLE_SHARED_KERNEL(name, cluster, bytes, ...)                                                                    \
+    extern "C" __global__ void cluster __launch_bounds__(rp_triple_tile<__VA_ARGS__>::threads, 1)                             \
         name(const __grid_constant__ rp_kernel_args<rp_linear_params> args) {                                                 \
         extern __shared__ __align__(128) char triple_memory[];                                                                \
         static_assert(rp_triple_tile<__VA_ARGS__>::bytes_needed == bytes, "as the launch rule says");                         \
@@ -304,6 +411,11 @@ RP_TRIPLE_KERNEL(linear_triple_128x64, RP_LINEAR_TRIPLE_SHARED(128, 64, 3), 2, 1
 RP_TRIPLE_KERNEL(linear_triple_64x128, RP_LINEAR_TRIPLE_SHARED(64, 128, 3), 1, 2, 64, 3, 1, 2, 144)
 RP_TRIPLE_KERNEL(linear_triple_64x96, RP_LINEAR_TRIPLE_SHARED(64, 96, 3), 1, 1, 96, 3, 2, 0, 216)
 RP_TRIPLE_KERNEL(linear_triple_64x64, RP_LINEAR_TRIPLE_SHARED(64, 64, 4), 1, 1, 64, 4, 2, 0, 168)
+#define CLUSTER_OF(n) __cluster_dims__(n, 1, 1)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_128x64_4, CLUSTER_OF(4), RP_LINEAR_TRIPLE_CLUSTER(128, 64, 2), 2, 1, 64, 2, 1, 2, 144, 4)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_128x64_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(128, 64, 2), 2, 1, 64, 2, 1, 2, 144, 2)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_64x64_4, CLUSTER_OF(4), RP_LINEAR_TRIPLE_CLUSTER(64, 64, 3), 1, 1, 64, 3, 2, 0, 168, 4)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_64x64_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(64, 64, 3), 1, 1, 64, 3, 2, 0, 168, 2)
 
 #endif
 #endif

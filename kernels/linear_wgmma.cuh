@@ -17,8 +17,10 @@ struct rp_linear_map_args {
 #ifdef RP_HAS_WGMMA
 
 #define OWN_PITCH 40         // of a row on its way to y: what a half-warp writes at once lies in different banks
-
+#define OWN_HALVES 72        // and of float16: eight rows do
+#define OWN (16 * OWN_PITCH)
 __device__ inline float4 rp_add4(const float4 &a, const float4 &b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
+
 
 // Copies `bytes` of 16 to shared memory and fills the rest with zeros.
 __device__ inline void rp_copy_part(float *to, const float *from, uint32_t bytes) {
@@ -31,7 +33,7 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
     static constexpr int bm = TURNS ? FM * 64 : FM * 128;
     static constexpr int threads = RP_LINEAR_WGMMA_GROUP;
     static constexpr int stage_halves = (bm + BN) * 64;
-    static constexpr int own_floats = 16 * OWN_PITCH + BN;                 // of a warp: sixteen rows of 32 results, then the bias
+    static constexpr int own_floats = OWN + BN;                            // of a warp: sixteen rows of 64 float16, then the bias
     static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + 8 * own_floats * 4;   // boxes begin at multiples of 1024
     static constexpr bool early = FM * BN <= 128;                          // registers for a warp's whole residual, and for silu
 
@@ -41,97 +43,139 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
     // Tile number `i`: rows first, so that groups at work at the same time share weights.
     __device__ static tile_at place(uint32_t i, uint32_t m_tiles) { return { i % m_tiles * bm, i / m_tiles * BN }; }
 
-    __device__ static inline float4 residual_of(const rp_linear_params &p, const rp_mixed_view &view, uint32_t row, uint32_t column) {
-        if (row >= p.m || column >= p.n) { return make_float4(0, 0, 0, 0); }
-        return *reinterpret_cast<const float4 *>(view.residual + (uint64_t)row * p.n + column);
-    }
-
-    // Thirty-two columns of a warp's sixteen rows, from `own` to y: with the gate ..
-    __device__ static inline void store_gated(const rp_linear_params &p, const rp_mixed_view &view, const float *own, const float *bias,
-                                              uint32_t row0, uint32_t column0, uint32_t lane) {
-        const uint32_t row = row0 + lane / 2, at = lane % 2 * 2 * RP_LINEAR_GATE, column = column0 + at;
-        const float *from = own + lane / 2 * OWN_PITCH + at;
-        if (row >= p.m || column >= p.n) { return; }
-        float y[8];
+    // Sixteen rows of a warp as float16, from row0 on: bias, then gate or silu where results are, then by way of `own` to y in
+    // pieces of eight, 64 columns of y at a time.
+    template <bool GATED>
+    __device__ static inline void store_rounded(const rp_linear_params &p, const rp_mixed_view &view, const float (&acc)[BN / 8][4], float *own,
+                                                uint32_t row0, uint32_t column0, uint32_t lane) {
+        constexpr int blocks = GATED ? BN / 16 : BN / 8;       // of y, eight columns each
+        const float *bias = own + OWN + lane % 4 * 2;
+        __half *half = reinterpret_cast<__half *>(own), *to = half + lane % 16 * OWN_HALVES + lane / 16 * 8;
+        const uint32_t width = GATED ? p.n / 2 : p.n, y0 = GATED ? column0 / 2 : column0;
 #pragma unroll
-        for (int e = 0; e < 8; e += 4) {
-            const float4 *a_at = reinterpret_cast<const float4 *>(from + e), *c_at = reinterpret_cast<const float4 *>(bias + at + e);
-            const float4 a = rp_add4(a_at[0], c_at[0]), b = rp_add4(a_at[RP_LINEAR_GATE / 4], c_at[RP_LINEAR_GATE / 4]);
-            y[e] = rp_silu_mixed(a.x) * b.x, y[e + 1] = rp_silu_mixed(a.y) * b.y;
-            y[e + 2] = rp_silu_mixed(a.z) * b.z, y[e + 3] = rp_silu_mixed(a.w) * b.w;
-        }
-        const uint64_t to = (uint64_t)row * (p.n / 2) + column / 2;
-        if (p.y_f16) {
-            *reinterpret_cast<uint4 *>(static_cast<__half *>(view.y) + to) =
-                make_uint4(rp_pair(y[0], y[1]), rp_pair(y[2], y[3]), rp_pair(y[4], y[5]), rp_pair(y[6], y[7]));
-        } else {
-            float4 *out = reinterpret_cast<float4 *>(static_cast<float *>(view.y) + to);
-            out[0] = make_float4(y[0], y[1], y[2], y[3]), out[1] = make_float4(y[4], y[5], y[6], y[7]);
-        }
-    }
-    // .. and without, in pieces of four, through silu where that is asked for; rest: their residual, or zeros.
-    __device__ static inline void store_four(const rp_linear_params &p, const rp_mixed_view &view, const float *own, const float *bias,
-                                             const float4 (&rest)[4], uint32_t row0, uint32_t column0, uint32_t lane) {
-        const uint32_t part = lane % 8 * 4, column = column0 + part;
-        if (column >= p.n) { return; }
-        const float4 c = *reinterpret_cast<const float4 *>(bias + part);
+        for (int c = 0; c < blocks; c += 8) {
+            float2 rest[8][2];
+            if (!GATED && p.has_residual) {
+                const uint32_t row = row0 + lane / 4, column = column0 + c * 8 + lane % 4 * 2;
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            const uint32_t row = row0 + i * 4 + lane / 8;
-            if (row >= p.m) { break; }
-            const float4 sum = *reinterpret_cast<const float4 *>(own + (i * 4 + lane / 8) * OWN_PITCH + part);
-            float4 y = rp_add4(rp_add4(sum, c), rest[i]);
-            if (early && p.silu) { y = make_float4(rp_silu(y.x), rp_silu(y.y), rp_silu(y.z), rp_silu(y.w)); }
-            const uint64_t to = (uint64_t)row * p.n + column;
-            if (p.y_f16) {
-                *reinterpret_cast<uint2 *>(static_cast<__half *>(view.y) + to) = make_uint2(rp_pair(y.x, y.y), rp_pair(y.z, y.w));
-            } else {
-                *reinterpret_cast<float4 *>(static_cast<float *>(view.y) + to) = y;
-            }
-        }
-    }
-    // .. and one by one, where rows of y do not begin at whole pieces.
-    __device__ static inline void store_one(const rp_linear_params &p, const rp_mixed_view &view, const float *own, const float *bias,
-                                            uint32_t row0, uint32_t column0, uint32_t lane) {
-        const uint32_t column = column0 + lane;
-        if (column >= p.n) { return; }
-#pragma unroll 1
-        for (uint32_t i = 0; i < 16 && row0 + i < p.m; i++) {
-            const uint64_t to = (uint64_t)(row0 + i) * p.n + column;
-            const float y = own[i * OWN_PITCH + lane] + bias[lane];
-            rp_put(view.y, to, p.has_residual ? y + view.residual[to] : early && p.silu ? rp_silu(y) : y, p.y_f16);
-        }
-    }
-
-    // Sixteen rows of a warp, from row0 on, by way of `own`.
-    __device__ static inline void store(const rp_linear_params &p, const rp_mixed_view &view, const float (&acc)[BN / 8][4], float *own,
-                                        const float4 (&held)[early ? BN / 32 : 1][4], uint32_t row0, uint32_t column0, uint32_t lane) {
-        const float *bias = own + 16 * OWN_PITCH;
-#pragma unroll
-        for (int c = 0; c < BN / 32; c++) {
-            const uint32_t column = column0 + c * 32;
-            if (column >= p.n) { break; }
-            float4 rest[4];
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                rest[i] = early ? held[early ? c : 0][i] : make_float4(0, 0, 0, 0);
-                if (!early && p.has_residual && p.n % 4 == 0) { rest[i] = residual_of(p, view, row0 + i * 4 + lane / 8, column + lane % 8 * 4); }
+                for (int j = 0; j < 16; j++) {
+                    rest[j / 2][j % 2] = make_float2(0, 0);
+                    if (row + j % 2 * 8 < p.m && column + j / 2 * 8 < p.n) {
+                        rest[j / 2][j % 2] = *reinterpret_cast<const float2 *>(view.residual + (uint64_t)(row + j % 2 * 8) * p.n + column + j / 2 * 8);
+                    }
+                }
             }
             __syncwarp();      // own: read by all before it is written again
 #pragma unroll
+            for (int j = c; j < (c + 8 < blocks ? c + 8 : blocks); j += 2) {
+                uint32_t rounded[4];
+#pragma unroll
+                for (int i = 0; i < 2; i++) {
+                    const int at = (j + i < blocks ? j + i : j) * (GATED ? 2 : 1);
+                    const float2 ca = *reinterpret_cast<const float2 *>(bias + at * 8);
+                    const float2 cb = GATED ? *reinterpret_cast<const float2 *>(bias + at * 8 + 8) : ca;
+                    float y[4];
+#pragma unroll
+                    for (int e = 0; e < 4; e++) {
+                        const float a = acc[at][e] + (e % 2 == 0 ? ca.x : ca.y);
+                        const float2 r = rest[GATED ? 0 : j - c + i][e / 2];
+                        y[e] = !GATED ? p.silu ? rp_silu_mixed(a) : p.has_residual ? a + (e % 2 == 0 ? r.x : r.y) : a : rp_silu_mixed(a) * (acc[GATED ? at + 1 : at][e] + (e % 2 == 0 ? cb.x : cb.y));
+                    }
+                    rounded[2 * i] = rp_pair(y[0], y[1]), rounded[2 * i + 1] = rp_pair(y[2], y[3]);
+                }
+                rp_store_blocks(to + (j - c) * 8, rounded);
+            }
+            __syncwarp();      // own: written by all, read by all
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const uint32_t row = row0 + i * 4 + lane / 8, column = y0 + c * 8 + lane % 8 * 8;
+                if (c + (int)(lane % 8) < blocks && row < p.m && column < width) {
+                    *reinterpret_cast<uint4 *>(static_cast<__half *>(view.y) + (uint64_t)row * width + column) =
+                        *reinterpret_cast<const uint4 *>(half + (i * 4 + lane / 8) * OWN_HALVES + lane % 8 * 8);
+                }
+            }
+        }
+    }
+    // The same as float32, 32 columns at a time: bias, then residual or silu. held: the residual, where there were registers for it.
+    static constexpr int held_n = early ? BN / 32 : 1;
+    __device__ static inline void ask(const rp_linear_params &p, const float *residual, uint32_t row, int left, int c, float4 (&to)[4]) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            to[i] = make_float4(0, 0, 0, 0);
+            if (row + i * 4 < p.m && c * 32 < left) { to[i] = *reinterpret_cast<const float4 *>(residual + i * 4 * (uint64_t)p.n + c * 32); }
+        }
+    }
+    template <bool RESIDUAL, bool SILU>
+    __device__ static inline void store_fours(const rp_linear_params &p, const rp_mixed_view &view, const float (&acc)[BN / 8][4], float *own,
+                                              const float4 (&held)[held_n][4], uint32_t row0, uint32_t column0, uint32_t lane) {
+        const uint32_t row = row0 + lane / 8, column = column0 + lane % 8 * 4;
+        const uint64_t at = (uint64_t)row * p.n + column;
+        const int left = (int)p.n - (int)column;
+        const float *bias = own + OWN + lane % 8 * 4, *from = own + lane / 8 * OWN_PITCH + lane % 8 * 4;
+        float *to = own + lane / 4 * OWN_PITCH + lane % 4 * 2, *y[4];
+        float4 rest[2][4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) { y[i] = static_cast<float *>(view.y) + at + i * 4 * (uint64_t)p.n; }
+        if (RESIDUAL && !early) { ask(p, view.residual + at, row, left, 0, rest[0]); }
+#pragma unroll
+        for (int c = 0; c < BN / 32; c++) {
+            if (RESIDUAL && !early && c + 1 < BN / 32) { ask(p, view.residual + at, row, left, c + 1, rest[(c + 1) % 2]); }
+            __syncwarp();      // own: read by all before it is written again
+#pragma unroll
             for (int j = 0; j < 4; j++) {
-                float *to = own + lane / 4 * OWN_PITCH + j * 8 + lane % 4 * 2;
-                *reinterpret_cast<float2 *>(to) = make_float2(acc[c * 4 + j][0], acc[c * 4 + j][1]);
-                *reinterpret_cast<float2 *>(to + 8 * OWN_PITCH) = make_float2(acc[c * 4 + j][2], acc[c * 4 + j][3]);
+                *reinterpret_cast<float2 *>(to + j * 8) = make_float2(acc[c * 4 + j][0], acc[c * 4 + j][1]);
+                *reinterpret_cast<float2 *>(to + j * 8 + 8 * OWN_PITCH) = make_float2(acc[c * 4 + j][2], acc[c * 4 + j][3]);
             }
             __syncwarp();      // own, bias: written by all, read by all
-            if (p.gated) {
-                store_gated(p, view, own, bias + c * 32, row0, column, lane);
-            } else if (p.n % 4 == 0) {
-                store_four(p, view, own, bias + c * 32, rest, row0, column, lane);
-            } else {
-                store_one(p, view, own, bias + c * 32, row0, column, lane);
+            const float4 b = *reinterpret_cast<const float4 *>(bias + c * 32);
+            float4 out[4];
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                out[i] = rp_add4(*reinterpret_cast<const float4 *>(from + i * 4 * OWN_PITCH), b);
+                if (RESIDUAL) { out[i] = rp_add4(out[i], early ? held[early ? c : 0][i] : rest[c % 2][i]); }
+                if (SILU) { out[i] = make_float4(rp_silu_mixed(out[i].x), rp_silu_mixed(out[i].y), rp_silu_mixed(out[i].z), rp_silu_mixed(out[i].w)); }
             }
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                if (row + i * 4 < p.m && c * 32 < left) { *reinterpret_cast<float4 *>(y[i] + c * 32) = out[i]; }
+            }
+        }
+    }
+
+    // .. and one by one, where rows of y are no whole pieces.
+    __device__ static inline void store_each(const rp_linear_params &p, const rp_mixed_view &view, const float (&acc)[BN / 8][4], const float *bias,
+                                             uint32_t row0, uint32_t column0, uint32_t lane) {
+#pragma unroll
+        for (int e = 0; e < BN / 2; e++) {
+            const int j = e / 4, i = e % 4;
+            const uint32_t row = row0 + lane / 4 + i / 2 * 8, column = column0 + j * 8 + lane % 4 * 2 + i % 2;
+            if (row >= p.m || column >= p.n || (p.gated && j % 2 != 0)) { continue; }
+            float y = acc[j][i] + bias[j * 8 + i % 2];
+            if (p.gated) {
+                y = rp_silu_mixed(y) * (acc[j + (j % 2 == 0)][i] + bias[j * 8 + 8 + i % 2]);
+                rp_put(view.y, (uint64_t)row * (p.n / 2) + column0 / 2 + j * 4 + lane % 4 * 2 + i % 2, y, p.y_f16);
+                continue;
+            }
+            const uint64_t at = (uint64_t)row * p.n + column;
+            rp_put(view.y, at, p.has_residual ? y + view.residual[at] : p.silu ? rp_silu_mixed(y) : y, p.y_f16);
+        }
+    }
+
+    // Sixteen rows of a warp, from row0 on.
+    __device__ static inline void store(const rp_linear_params &p, const rp_mixed_view &view, const float (&acc)[BN / 8][4], float *own,
+                                        const float4 (&held)[held_n][4], uint32_t row0, uint32_t column0, uint32_t lane) {
+        if (p.y_f16 && p.gated) {
+            store_rounded<true>(p, view, acc, own, row0, column0, lane);
+        } else if (p.y_f16 && p.n % 8 == 0) {
+            store_rounded<false>(p, view, acc, own, row0, column0, lane);
+        } else if (p.y_f16 || p.gated || p.n % 4 != 0) {
+            store_each(p, view, acc, own + OWN + lane % 4 * 2, row0, column0, lane);
+        } else if (p.silu) {
+            store_fours<false, true>(p, view, acc, own, held, row0, column0, lane);
+        } else if (p.has_residual) {
+            store_fours<true, false>(p, view, acc, own, held, row0, column0, lane);
+        } else {
+            store_fours<false, false>(p, view, acc, own, held, row0, column0, lane);
         }
     }
 
@@ -188,17 +232,14 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
 #pragma unroll
             for (int j = 0; j < BN; j += 128) {                            // the bias, zeros past its end
                 const uint32_t part = j + lane * 4, column = at.column + part, there = p.has_bias && column < p.n ? min(4u, p.n - column) : 0;
-                if (part < BN) { rp_copy_part(own + 16 * OWN_PITCH + part, there > 0 ? view.bias + column : reinterpret_cast<const float *>(view.w), there * 4); }
+                if (part < BN) { rp_copy_part(own + OWN + part, there > 0 ? view.bias + column : reinterpret_cast<const float *>(view.w), there * 4); }
             }
             rp_copy_commit();
-            float4 held[early ? BN / 32 : 1][4];                           // on its way while the units multiply
+            float4 held[held_n][4];                                        // the residual, on its way while the units multiply
+            if (early && p.has_residual && p.n % 4 == 0 && !p.y_f16) {
+                const uint32_t row = row0 + lane / 8, column = at.column + lane % 8 * 4;
 #pragma unroll
-            for (int c = 0; c < (early ? BN / 32 : 1); c++) {
-#pragma unroll
-                for (int e = 0; e < 4; e++) {
-                    held[c][e] = make_float4(0, 0, 0, 0);
-                    if (early && p.has_residual && p.n % 4 == 0) { held[c][e] = residual_of(p, view, row0 + e * 4 + lane / 8, at.column + c * 32 + lane % 8 * 4); }
-                }
+                for (int c = 0; c < held_n; c++) { ask(p, view.residual + (uint64_t)row * p.n + column, row, (int)p.n - (int)column, c, held[c]); }
             }
             uint32_t last = 0;
             if (TURNS) { asm volatile("bar.sync %0, 256;" ::"r"(which + 1) : "memory"); }   // the other has all of its tile multiplied
@@ -223,7 +264,8 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
             rp_wgmma_wait<0>();
             if (lane == 0) { rp_barrier_arrive(&empty[last]); }
             if (TURNS) { skip(); }
-            rp_copy_wait<0>();             // bias: copied by each, read by all after a barrier of the warp
+            rp_copy_wait<0>();
+            __syncwarp();                  // bias: copied by each, read by all
 #pragma unroll
             for (int f = 0; f < FM; f++) { store(p, view, acc[f], own, held, row0 + f * 64, at.column, lane); }
         }
@@ -241,8 +283,10 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
         __syncthreads();                   // barriers: made by one, used by all
         rp_release();
         if (threadIdx.x / 128 == 2) {
-            if (threadIdx.x % 32 == 0) { feed(args, memory, full, empty, tiles, m_tiles, k_tiles); }
+            rp_registers_fewer<40>();
+            if (threadIdx.x == 256) { feed(args, memory, full, empty, tiles, m_tiles, k_tiles); }
         } else {
+            rp_registers_more<232>();
             rp_wait();
             multiply(args, memory, full, empty, tiles, m_tiles, k_tiles);
         }
@@ -259,8 +303,11 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
 
 RP_WGMMA_KERNEL(linear_wgmma_turns_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6), 2, 128, 6, true)
 RP_WGMMA_KERNEL(linear_wgmma_128x256, RP_LINEAR_WGMMA_SHARED(128, 256, 4), 1, 256, 4, false)
+RP_WGMMA_KERNEL(linear_wgmma_128x224, RP_LINEAR_WGMMA_SHARED(128, 224, 4), 1, 224, 4, false)
+RP_WGMMA_KERNEL(linear_wgmma_128x192, RP_LINEAR_WGMMA_SHARED(128, 192, 4), 1, 192, 4, false)
 RP_WGMMA_KERNEL(linear_wgmma_128x96, RP_LINEAR_WGMMA_SHARED(128, 96, 7), 1, 96, 7, false)
 RP_WGMMA_KERNEL(linear_wgmma_turns_64x128, RP_LINEAR_WGMMA_SHARED(64, 128, 8), 1, 128, 8, true)
+RP_WGMMA_KERNEL(linear_wgmma_turns_64x96, RP_LINEAR_WGMMA_SHARED(64, 96, 8), 1, 96, 8, true)
 RP_WGMMA_KERNEL(linear_wgmma_turns_64x64, RP_LINEAR_WGMMA_SHARED(64, 64, 12), 1, 64, 12, true)
 
 #endif

@@ -44,6 +44,29 @@ __device__ inline void rp_box_load(void *to, const rp_tensor_map *map, uint32_t 
                  "l"(map), "r"(rp_shared(barrier)), "r"(column), "r"(row)
                  : "memory");
 }
+// Arrives at the barrier at the same place in group `rank` of the cluster.
+__device__ inline void rp_barrier_arrive_at(uint64_t *barrier, uint32_t rank) {
+    asm volatile("{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, %0, %1;\nmbarrier.arrive.shared::cluster.b64 _, [there];\n}" ::"r"(
+                     rp_shared(barrier)),
+                 "r"(rank)
+                 : "memory");
+}
+// Sends sixteen bytes to the same place in the memory of group `rank`; its barrier there counts them.
+__device__ inline void rp_send(float4 *to, const float4 &value, uint64_t *barrier, uint32_t rank) {
+    asm volatile("{\n.reg .b32 there, barrier;\nmapa.shared::cluster.u32 there, %0, %2;\nmapa.shared::cluster.u32 barrier, %1, %2;\n"
+                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [there], {%3, %4, %5, %6}, [barrier];\n}" ::"r"(rp_shared(to)),
+                 "r"(rp_shared(barrier)), "r"(rank), "f"(value.x), "f"(value.y), "f"(value.z), "f"(value.w)
+                 : "memory");
+}
+__device__ inline void rp_cluster_sync() {
+    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+// Four blocks of 8 x 8 float16 to shared memory; lane i of 8 j .. 8 j + 7 gives the address of row i % 8 of block j.
+__device__ inline void rp_store_blocks(__half *row, const uint32_t (&from)[4]) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(rp_shared(row)), "r"(from[0]), "r"(from[1]), "r"(from[2]),
+                 "r"(from[3])
+                 : "memory");
+}
 
 // Gives registers of a warpgroup away, or takes some.
 template <int N> __device__ inline void rp_registers_fewer() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N)); }
@@ -73,6 +96,8 @@ template <int N> __device__ inline void rp_wgmma_wait() { asm volatile("wgmma.wa
 #define RP_TEXT96                                                                                                                  \
     RP_TEXT64 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, %82, %83, %84, %85, %86, " \
               "%87, %88, %89, %90, %91, %92, %93, %94, %95"
+#define RP_TEXT112                                                                                                                 \
+    RP_TEXT96 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111"
 #define RP_TEXT128                                                                                                                  \
     RP_TEXT96 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, %113, %114, %115, " \
               "%116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
@@ -97,6 +122,8 @@ template <int N, bool BF16 = false> __device__ inline void rp_wgmma(float (&acc)
         RP_WGMMA("128", RP_TEXT64, "64", "65", "66", RP_ACC32(0), RP_ACC32(8));
     } else if constexpr (N == 192) {
         RP_WGMMA("192", RP_TEXT96, "96", "97", "98", RP_ACC32(0), RP_ACC32(8), RP_ACC32(16));
+    } else if constexpr (N == 224) {
+        RP_WGMMA("224", RP_TEXT112, "112", "113", "114", RP_ACC32(0), RP_ACC32(8), RP_ACC32(16), RP_ACC16(24));
     } else {
         static_assert(N == 256, "widths written out here");
         RP_WGMMA("256", RP_TEXT128, "128", "129", "130", RP_ACC32(0), RP_ACC32(8), RP_ACC32(16), RP_ACC32(24));

@@ -90,7 +90,7 @@ double tolerance_block_rope(const tolerance_case *c, uint32_t output, uint64_t i
     const uint64_t away = call.start + token - (call.start + call.given + call.fresh) / 2;
     const uint64_t e = output == 0 ? p->zero + away : p->zero - away;
     const double power = (double)((const float *)c->tensor[2].data)[e * pairs + i / 2];
-    return 5 * U32ROUND * (fabs(tolerance_number(&c->tensor[0], from)) + fabs(tolerance_number(&c->tensor[0], from + 1))) * power + 2 * FLUSH;
+    return 5 * U32ROUND * (fabs(tolerance_at(&c->tensor[0], from)) + fabs(tolerance_at(&c->tensor[0], from + 1))) * power + 2 * FLUSH;
 }
 
 // ---- block_result ----

@@ -18,38 +18,42 @@ rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *
     return RP_OK;
 }
 
-// Compute capability 9.0: the tiles that are done soonest, by cycles of a multiprocessor. A step of 64 in k is bound by the matrix
-// units, 2048 products a cycle, or by what comes out of the L2 cache, some 48 bytes. `store`: what a tile takes besides; of
-// kernels whose warpgroups take turns, the last tile alone.
-// False where none of them makes it: the large ones have no registers left for silu.
-static bool launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
-    static const struct { const char *kernel; uint32_t rows, columns, bytes, store; bool turns; } tiles[RP_LINEAR_WGMMA_SHAPES] = {
-        { "linear_wgmma_turns_128x128", 128, 128, RP_LINEAR_WGMMA_SHARED(128, 128, 6), 5000, true },
-        { "linear_wgmma_128x256", 128, 256, RP_LINEAR_WGMMA_SHARED(128, 256, 4), 5000, false },
-        { "linear_wgmma_128x96", 128, 96, RP_LINEAR_WGMMA_SHARED(128, 96, 7), 2000, false },
-        { "linear_wgmma_turns_64x128", 64, 128, RP_LINEAR_WGMMA_SHARED(64, 128, 8), 2500, true },
-        { "linear_wgmma_turns_64x64", 64, 64, RP_LINEAR_WGMMA_SHARED(64, 64, 12), 1500, true },
+// Compute capability 9.0: the tiles that are done soonest, by cycles of a multiprocessor, as fits what an H200 took for 37 shapes
+// (within a sixth, and within 2 % of the fastest in the mean). A step of 64 in k is bound by the matrix units or by what comes from the
+// L2 cache, fewer bytes a cycle the more multiprocessors ask; rows that do not begin at cache lines cost it twice. Of kernels whose
+// warpgroups take turns, one stores while the other multiplies.
+static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
+    static const struct { const char *kernel; uint32_t rows, columns, bytes; bool turns; } tiles[RP_LINEAR_WGMMA_SHAPES] = {
+        { "linear_wgmma_turns_128x128", 128, 128, RP_LINEAR_WGMMA_SHARED(128, 128, 6), true },
+        { "linear_wgmma_128x256", 128, 256, RP_LINEAR_WGMMA_SHARED(128, 256, 4), false },
+        { "linear_wgmma_128x224", 128, 224, RP_LINEAR_WGMMA_SHARED(128, 224, 4), false },
+        { "linear_wgmma_128x192", 128, 192, RP_LINEAR_WGMMA_SHARED(128, 192, 4), false },
+        { "linear_wgmma_128x96", 128, 96, RP_LINEAR_WGMMA_SHARED(128, 96, 7), false },
+        { "linear_wgmma_turns_64x128", 64, 128, RP_LINEAR_WGMMA_SHARED(64, 128, 8), true },
+        { "linear_wgmma_turns_64x96", 64, 96, RP_LINEAR_WGMMA_SHARED(64, 96, 8), true },
+        { "linear_wgmma_turns_64x64", 64, 64, RP_LINEAR_WGMMA_SHARED(64, 64, 12), true },
     };
+    const uint64_t processors = out->processors > 0 ? out->processors : 1, lines = p->k > 64 && p->k % 64 != 0 ? 2 : 1;
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < RP_LINEAR_WGMMA_SHAPES; i++) {
         const uint64_t rows = tiles[i].rows, columns = tiles[i].columns, n = ceil_div(p->m, rows) * ceil_div(p->n, columns);
-        const uint64_t rounds = ceil_div(n, out->processors), units = rows * columns / 32, cache = (rows + columns) * 128 / 48;
-        const uint64_t step = units > cache || n < out->processors / 2 ? units : cache;
-        const uint64_t cycles = rounds * ceil_div(p->k, 64) * step + (tiles[i].turns ? 1 : rounds) * tiles[i].store;
-        const bool large = rows * columns > 128 * 96;
-        if ((out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) || (p->silu && large)) { continue; }
+        const uint64_t busy = n < processors ? n : processors, rounds = ceil_div(n, processors);
+        const uint64_t units = rows * columns / 24, cache = lines * (rows + columns) * 128 / (75 - 25 * busy / processors);
+        const uint64_t main = ceil_div(p->k, 64) * (units > cache ? units : cache);
+        const uint64_t store = 2700 + 17 * columns * (tiles[i].turns ? rows / 64 : 1);
+        const uint64_t apart = (main + store) / 2 > main ? (main + store) / 2 : main;         // from one tile's end to the next's, in turns
+        const uint64_t cycles = tiles[i].turns ? (rounds - 1) * apart + main + store : rounds * (main + store);
+        if (out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) { continue; }
         least = cycles;
         out->kernel = tiles[i].kernel;
         out->shared_bytes = tiles[i].bytes;
-        out->grid[0] = (uint32_t)(n < out->processors ? n : out->processors);
+        out->grid[0] = (uint32_t)busy;
         out->map[0] = (rp_launch_map){ 0, p->m, p->k, tiles[i].rows };
         out->map[1] = (rp_launch_map){ 1, p->n, p->k, tiles[i].columns };
     }
-    if (least == UINT64_MAX) { return false; }
     out->group = RP_LINEAR_WGMMA_GROUP;
     out->grid[1] = out->grid[2] = 1;
     out->n_maps = 2;
-    return true;
 }
 
 // At most RP_LINEAR_SKINNY_M rows on matrix units: a group a multiprocessor, or as many as it takes for chunk sums to fit.
@@ -97,7 +101,10 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
         launch_skinny(p, kernels[p->m > 8][p->x_f16 ? 1 : 0], out);
         return;
     }
-    if (out->wgmma && p->x_f16 && p->m >= RP_LINEAR_WGMMA_M && launch_wgmma(p, out)) { return; }
+    if (out->wgmma && p->x_f16 && p->m >= RP_LINEAR_WGMMA_M) {
+        launch_wgmma(p, out);
+        return;
+    }
     uint32_t i = 0;
     while (i < 2 && 4 * ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns) < 3ull * out->processors) { i++; }
     const uint64_t rows = ceil_div(p->m, tiles[i].rows);
@@ -116,26 +123,32 @@ static bool linear_triple(const struct rp_linear_params *p, const rp_launch *lau
 }
 
 // The tiles that are done soonest, by cycles of a multiprocessor as measured on an H200: `chunk` for one of k, `store` for
-// what a tile takes besides.
+// what a tile takes besides. A cluster shares a tile's chunks; clusters of four leave a tenth of the multiprocessors without one.
 static void launch_triple(const struct rp_linear_params *p, rp_launch *out) {
-    static const struct { const char *kernel; uint32_t rows, columns, group, bytes, chunk, store; } tiles[RP_LINEAR_TRIPLE_SHAPES] = {
-        { "linear_triple_128x128", 128, 128, 512, RP_LINEAR_TRIPLE_SHARED(128, 128, 2), 4800, 12000 },
-        { "linear_triple_128x96", 128, 96, 512, RP_LINEAR_TRIPLE_SHARED(128, 96, 2), 3720, 10000 },
-        { "linear_triple_128x64", 128, 64, 512, RP_LINEAR_TRIPLE_SHARED(128, 64, 3), 3000, 6500 },
-        { "linear_triple_64x128", 64, 128, 512, RP_LINEAR_TRIPLE_SHARED(64, 128, 3), 3200, 6500 },
-        { "linear_triple_64x96", 64, 96, 384, RP_LINEAR_TRIPLE_SHARED(64, 96, 3), 2400, 9000 },
-        { "linear_triple_64x64", 64, 64, 384, RP_LINEAR_TRIPLE_SHARED(64, 64, 4), 1900, 6000 },
+    static const struct { const char *kernel; uint32_t rows, columns, cluster, group, bytes, chunk, store; } tiles[RP_LINEAR_TRIPLE_SHAPES] = {
+        { "linear_triple_128x128", 128, 128, 1, 512, RP_LINEAR_TRIPLE_SHARED(128, 128, 2), 5400, 21900 },
+        { "linear_triple_128x96", 128, 96, 1, 512, RP_LINEAR_TRIPLE_SHARED(128, 96, 2), 4100, 15800 },
+        { "linear_triple_128x64", 128, 64, 1, 512, RP_LINEAR_TRIPLE_SHARED(128, 64, 3), 3150, 11800 },
+        { "linear_triple_64x128", 64, 128, 1, 512, RP_LINEAR_TRIPLE_SHARED(64, 128, 3), 3300, 11400 },
+        { "linear_triple_64x96", 64, 96, 1, 384, RP_LINEAR_TRIPLE_SHARED(64, 96, 3), 2500, 16300 },
+        { "linear_triple_64x64", 64, 64, 1, 384, RP_LINEAR_TRIPLE_SHARED(64, 64, 4), 1870, 10400 },
+        { "linear_triple_shared_128x64_4", 128, 64, 4, 512, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 2), 4700, 8500 },
+        { "linear_triple_shared_128x64_2", 128, 64, 2, 512, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 2), 4100, 9000 },
+        { "linear_triple_shared_64x64_4", 64, 64, 4, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 3), 2750, 7000 },
+        { "linear_triple_shared_64x64_2", 64, 64, 2, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 3), 2750, 6500 },
     };
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < RP_LINEAR_TRIPLE_SHAPES; i++) {
-        const uint64_t n = ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns), rounds = ceil_div(n, out->processors);
-        const uint64_t cycles = rounds * (p->k / RP_LINEAR_TRIPLE_CHUNK * tiles[i].chunk + tiles[i].store);
+        const uint64_t n = ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns), cluster = tiles[i].cluster;
+        const uint64_t room = (cluster > 2 ? out->processors * 10 / 11 : out->processors) / cluster, places = room > 0 ? room : 1;
+        const uint64_t chunks = ceil_div(p->k / RP_LINEAR_TRIPLE_CHUNK, cluster);
+        const uint64_t cycles = ceil_div(n, places) * (chunks * tiles[i].chunk + tiles[i].store);
         if (out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) { continue; }
         least = cycles;
         out->kernel = tiles[i].kernel;
         out->group = tiles[i].group;
         out->shared_bytes = tiles[i].bytes;
-        out->grid[0] = (uint32_t)(n < out->processors ? n : out->processors);
+        out->grid[0] = (uint32_t)((n < places ? n : places) * cluster);
     }
     out->grid[1] = out->grid[2] = 1;
 }
