@@ -1,7 +1,7 @@
 // linear with float16 weights for at most 16 rows (linear_skinny.cuh): k of a chunk in thirty-twos ascending.
 //   linear_mixed_skinny        at most 8 rows
 //   linear_mixed_skinny_wide   16
-// Each has a twin _x32 that takes float32 x, which it can normalise. Included by linear.cu.
+// Each has a twin _x32 that takes float32 x, which it can normalise, and both have one _long. Included by linear.cu.
 #ifndef RP_LINEAR_MIXED_SKINNY_CUH
 #define RP_LINEAR_MIXED_SKINNY_CUH
 
@@ -37,9 +37,8 @@ template <int ROWS, class X> struct rp_skinny_mixed {
         }
     }
 
-    // The other half of a row is 64 bytes on, or back where pieces are turned.
     __device__ static inline void weights(other &to, const char *unit, bool two) {
-        const int turn = rp_skinny_turned() ? -64 : 64;
+        const int turn = rp_skinny_turn();
 #pragma unroll
         for (uint32_t j = 0; j < 2; j++) {
             to.eight[j][0] = *reinterpret_cast<const uint4 *>(unit + (int)j * turn);

@@ -1,8 +1,8 @@
 // linear for at most RP_LINEAR_SKINNY_M rows on matrix units: what products of float16 and of bfloat16 triples share. A group makes
-// several blocks of eight columns, one group a multiprocessor where there are enough. k in chunks of 64, dealt to its warps. Weights
-// come by asynchronous copies, several units (a chunk of a block) a warp ahead, and those first ones before the launch that makes x is
-// done (rp_wait); then x, all of it, to shared memory (linear_skinny_x.cuh). Each unit sums from zero; then chunk sums are added in
-// order. Included by linear.cu.
+// several blocks of eight columns, one group a multiprocessor where there are enough. k in chunks of 64, dealt to its warps. All come
+// to shared memory: weights by asynchronous copies, before the launch that makes x is done (rp_wait); then x (linear_skinny_x.cuh).
+// Each unit, a chunk of a block, sums from zero; then chunk sums are added in order. A launch is short, so what can be worked out
+// before the wait is. Included by linear.cu.
 #ifndef RP_LINEAR_SKINNY_CUH
 #define RP_LINEAR_SKINNY_CUH
 
@@ -11,7 +11,7 @@
 #define SKINNY_CHUNK RP_LINEAR_SKINNY_CHUNK
 static_assert(SKINNY_CHUNK == 64, "lanes and pieces below");
 
-// a / b where that is small: a division takes longer.
+// a / b where that is small, and a division takes longer.
 __device__ inline uint32_t rp_few(uint32_t a, uint32_t b) {
     uint32_t quotient = 0;
 #pragma unroll 1
@@ -36,11 +36,12 @@ __device__ inline void rp_copy_wait_some(uint32_t n) {
     }
 }
 
-// Where piece `piece` of row `row` lies: the four that two rows' lanes read at once touch all banks once.
-template <uint32_t ROW_BYTES> __device__ inline uint32_t rp_skinny_place(uint32_t row, uint32_t piece) { return row * ROW_BYTES + (piece ^ row % 2 * 4) * 16; }
-
-// Whether they are turned for this lane, which reads row lane / 4.
-__device__ inline bool rp_skinny_turned() { return threadIdx.x / 4 % 2 != 0; }
+// Where 16-byte piece `piece` of row `row` of a unit lies: the four that two rows' lanes read at once touch all banks once.
+template <uint32_t ROW_BYTES> __device__ inline uint32_t rp_skinny_place(uint32_t row, uint32_t piece) {
+    return row * ROW_BYTES + (piece ^ row % 2 * 4) * 16;
+}
+// How far on the next four pieces of this lane's row lie, lane / 4, from the first four, and so on by twos.
+__device__ inline int rp_skinny_turn() { return threadIdx.x / 4 % 2 == 0 ? 64 : -64; }
 
 // Sums as rp_mma leaves them, from this lane's place on: of sixteen rows of x and eight columns ..
 __device__ inline void rp_skinny_keep_rows(float *to, const float (&acc)[4]) {
@@ -56,20 +57,23 @@ __device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const 
 // Kind: how numbers come to the units.
 //   rows, weight, view     8 or 16; type; addresses
 //   operand, other         x of a chunk as the units take it (linear_skinny_x.cuh says how); weights of one block or two
-//   weights, multiply      one unit, or two that follow each other, from this lane's place in shared memory to other; sums += operand other
+//   weights, multiply      one unit, or two that follow each other, from this lane's place on to other; sums += operand other
 //   at_once, early         1 or 2; whether the first weights are taken before x is there
 //   store                  a result, or of a and of b
 // With 8 rows, x is the operand of eight and weights of two blocks are that of sixteen; else the other way round.
 // LONG: for products whose weights, x and sums do not all fit, and rows of x that a warp does not hold.
 template <class Kind, bool LONG> struct rp_skinny {
-    static constexpr uint32_t NONE = 0xffffffffu;
     using view_type = typename Kind::view_type;
     static constexpr uint32_t ROWS = Kind::rows, AT_ONCE = Kind::at_once;
-    static constexpr uint32_t PLACE = ROWS * 8;          // sums of a unit
+    static constexpr uint32_t PLACE = ROWS * 8, NONE = 0xffffffffu;          // sums of a unit; no element
     static constexpr uint32_t w_row = SKINNY_CHUNK * sizeof(typename Kind::weight), unit_bytes = 8 * w_row;
 
+    template <uint32_t N> struct number {
+        static constexpr uint32_t n = N;
+    };
     // Chunk sums of a result, or, `second` further, of another too, in ascending order.
-    template <uint32_t RESULTS> __device__ static inline void sum(float (&total)[2], const float *from, uint32_t slots, uint32_t second) {
+    template <uint32_t RESULTS>
+    __device__ static inline void sum(float (&total)[2], const float *from, uint32_t slots, uint32_t second) {
         const float *at[2] = { from, from + second };
         const auto add = [&](auto count) {
             constexpr uint32_t N = decltype(count)::n;
@@ -89,23 +93,21 @@ template <class Kind, bool LONG> struct rp_skinny {
         if (left & 2) { add(number<2>()); }
         if (left & 1) { add(number<1>()); }
     }
-    template <uint32_t N> struct number {
-        static constexpr uint32_t n = N;
-    };
 
     __device__ static inline void run(const rp_kernel_args<rp_linear_params> &args, char *memory) {
         const rp_linear_params p = args.p;
         const view_type view = Kind::view_of(args);
-        const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32;
-        uint32_t lane = threadIdx.x % 32;
+        const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
         // Warps stand lanes_k chunks wide and lanes_n blocks deep; what is left over only brings x.
-        const uint32_t chunks = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, each = rp_few(chunks + warps - 1, warps), lanes_k = each > 1 ? (chunks + each - 1) / each : chunks;
+        const uint32_t chunks = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, each = rp_few(chunks + warps - 1, warps);
+        const uint32_t lanes_k = each > 1 ? (chunks + each - 1) / each : chunks;
         const uint32_t lane_n = rp_few(warp, lanes_k), lane_k = warp - lane_n * lanes_k;
         // Blocks of this group, in turns: of one, or, where gated, of a's and b's.
         const uint32_t in_turn = p.gated ? 2 : 1, turns = (p.n + 8 * in_turn - 1) / (8 * in_turn), group = rp_group();
         const uint32_t least = rp_few(turns, gridDim.x), more = turns - least * gridDim.x;
         const uint32_t block0 = (group * least + min(group, more)) * in_turn, n_blocks = (least + (group < more)) * in_turn;
-        const uint32_t most = (least + (more > 0)) * in_turn, lanes_n = min(rp_few(warps, lanes_k), (most + AT_ONCE - 1) / AT_ONCE), deep = rp_few(most + lanes_n - 1, lanes_n);
+        const uint32_t most = (least + (more > 0)) * in_turn, lanes_n = min(rp_few(warps, lanes_k), (most + AT_ONCE - 1) / AT_ONCE);
+        const uint32_t deep = rp_few(most + lanes_n - 1, lanes_n);
         // A round is a chunk for each of lanes_k. Rounds that there is room for, of weights, x and sums; if not for all, one place of
         // sums is that of the sum so far.
         rp_skinny_x<Kind> x;
@@ -114,8 +116,8 @@ template <class Kind, bool LONG> struct rp_skinny {
         if constexpr (LONG) {
             uint32_t shared_bytes;
             asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
-            const uint32_t sum_bytes = most * PLACE * 4, x_bytes = p.m * Kind::parts * Kind::bytes, units_bytes = lanes_n * deep * unit_bytes;
-            const uint32_t room = shared_bytes - (uint32_t)(at - memory);
+            const uint32_t sum_bytes = most * PLACE * 4, x_bytes = p.m * Kind::parts * Kind::bytes;
+            const uint32_t units_bytes = lanes_n * deep * unit_bytes, room = shared_bytes - (uint32_t)(at - memory);
             if (RP_LINEAR_SKINNY_SPAN(chunks, each, lanes_k, units_bytes, x_bytes, sum_bytes) > room) {
                 rounds = (room - sum_bytes) / RP_LINEAR_SKINNY_SPAN(lanes_k, 1, lanes_k, units_bytes, x_bytes, sum_bytes);
                 span = rounds * lanes_k, places = span + 1;
@@ -123,23 +125,24 @@ template <class Kind, bool LONG> struct rp_skinny {
         }
         at = x.room(at, p, span);
         char *own = at + warp * rounds * deep * unit_bytes;
-        const uint32_t sums = (uint32_t)(at - memory) + lanes_k * lanes_n * deep * unit_bytes * rounds;          // float [block][place][ROWS][8]
+        const uint32_t sums = (uint32_t)(at - memory) + lanes_k * lanes_n * deep * unit_bytes * rounds;   // [block][place][ROWS][8]
         const bool busy = lane_n < min(lanes_n, n_blocks);
 
         // Weights of this warp's units in chunks [begin, end), a commit each: chunk by chunk.
         uint32_t left = 0;                 // units that are on their way
         const auto fetch = [&](uint32_t begin, uint32_t end) {
             constexpr uint32_t pieces = w_row / 16, step = 32 / pieces;
-            const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::weight), row0 = (block0 + lane_n) * 8 + lane / pieces, piece = lane % pieces * 16;
+            const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::weight), block_bytes = lanes_n * 8 * row_bytes;
+            const uint32_t row0 = (block0 + lane_n) * 8 + lane / pieces, piece = lane % pieces * 16;
             const char *from = reinterpret_cast<const char *>(view.w) + (uint64_t)row0 * row_bytes + piece;
             char *to = own + rp_skinny_place<w_row>(lane / pieces, lane % pieces);
 #pragma unroll 1
             for (uint32_t byte = (begin + lane_k) * w_row; byte < end * w_row && busy; byte += lanes_k * w_row) {
-                uint32_t row = row0;
+                const char *unit = from + byte;
 #pragma unroll 1
-                for (const char *unit = from + byte; row < (block0 + n_blocks) * 8; row += lanes_n * 8, unit += (uint64_t)(lanes_n * 8) * row_bytes, to += unit_bytes) {
+                for (uint32_t row = row0; row < (block0 + n_blocks) * 8; row += lanes_n * 8, unit += block_bytes, to += unit_bytes) {
 #pragma unroll
-                    for (uint32_t i = 0; i < 8; i += step) {             // an even number of rows further pieces lie alike
+                    for (uint32_t i = 0; i < 8; i += step) {             // an even number of rows further, pieces lie alike
                         rp_copy16(reinterpret_cast<float *>(to + i * w_row), reinterpret_cast<const float *>(unit + i * row_bytes),
                                   byte + piece < row_bytes && row + i < p.n ? 16 : 0);
                     }
@@ -165,9 +168,11 @@ template <class Kind, bool LONG> struct rp_skinny {
         };
         fetch(0, span);
         if constexpr (Kind::turned) { x.scales(p, view.scale); }
-        // Worked out before the wait: where this warp's first chunk of x is, its weights, where its sums go.
+        // Where this lane's part of its warp's first chunk of x is, in a row that is not there as in the last one, since nobody
+        // stores what comes of it; where its weights are, and where its sums go.
         const uint32_t row_a = min(lane / 4, p.m - 1), row_b = min(lane / 4 + 8, p.m - 1);
-        uint32_t x_a = (uint32_t)(x.at - memory) + lane_k * Kind::bytes + row_a * x.pitch + lane % 4 * Kind::lane_bytes, x_b = (row_b - row_a) * x.pitch;
+        uint32_t x_a = (uint32_t)(x.at - memory) + lane_k * Kind::bytes + row_a * x.pitch + lane % 4 * Kind::lane_bytes;
+        uint32_t x_b = (row_b - row_a) * x.pitch;
         uint32_t unit = (uint32_t)(own - memory) + rp_skinny_place<w_row>(lane / 4, lane % 4);
         uint32_t to = sums + ((lane_n * places + lane_k) * PLACE + (ROWS > 8 ? lane * 2 : lane % 4 * 16 + lane / 4)) * 4;
         place(threadIdx.x, false);

@@ -7,10 +7,10 @@
 #include "norm.cuh"
 
 // Of Kind:
-//   x, turned, parts, pad   type in memory; which way; matrices that x becomes; bytes between rows, so that lanes read from different banks
-//   bytes                   of a chunk of a row of a matrix
-//   pair, pair_of, keep     if turned: two neighbours as the matrices have them, and how they go there, `part` bytes apart
-//   take, lane_bytes        a chunk's operand: lane l reads row l / 4, and the one `second` bytes on, from piece l % 4 of so many bytes on
+//   x, turned, parts       type in memory; which way; matrices that x becomes
+//   bytes, pad             of a chunk of a row of a matrix; between rows, so that lanes read from different banks
+//   pair, pair_of, keep    if turned: two neighbours as the matrices have them, and how they go there, `part` bytes apart
+//   take, lane_bytes       a chunk's operand: lane l reads row l / 4, and the one `second` bytes on, from piece l % 4 of so many bytes on
 template <class Kind> struct rp_skinny_x {
     static constexpr uint32_t HELD = RP_LINEAR_SKINNY_HELD, AT_ONCE = 4;     // chunks of a row that a warp holds, two neighbours of each a lane
 
@@ -52,7 +52,9 @@ template <class Kind> struct rp_skinny_x {
 #pragma unroll 1
         while (piece * 512 < bytes) {
             const uint32_t byte = piece * 512 + lane * 16;
-            if (byte < bytes) { rp_copy16(reinterpret_cast<float *>(at + to), reinterpret_cast<const float *>(from + byte), first + byte < row_bytes ? 16 : 0); }
+            if (byte < bytes) {
+                rp_copy16(reinterpret_cast<float *>(at + to), reinterpret_cast<const float *>(from + byte), first + byte < row_bytes ? 16 : 0);
+            }
             piece += next_piece, row += next_row, to += next_piece * 512 + next_row * pitch, from += next_row * row_bytes;
             if (row >= p.m) { row -= p.m, piece++, to += 512 - p.m * pitch, from -= p.m * row_bytes; }
         }
@@ -61,7 +63,9 @@ template <class Kind> struct rp_skinny_x {
 
     // ---- turned ----
 
-    __device__ static inline void square(float2 &sum, const float2 &two) { sum = make_float2(__fmaf_rn(two.x, two.x, sum.x), __fmaf_rn(two.y, two.y, sum.y)); }
+    __device__ static inline void square(float2 &sum, const float2 &two) {
+        sum = make_float2(__fmaf_rn(two.x, two.x, sum.x), __fmaf_rn(two.y, two.y, sum.y));
+    }
     // Halving 64 -> .. -> 1: lane l holds sums 2 l and 2 l + 1.
     __device__ static inline rp_inverse_root root_of(const rp_linear_params &p, float2 sum) {
 #pragma unroll
@@ -71,7 +75,9 @@ template <class Kind> struct rp_skinny_x {
         }
         return rp_inverse_root_of((sum.x + sum.y) / (float)p.k + p.eps);
     }
-    __device__ inline float2 scale_of(uint32_t chunk, uint32_t lane) const { return *reinterpret_cast<const float2 *>(scale + chunk * SKINNY_CHUNK + lane * 2); }
+    __device__ inline float2 scale_of(uint32_t chunk, uint32_t lane) const {
+        return *reinterpret_cast<const float2 *>(scale + chunk * SKINNY_CHUNK + lane * 2);
+    }
     __device__ static inline float2 normalised(const float2 &two, const float2 &factor, const rp_inverse_root &root) {
         return make_float2(rp_normalised(two.x, factor.x, root), rp_normalised(two.y, factor.y, root));
     }
@@ -85,7 +91,9 @@ template <class Kind> struct rp_skinny_x {
         __builtin_assume(__isGlobal(from));
         rp_wait();
 #pragma unroll
-        for (uint32_t e = 0; e < HELD; e++) { own[e] = (int)e < mine ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0); }
+        for (uint32_t e = 0; e < HELD; e++) {
+            own[e] = (int)e < mine ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0);
+        }
         if (p.norm) { __syncthreads(); }     // scale: brought by all, read by all
         if (row >= p.m) { return; }
         rp_inverse_root root = { 0, 0 };
@@ -124,7 +132,10 @@ template <class Kind> struct rp_skinny_x {
 #pragma unroll 1
         for (uint32_t row = warp; row < p.m; row += blockDim.x / 32) {
             const float *from = x + (uint64_t)row * p.k + lane * 2;
-            const auto two = [&](uint32_t chunk) { return chunk * SKINNY_CHUNK + lane * 2 < p.k ? *reinterpret_cast<const float2 *>(from + chunk * SKINNY_CHUNK) : make_float2(0, 0); };
+            const auto two = [&](uint32_t chunk) {
+                const bool inside = chunk * SKINNY_CHUNK + lane * 2 < p.k;
+                return inside ? *reinterpret_cast<const float2 *>(from + chunk * SKINNY_CHUNK) : make_float2(0, 0);
+            };
             if (p.norm && begin == 0) {
                 float2 sum = { 0, 0 };
 #pragma unroll 4
@@ -137,7 +148,8 @@ template <class Kind> struct rp_skinny_x {
             char *to = at + row * pitch + lane * 4;
 #pragma unroll 4
             for (uint32_t chunk = begin; chunk < end; chunk++) {
-                Kind::keep(to + (chunk - begin) * Kind::bytes, part, Kind::pair_of(p.norm ? normalised(two(chunk), scale_of(chunk, lane), root) : two(chunk)));
+                const float2 own = p.norm ? normalised(two(chunk), scale_of(chunk, lane), root) : two(chunk);
+                Kind::keep(to + (chunk - begin) * Kind::bytes, part, Kind::pair_of(own));
             }
         }
     }

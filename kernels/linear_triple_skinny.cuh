@@ -3,7 +3,7 @@
 // splits the weights that it hands to the units.
 //   linear_triple_skinny        at most 8 rows
 //   linear_triple_skinny_wide   16
-// Each has a twin _norm that normalises x.
+// Each has a twin _norm that normalises x, and both have one _long.
 // Included by linear.cu.
 #ifndef RP_LINEAR_TRIPLE_SKINNY_CUH
 #define RP_LINEAR_TRIPLE_SKINNY_CUH
@@ -22,7 +22,8 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
     using view_type = rp_linear_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
     static constexpr bool turned = NORMS, early = !NORMS;
-    static constexpr uint32_t parts = NORMS ? 3 : 1, bytes = SKINNY_CHUNK * (NORMS ? 2 : 4), pad = RP_LINEAR_SKINNY_PAD / (NORMS ? 2 : 1), lane_bytes = NORMS ? 8 : 16;
+    static constexpr uint32_t parts = NORMS ? 3 : 1, bytes = SKINNY_CHUNK * (NORMS ? 2 : 4), lane_bytes = NORMS ? 8 : 16;
+    static constexpr uint32_t pad = RP_LINEAR_SKINNY_PAD / (NORMS ? 2 : 1);
 
     struct operand {
         uint32_t part[3][4][2 * halves];     // of each sixteen: neighbours 0 and 1 of row lane / 4 (and + 8), then 2 and 3
@@ -70,9 +71,8 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
         }
     }
 
-    // Pieces lie as they are, or, where they are turned, the odd fours of them before the even ones.
     __device__ static inline void weights(other &to, const char *unit, bool two) {
-        const int turn = rp_skinny_turned() ? -64 : 64;
+        const int turn = rp_skinny_turn();
 #pragma unroll
         for (uint32_t h = 0; h < at_once; h++) {
 #pragma unroll

@@ -4,7 +4,7 @@
 
 #include "common.cuh"
 
-// 1/sqrt(a) = high + low: one Newton step on the float32 value, its residual 1 - a high^2 without rounding a high. A root
+// 1/sqrt(a) = high + low: one Newton step on what the unit gives, its residual 1 - a high^2 without rounding a high. A root
 // that is half a unit off would shift a whole row the same way, which later layers do not average out.
 struct rp_inverse_root {
     float high, low;

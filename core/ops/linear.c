@@ -62,15 +62,17 @@ static void launch_skinny(const struct rp_linear_params *p, const char *const ke
     const uint64_t rows = p->m > 8 ? 16 : 8, turn_bytes = in_turn * rows * 32, fit = RP_LINEAR_SKINNY_SUMS / (chunks * turn_bytes);
     const uint64_t even = ceil_div(turns, out->processors > 0 ? out->processors : 1), each = even < fit ? even : fit > 0 ? fit : 1;
     const uint64_t groups = ceil_div(turns, each), blocks = ceil_div(turns, groups) * in_turn;
-    const uint64_t limit = out->wgmma ? RP_LINEAR_SKINNY_LARGE : RP_LINEAR_SKINNY_SHARED, deepest = rows > 8 ? blocks : ceil_div(blocks, 2);
-    const uint64_t unit = 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4), sums = blocks / in_turn * turn_bytes;
+    const uint64_t limit = out->wgmma ? RP_LINEAR_SKINNY_LARGE : RP_LINEAR_SKINNY_SHARED;
+    const uint64_t deepest = rows > 8 ? blocks : ceil_div(blocks, 2), unit = 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4), sums = blocks / in_turn * turn_bytes;
     // x: turned by a warp a row, or copied; bytes of a chunk of it, and what there is besides: bytes between rows; roots and scale.
     const bool turned = p->w_f16 ? !p->x_f16 : p->norm != 0;
-    const uint64_t x = p->m * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : p->norm ? 6 : 4), pads = p->m * RP_LINEAR_SKINNY_PAD * (p->w_f16 || !p->norm ? 2 : 3) / 2;
+    const uint64_t x = p->m * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : p->norm ? 6 : 4);
+    const uint64_t pads = p->m * RP_LINEAR_SKINNY_PAD * (p->w_f16 || !p->norm ? 2 : 3) / 2;
     const uint64_t norm = p->norm ? RP_LINEAR_SKINNY_M * 8 + ceil_div(chunks, 4) * 4 * RP_LINEAR_SKINNY_CHUNK * 4 : 0;
     for (uint64_t warps = RP_LINEAR_SKINNY_WARPS; warps > 0; warps--) {
-        const uint64_t each_warp = ceil_div(chunks, warps), lanes_k = ceil_div(chunks, each_warp), lanes_n = deepest < warps / lanes_k ? deepest : warps / lanes_k;
-        const uint64_t busy = lanes_k * lanes_n, units = lanes_n * ceil_div(blocks, lanes_n) * unit, rows_at_once = p->m < warps ? p->m : warps;
+        const uint64_t each_warp = ceil_div(chunks, warps), lanes_k = ceil_div(chunks, each_warp);
+        const uint64_t lanes_n = deepest < warps / lanes_k ? deepest : warps / lanes_k, busy = lanes_k * lanes_n;
+        const uint64_t units = lanes_n * ceil_div(blocks, lanes_n) * unit, rows_at_once = p->m < warps ? p->m : warps;
         // All chunks, or as many as sums may be of, in whole rounds.
         uint64_t rounds = each_warp, bytes = RP_LINEAR_SKINNY_SPAN(chunks, rounds, lanes_k, units, x, sums);
         while (rounds > 1 && (norm + pads + bytes > limit || (fit == 0 && rounds * lanes_k * sums > RP_LINEAR_SKINNY_SUMS))) {
