@@ -108,6 +108,7 @@
 // of a unit of sixteen keys. Shared memory in floats: each warp's values of each path, what the group's paths are joined from,
 // maxima and sums, and, where there are several slices, twice their scores.
 #define RP_ATTN_FEW 16
+#define RP_ATTN_STEP_MOST 512             // paths in all, up to which attn_step takes them
 #define RP_ATTN_FEW_GROUP 512
 #define RP_ATTN_FEW_PITCH 68
 #define RP_ATTN_FEW_SCORES 256           // of a unit: 16 x 16

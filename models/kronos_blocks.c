@@ -77,10 +77,11 @@ static rp_tensor *attend(kronos_builder *b, const char *label, const kronos_rows
     return out[0];
 }
 
-// One token of each of few paths: rotation and attention in one launch. Many paths share the prompt's keys as products do, which
-// takes q of all of them first; and float32 has kernels for few that share them.
-static bool in_one_launch(const kronos_rows *r, const rp_tensor *qkv) {
-    return r->kind == RP_ROWS_STEP && qkv != NULL && qkv->dtype == RP_F16 && r->B * r->S <= RP_ATTN_FEW;
+// One token of each path: rotation and attention in one launch. Devices without clusters take the prompt's keys for each path anew
+// then, so that many paths are better off as products that share them; and float32 has kernels for few that share them.
+static bool in_one_launch(const kronos_builder *b, const kronos_rows *r, const rp_tensor *qkv) {
+    const uint32_t most = b->m->base.device->clusters ? RP_ATTN_STEP_MOST : RP_ATTN_FEW;
+    return r->kind == RP_ROWS_STEP && qkv != NULL && qkv->dtype == RP_F16 && r->B * r->S <= most;
 }
 
 static rp_tensor *attend_step(kronos_builder *b, const char *label, const kronos_rows *r, uint32_t heads, uint32_t d, rp_tensor *rope, rp_tensor *qkv,
@@ -95,7 +96,7 @@ rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *
                         rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared) {
     const uint32_t D = c->width, M = c->mlp, rows = kronos_count(r);
     rp_tensor *a, *qkv = project(b, name, r, c, w, x);
-    if (in_one_launch(r, qkv)) {
+    if (in_one_launch(b, r, qkv)) {
         a = attend_step(b, LABEL("attention"), r, c->heads, D / c->heads, rope, qkv, own, shared);
     } else {
         rp_tensor *q = queries(b, name, r, c, rope, qkv, own);

@@ -30,7 +30,7 @@ void rp_launch_attn_step(const rp_node *node, rp_launch *out) {
     const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
     const uint64_t units = ceil_div(p->prefix_cap, 16) + paths * ceil_div(p->suffix_cap, 16);   // of sixteen keys, of a cluster
     const uint32_t warps = d > 64 ? 16 : units > 8 * RP_ATTN_SPREAD ? 10 : 8;
-    if (!p->f16 || !out->clusters || d > 128 || groups > 2ull * out->processors) {
+    if (!p->f16 || !out->clusters || d > 128) {
         rp_launch_rows(out, p->f16 ? "attn_step_f16" : "attn_step_f32", sets * p->paths, RP_GROUP_ROW);
         return;
     }

@@ -44,7 +44,7 @@ static bool launch_few(const struct rp_attn_time_params *p, rp_launch *out) {
     const uint64_t sets = (uint64_t)p->batch * p->variates * p->heads, paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_FEW);
     const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
     const uint32_t warps = p->head_width <= 128 ? 8 : 16;
-    if (groups > 2ull * out->processors) { return false; }
+    if (groups > 16ull * out->processors) { return false; }
     rp_launch_rows(out, p->x_f16 ? "attn_time_f16_spread" : "attn_time_mixed_spread", groups, 32 * warps);
     out->shared_bytes = (uint32_t)RP_ATTN_FEW_BYTES(paths, p->head_width, warps);
     return true;
