@@ -13,7 +13,6 @@
 #define MIXED_ROWS RP_ATTN_MIXED_ROWS
 #define MIXED_GROUP (2 * MIXED_ROWS)     // a warp for 16 rows
 #define MIXED_TILE RP_ATTN_TILE
-#define MIXED_HINTS 16                   // keys of a path that are asked for ahead
 
 // Brings n keys, or values, [d] each, to shared memory as float16; zeros past n and past d.
 template <int BLOCKS, class T>
@@ -104,10 +103,6 @@ template <int BLOCKS, class T> __device__ inline void rp_attn_mixed(const rp_ker
             rows.q[i][h] = x.x, rows.q[i][2 + h] = x.y;
             rows.value[2 * i][2 * h] = rows.value[2 * i][2 * h + 1] = rows.value[2 * i + 1][2 * h] = rows.value[2 * i + 1][2 * h + 1] = 0;
         }
-    }
-    if (decode) {                          // own keys and values, met last, are on their way to the L2 cache meanwhile: one of a row an invocation
-        const T *own = (threadIdx.x % 2 == 0 ? k_suffix : v_suffix) + (uint64_t)min(row0 + threadIdx.x / 2, n_rows - 1) * next * p.suffix_cap * width;
-        for (uint32_t i = 0; i < min(n_suffix, MIXED_HINTS); i++) { rp_hint(own + (uint64_t)i * width, d); }
     }
     // Keys in one or two runs: the prefix, shared or (prompt) the queries' own; then (own) the suffix.
     const uint32_t last = min(row0 + MIXED_ROWS, alive);

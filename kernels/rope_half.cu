@@ -3,7 +3,7 @@
 //   rope_half_f32        one invocation for each pair (i, i + d/2) of each head
 //   rope_half_f32_wide   one for two pairs, heads in whole pieces of four
 //   rope_half_f16        likewise, float16
-// What a dead row has is read, and goes nowhere.
+// What a dead row has is read, and goes nowhere. Nothing is released early: groups of the next launch would crowd beside some of these.
 #include "bars.cuh"
 #include "matrix.cuh"
 
@@ -63,7 +63,7 @@ template <uint32_t PAIRS, class T> __device__ inline void rp_rope_half(const rp_
 
 #define RP_ROPE_HALF(name, pairs, type)                                                                                         \
     extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) name(const rp_kernel_args<rp_rope_half_params> args) {         \
-        rp_begin();                                                                                                             \
+        rp_wait();                                                                                                              \
         rp_rope_half<pairs, type>(args);                                                                                        \
     }
 RP_ROPE_HALF(rope_half_f32, 1, float)
