@@ -11,8 +11,7 @@ static_assert(WARPS == 8 && BUCKETS == 8 * GROUP && RP_DRAW_MAX == 8 * GROUP, "s
 
 struct rp_draw_memory {
     uint64_t key[RP_DRAW_MAX];     // rp_key_of, by bucket
-    float e[RP_DRAW_MAX];          // by rank
-    uint32_t token[RP_DRAW_MAX];   // likewise
+    uint2 ranked[RP_DRAW_MAX];     // bits of e, and the token, by rank
     union {
         uint32_t bucket[BUCKETS + 1];   // tokens of each, then how many are before it
         float kept[RP_DRAW_MAX];   // e by number, 0 where not kept
@@ -89,73 +88,63 @@ __device__ inline void rp_bucket_starts(rp_draw_memory &m) {
     own[0] = start;
     start.x = start.w + low.w, start.y = start.x + high.x, start.z = start.y + high.y, start.w = start.z + high.z;
     own[1] = start;
-    if (threadIdx.x == GROUP - 1) { m.bucket[BUCKETS] = start.w + high.w; } // what is behind them all
+    if (threadIdx.x == GROUP - 1) { m.bucket[BUCKETS] = start.w + high.w; }
 }
 
-// Writes e and number of each token to its rank; the buckets are empty. Invocations that hold fewer than PER take part as if they
-// had them all: such places go behind all buckets. Tokens with e = 0, the last ones, have no order among themselves: nothing depends
-// on it. Returns in `rank` the ranks.
+// Writes e and number of the tokens first .. first + mine - 1 to their ranks; the buckets are empty. Tokens with e = 0, the last
+// ones, keep no order among themselves: nothing depends on it. Returns in `rank` the ranks.
 template <int PER>
 __device__ inline void rp_rank(rp_draw_memory &m, const float (&z)[PER], const float (&e)[PER], uint32_t first, uint32_t mine, float top,
                                float low, uint32_t (&rank)[PER]) {
     const float range = fminf(top - low, 104.0f), scale = range > 0 ? (BUCKETS - 1) / range : 0.0f; // exp(-104) = 0
-    uint32_t bucket[PER], place[PER], end[PER], start[PER], steps = 0;
-    uint64_t key[PER];
+    uint32_t bucket[PER], place[PER], steps = 0;
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        bucket[j] = min(__float2uint_rz((top - z[j]) * scale), BUCKETS - 2);
-        bucket[j] = j >= mine ? BUCKETS : e[j] == 0.0f ? BUCKETS - 1 : bucket[j];
+        bucket[j] = e[j] == 0.0f ? BUCKETS - 1 : min(__float2uint_rz((top - z[j]) * scale), BUCKETS - 2);
+        if (j < mine) { place[j] = atomicAdd(&m.bucket[bucket[j]], 1); }
     }
-#pragma unroll
-    for (int j = 0; j < PER; j++) { place[j] = atomicAdd(&m.bucket[bucket[j]], 1); }
     __syncthreads(); // bucket: counted by all, read by all
     rp_bucket_starts(m);
     __syncthreads(); // bucket: written by each for its eight, read by all
+    uint64_t key[PER];
+    uint32_t end[PER];
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        start[j] = m.bucket[bucket[j]], end[j] = m.bucket[min(bucket[j] + 1, BUCKETS)];
         key[j] = rp_key_of(z[j], first + j);
-        m.key[start[j] + place[j]] = key[j];
+        rank[j] = m.bucket[bucket[j]], end[j] = m.bucket[bucket[j] + 1];
+        if (j < mine) { m.key[rank[j] + place[j]] = key[j]; }
     }
     __syncthreads(); // key: written by each for its tokens, read by all
+    uint32_t start[PER];
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        const bool last = bucket[j] >= BUCKETS - 1;
-        rank[j] = start[j] + (last ? place[j] : 0);
-        end[j] = last || end[j] - start[j] == 1 ? start[j] : end[j];
+        start[j] = rank[j];
+        const uint32_t others = end[j] - start[j];
+        if (j >= mine || others == 1 || bucket[j] == BUCKETS - 1) {
+            rank[j] += j < mine && others > 1 ? place[j] : 0;
+            end[j] = start[j];
+        }
         steps = max(steps, end[j] - start[j]);
     }
 #pragma unroll 2
-    for (uint32_t t = 0; t < steps; t++) { // no branches, so that reads go side by side
+    for (uint32_t t = 0; t < steps; t++) { // without branches, so that reads go side by side
 #pragma unroll
         for (int j = 0; j < PER; j++) {
-            uint64_t other = ~0ull;
-            if (start[j] + t < end[j]) { other = m.key[start[j] + t]; }
-            rank[j] += other < key[j];
+            const uint64_t other = m.key[min(start[j] + t, RP_DRAW_MAX - 1)];
+            rank[j] += (uint32_t)(start[j] + t < end[j]) & (uint32_t)(other < key[j]);
         }
     }
 #pragma unroll
-    for (int j = 0; j < PER; j++) { m.e[rank[j]] = e[j], m.token[rank[j]] = first + j; }
-}
-
-// `n` numbers from an array, and zeros; `whole`: all PER of them, aligned.
-template <int PER, class T> __device__ inline void rp_take_own(const T *from, uint32_t n, bool whole, T (&to)[PER]) {
-    if (whole) {
-#pragma unroll
-        for (int j = 0; j < PER; j += 4) {
-            const uint4 four = *reinterpret_cast<const uint4 *>(from + j);
-            memcpy(&to[j], &four, sizeof four);
-        }
-        return;
+    for (int j = 0; j < PER; j++) {
+        if (j < mine) { m.ranked[rank[j]] = make_uint2(__float_as_uint(e[j]), first + j); }
     }
-#pragma unroll
-    for (int j = 0; j < PER; j++) { to[j] = j < n ? from[j] : T(0); }
 }
 
-template <int PER> __device__ inline float rp_sum(const float (&own)[PER]) {
+// The sum over tokens, or ranks, from `first` on, of which `mine` are there.
+template <int PER, class At> __device__ inline float rp_sum(uint32_t mine, const At &at) {
     float sum = 0;
 #pragma unroll
-    for (int j = 0; j < PER; j++) { sum += own[j]; }
+    for (int j = 0; j < PER; j++) { sum += j < mine ? at(j) : 0.0f; }
     return sum;
 }
 
@@ -174,11 +163,12 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
 
     // z, its largest, the least above -infinity. All loads are asked for before anything looks at one.
     float z[PER], e[PER];
-    rp_take_own(logits + first, mine, q == PER && mine == PER && n % 4 == 0, z);
+#pragma unroll
+    for (int j = 0; j < PER; j++) { z[j] = j < mine ? logits[first + j] : -RP_INFINITY; }
     uint2 most = make_uint2(0, ~0u);
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        z[j] = j < mine ? __fdiv_rn(z[j], temperature) : -RP_INFINITY;
+        z[j] = __fdiv_rn(z[j], temperature);
         const uint32_t rising = rp_rising(z[j]);
         if (z[j] > -RP_INFINITY) { most = make_uint2(max(most.x, rising), min(most.y, rising)); } // no NaN
     }
@@ -186,7 +176,6 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
     if (threadIdx.x % 32 == 0) { m.most[warp] = most; }
 #pragma unroll
     for (int i = 0; i < 2; i++) { reinterpret_cast<uint4 *>(m.bucket)[2 * threadIdx.x + i] = make_uint4(0, 0, 0, 0); }
-    if (threadIdx.x == 0) { m.bucket[BUCKETS] = 0; }
     const bool slides = (uint64_t)n_bars + step.step > p.window;
     if (step.step >= p.tokens_cap || (p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) { return; }
     const rp_words words = rp_philox(step.seed_lo, step.seed_hi, series_id, step.path0 + s, step.step, p.which);
@@ -195,7 +184,7 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
     for (int w = 0; w < WARPS; w++) { most = make_uint2(max(most.x, m.most[w].x), min(most.y, m.most[w].y)); }
     const float top = most.x > 0 ? rp_risen(most.x) : -RP_INFINITY;
 #pragma unroll
-    for (int j = 0; j < PER; j++) { e[j] = rp_exp_or_nan(z[j] - top); } // 0 where there is no token
+    for (int j = 0; j < PER; j++) { e[j] = rp_exp_or_nan(z[j] - top); }
 
     // What may not be drawn: e = 0. `before`: the sum of the invocation a warp before, for a scan.
     const bool by_rank = top_k > 1 && top_k < n, by_sum = top_k == 0 && top_p < 1.0f;
@@ -207,16 +196,18 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
         for (int j = 0; j < PER; j++) {
             if (j < mine && rank[j] + 1 == top_k) { m.least = z[j]; }
         }
-        __syncthreads(); // e, token, least: written by token, read by rank; bucket: read by all before kept
+        __syncthreads(); // ranked, least: written by token, read by rank; bucket: read by all before kept
     }
-    const bool whole_own = q == PER && mine == PER, whole_back = q == PER && theirs == PER;
-    float other[PER], warp_before, whole;
+    float warp_before, whole;
     if (by_sum) {
         uint32_t number[PER]; // of the tokens at ranks first .. first + mine - 1, and their e
-        rp_take_own(m.token + first, mine, whole_own, number);
-        rp_take_own(m.e + first, mine, whole_own, e);
-        rp_take_own(m.e + back, theirs, whole_back, other);
-        const float before = rp_scan(m, rp_sum(e), rp_sum(other), whole), limit = top_p * whole;
+#pragma unroll
+        for (int j = 0; j < PER; j++) {
+            const uint2 ranked = j < mine ? m.ranked[first + j] : make_uint2(0, 0);
+            e[j] = __uint_as_float(ranked.x), number[j] = ranked.y;
+        }
+        warp_before = rp_sum<PER>(theirs, [&](uint32_t j) { return __uint_as_float(m.ranked[back + j].x); });
+        const float before = rp_scan(m, rp_sum<PER>(mine, [&](uint32_t j) { return e[j]; }), warp_before, whole), limit = top_p * whole;
         float inside = 0;
 #pragma unroll
         for (int j = 0; j < PER; j++) {
@@ -224,22 +215,22 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
             inside += e[j];
         }
         __syncthreads(); // kept: written by rank, read by number
-        rp_take_own(m.kept + first, mine, whole_own, e);
-        rp_take_own(m.kept + back, theirs, whole_back, other);
-        warp_before = rp_sum(other);
+#pragma unroll
+        for (int j = 0; j < PER; j++) { e[j] = j < mine ? m.kept[first + j] : 0.0f; }
+        warp_before = rp_sum<PER>(theirs, [&](uint32_t j) { return m.kept[back + j]; });
     } else {
         if (by_rank || top_k == 1) {
             const float least = top_k == 1 ? top : m.least;
 #pragma unroll
             for (int j = 0; j < PER; j++) { e[j] = z[j] >= least ? e[j] : 0.0f; }
         }
-        m.sum[threadIdx.x] = rp_sum(e);
+        m.sum[threadIdx.x] = rp_sum<PER>(mine, [&](uint32_t j) { return e[j]; });
         __syncthreads(); // sum: written by each, read by the warp behind
         warp_before = warp > 0 ? m.sum[threadIdx.x - 32] : 0.0f;
     }
 
     // The draw. A kept token at which the sum exceeds goes before all others; without one the last kept counts.
-    const float before = rp_scan(m, rp_sum(e), warp_before, whole);
+    const float before = rp_scan(m, rp_sum<PER>(mine, [&](uint32_t j) { return e[j]; }), warp_before, whole);
     const float limit = rp_unit(words.w0) * whole;
     uint32_t drawn = ~0u;
     float inside = 0;
