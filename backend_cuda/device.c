@@ -41,6 +41,29 @@ static rp_status start(rp_error *error, const rp_cuda_driver *driver, int *versi
     return *count > 0 ? RP_OK : rp_cuda_driver_error(error, driver, RP_CU_NO_DEVICE, "counting devices");
 }
 
+// What kernels and recordings use where it is there.
+typedef struct features { bool mixed, wgmma, clusters, overlaps; } features;
+
+static features features_of(const rp_cuda_driver *driver, int major) {
+    return (features){ .mixed = major >= 8,                                        // mma.sync on float16, cp.async
+                       .wgmma = RP_CUDA_SM90A && major == 9 && driver->tensor_map != NULL,
+                       .clusters = major >= 9,
+                       .overlaps = major >= 9 && driver->graph_add_edges != NULL };
+}
+
+static void name_features(const features *f, rp_device_info *info) {
+    snprintf(info->uses, sizeof info->uses, "float64, graphs%s%s%s%s", f->mixed ? ", matrix units with float16 operands (mixed)" : "",
+             f->wgmma ? ", wgmma with tensor maps" : "", f->clusters ? ", clusters" : "", f->overlaps ? ", overlapping launches" : "");
+    if (!f->mixed) {
+        snprintf(info->lacks, sizeof info->lacks, "matrix units with float16 operands, of compute capability 8.0 and later: precision f32 alone");
+        return;
+    }
+    snprintf(info->lacks, sizeof info->lacks, "%s%s%s%s%s", f->wgmma ? "" : "wgmma, of compute capability 9.0: mma.sync and plain arithmetic do its work",
+             f->wgmma || f->clusters ? "" : "; ", f->clusters ? "" : "clusters, of 9.0 and later: one group for each query",
+             (f->wgmma && f->clusters) || f->overlaps ? "" : "; ",
+             f->overlaps ? "" : "overlapping launches, of 9.0 and a driver for CUDA 12.3: each waits for the one before");
+}
+
 // Fills the information of device `index`; needs no context.
 static rp_status describe(rp_error *error, const rp_cuda_driver *driver, int version, int index, rp_cu_device *id,
                           rp_device_info *info) {
@@ -60,11 +83,9 @@ static rp_status describe(rp_error *error, const rp_cuda_driver *driver, int ver
     info->available = 1;
     info->kind = RP_DEVICE_GPU;
     info->memory_bytes = bytes;
-    info->mixed = major >= 8;   // mma.sync on float16, cp.async
-    snprintf(info->uses, sizeof info->uses, "float64, graphs%s", info->mixed ? ", matrix units with float16 operands (mixed)" : "");
-    if (!info->mixed) {
-        snprintf(info->lacks, sizeof info->lacks, "matrix units with float16 operands, of compute capability 8.0 and later: precision f32 alone");
-    }
+    const features f = features_of(driver, major);
+    info->mixed = f.mixed;
+    name_features(&f, info);
     return RP_OK;
 }
 
@@ -115,9 +136,8 @@ static rp_status open_inside(rp_device *device) {
     device->fast = true;
     int major = 0;
     RP_RETURN(rp_cuda_check(device, cuda->driver.device_attribute(&major, RP_CU_ATTRIBUTE_MAJOR, cuda->id), "asking for the architecture"));
-    device->clusters = major >= 9;
-    device->wgmma = RP_CUDA_SM90A && major == 9 && cuda->driver.tensor_map != NULL;
-    cuda->overlaps = major >= 9 && cuda->driver.graph_add_edges != NULL;
+    const features f = features_of(&cuda->driver, major);
+    device->clusters = f.clusters, device->wgmma = f.wgmma, cuda->overlaps = f.overlaps;
     RP_RETURN(
         rp_cuda_check(device, cuda->driver.stream_create(&cuda->stream, RP_CU_STREAM_NON_BLOCKING), "making a stream"));
     return rp_cuda_staging_create(device);

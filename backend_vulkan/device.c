@@ -18,8 +18,9 @@ static pthread_once_t loader_once = PTHREAD_ONCE_INIT;
 static VkResult loader_result;
 static void loader_init(void) { loader_result = volkInitialize(); }
 
+// Taken to list, open and close: NVIDIA's driver (580) crashes where one thread makes an instance while another's goes, and
 // volkLoadDeviceTable goes through one process-wide pointer (the loader's, the same for every instance).
-static pthread_mutex_t table_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t instances_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static bool has_extension(const VkExtensionProperties *extensions, uint32_t n, const char *name) {
     for (uint32_t i = 0; i < n; i++) {
@@ -261,6 +262,7 @@ static rp_status vulkan_list(rp_device_list *list) {
     rp_error error = { { 0 } };
     candidate *all = NULL;
     uint32_t n = 0;
+    pthread_mutex_lock(&instances_mutex);
     rp_status status = instance_create(&instance, false, &error);
     if (status == RP_OK) { status = candidates_create(&instance, &error, &all, &n); }
     if (status == RP_UNAVAILABLE) {
@@ -277,6 +279,7 @@ static rp_status vulkan_list(rp_device_list *list) {
     }
     free(all);
     instance_destroy(&instance);
+    pthread_mutex_unlock(&instances_mutex);
     return status;
 }
 
@@ -349,10 +352,8 @@ static rp_status device_create(rp_device *device, const candidate *c) {
         vulkan->device = VK_NULL_HANDLE;
         return rp_fail(device, RP_UNAVAILABLE, "%s did not start (VkResult %d): check its driver with vulkaninfo.", device->info.name, (int)result);
     }
-    pthread_mutex_lock(&table_mutex);
     vkGetDeviceProcAddr = vulkan->instance.vkGetDeviceProcAddr;
     volkLoadDeviceTable(&vulkan->vk, vulkan->device);
-    pthread_mutex_unlock(&table_mutex);
     vulkan->vk.vkGetDeviceQueue(vulkan->device, c->queue_family, 0, &vulkan->queue);
     return RP_OK;
 }
@@ -405,6 +406,7 @@ static rp_status vulkan_open(rp_device *device, int index, bool cpu) {
     rp_vulkan *vulkan = calloc(1, sizeof *vulkan);
     if (!vulkan) { return rp_fail(device, RP_OUT_OF_MEMORY, "No host memory for a Vulkan device."); }
     device->impl = vulkan;
+    pthread_mutex_lock(&instances_mutex);
     RP_TRY(instance_create(&vulkan->instance, device->config.validate != 0, &device->error));
     RP_TRY(candidates_create(&vulkan->instance, &device->error, &all, &n));
     RP_TRY(choose(device, index, cpu, all, n, &chosen));
@@ -440,6 +442,7 @@ static rp_status vulkan_open(rp_device *device, int index, bool cpu) {
     RP_TRY(objects_create(device));
     RP_TRY(rp_vulkan_checked(device, RP_OK));
 cleanup:
+    pthread_mutex_unlock(&instances_mutex);
     free(all);
     return status;                     // what was made is close()'s to undo
 }
@@ -447,6 +450,7 @@ cleanup:
 static void vulkan_close(rp_device *device) {
     rp_vulkan *vulkan = rp_vulkan_of(device);
     if (!vulkan) { return; }
+    pthread_mutex_lock(&instances_mutex);
     if (vulkan->device) {
         vulkan->vk.vkDeviceWaitIdle(vulkan->device);
         rp_vulkan_buffer_destroy(vulkan->staging);
@@ -460,6 +464,7 @@ static void vulkan_close(rp_device *device) {
     }
     if (vulkan->messenger) { vulkan->instance.vkDestroyDebugUtilsMessengerEXT(vulkan->instance.handle, vulkan->messenger, NULL); }
     instance_destroy(&vulkan->instance);
+    pthread_mutex_unlock(&instances_mutex);
     free(vulkan->pipelines);
     free(vulkan);
     device->impl = NULL;

@@ -81,9 +81,9 @@
 // The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
 #define RP_ATTN_SHARED 16
 #define RP_ATTN_SHARED_HEAD 64
-// The tiled kernels, for prompts and own windows: blocks of RP_ATTN_TILED_SETS x 8, 4 or 2 queries of one path and head, heads in
-// pieces of four. Same sums. Shared memory: keys, values (where heads are wide, in the place of the keys), queries, weights.
-#define RP_ATTN_TILED_LEAST 9            // tokens, from which on they run
+// The tiled kernels, for prompts, own windows and calls of block decode: blocks of RP_ATTN_TILED_SETS x 8, 4 or 2 queries of one path
+// and head, heads in pieces of four. Same sums. Shared memory: keys, values (where heads are wide, in the place of the keys), queries, weights.
+#define RP_ATTN_TILED_LEAST 9            // tokens, from which on attn_time takes them
 #define RP_ATTN_TILED_SETS 8
 #define RP_ATTN_TILED_WEIGHTS 80         // floats from one query's weights to the next's: two that a warp writes lie in different banks
 #define RP_ATTN_TILED_APART(d) ((d) <= 128)
@@ -503,9 +503,10 @@ struct rp_block_rope_params { // qkv [B, V, n, h + 2 g, d], rope [positions, w/2
     RP_UINT heads, kv_heads, head_width;
     RP_UINT cap, zero;
     RP_UINT patch_size, block, later;
+    RP_UINT x_f16;            // 1: qkv is float16
 };
 
-// A group of RP_GROUP_ROW for each (b, v, row of y, head), or one for RP_ATTN_SHARED rows: token t sees the keys of slots 0 ..
+// A group of RP_GROUP_ROW for each (b, v, row of y, head), or one for a block of rows: token t sees the keys of slots 0 ..
 // start + t that are hidden as it is, or shown as it is. Dead rows are 0. Scores and sums as above; on matrix units in their own order.
 struct rp_block_attn_params { // q [B, V, q_tokens, h, d], k, v [B, V, cap, g, d], hidden [B, V, N], n_patches, step -> y [B, V, n, h, d]
     RP_UINT batch, variates;

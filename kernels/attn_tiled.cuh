@@ -1,10 +1,8 @@
-// Many queries of one path (a prompt's, or an own window's): a group takes a block of them of one (series, path, variate, head),
-// with keys and values of a tile in shared memory, each read for the block once. Same sums as rp_attend, so the same bits. Sixteen
-// invocations share ROWS queries: invocation `column` of them makes scores of keys column, column + 16, .. and elements
-// 4 column .. 4 column + 3 (and + 64, ..) of the results. For heads in whole pieces of four. Included by attn_time.cu.
-//   attn_time_f32_tiled_R        blocks of 8 R queries, heads of at most 64
-//   attn_time_f32_tiled_wide     blocks of 32, heads of at most 128
-//   attn_time_f32_tiled_widest   blocks of 16, heads of at most 256
+// Many queries that share keys (a prompt's, an own window's, a call's tokens): a group takes a block of them of one head, with keys and
+// values of a tile in shared memory, each read for the block once. Same sums as rp_attend, so the same bits. Sixteen invocations share
+// ROWS queries: invocation `column` of them makes scores of keys column, column + 16, .. and elements 4 column .. 4 column + 3 (and
+// + 64, ..) of the results. For heads in whole pieces of four: of at most 64 with FOURS 1, 128 with 2, 256 with 4. Included by
+// attn_time.cu and block_attn.cu.
 #ifndef RP_ATTN_TILED_CUH
 #define RP_ATTN_TILED_CUH
 
@@ -86,34 +84,35 @@ __device__ inline void rp_tiled_values(float4 (&total)[ROWS][FOURS], const float
     }
 }
 
-template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_kernel_args<rp_attn_time_params> &args, float *memory) {
+// The queries of one head and their keys. Row i is alive below `alive` and sees the first `before` + i + 1 keys.
+struct rp_tiled_work {
+    const float *q;                     // of row 0; `rows` rows, `q_width` apart
+    const float *k_prefix, *v_prefix;   // of key 0, `width` apart
+    const float *k_own, *v_own;         // where key 0 would lie if all were the path's own; keys from n_prefix on are
+    void *y;
+    uint64_t at;                        // of row 0 in y, rows as far apart as in q
+    uint32_t rows, alive, before, n_prefix, q_width, width, head_width;
+    float scale;
+    bool y_f16;
+};
+
+// Every query sees all of its keys. Others say of a key whether it is shown or hidden: queries see those that are as their own last.
+struct rp_tiled_all {
+    static constexpr bool some = false;
+    __device__ bool hidden(uint32_t) const { return false; }
+};
+
+// The block of queries from row0 on.
+template <int ROWS, int FOURS, class Keys>
+__device__ inline void rp_attn_tiled(const rp_tiled_work &w, const Keys &keys, uint32_t row0, float *memory) {
     constexpr uint32_t BLOCK = ROWS * TILED_SETS;
     constexpr bool apart = RP_ATTN_TILED_APART(64 * FOURS);    // keys and values each have memory of their own
-    const rp_attn_time_params p = args.p;
-    const uint32_t d = p.head_width, width = p.heads * d, pitch = RP_ATTN_PITCH(d), blocks = (p.tokens + BLOCK - 1) / BLOCK;
-    const uint32_t sets = p.batch * p.paths * p.variates * p.heads;
-    uint64_t group = rp_group();
-    if (group >= (uint64_t)sets * blocks) { return; }
-    const uint32_t set = rp_take(group, sets), row0 = (blocks - 1 - (uint32_t)group) * BLOCK;   // those that see most keys begin first
-    const uint32_t head = set % p.heads, sequence = set / p.heads, v = sequence % p.variates, b = sequence / (p.paths * p.variates);
-    const uint64_t at = (uint64_t)sequence * p.tokens * width + head * d;                         // of query 0, in q and y
-    const uint64_t prefix = ((uint64_t)b * p.variates + v) * p.prefix_cap * width + head * d;
-    const uint64_t suffix = (uint64_t)sequence * p.suffix_cap * width + head * d;
-    const float *q = rp_at<const float>(args, 0) + at;                                            // [B, S, V, n, h, d]
-    const float *k_prefix = rp_at<const float>(args, 1) + prefix, *v_prefix = rp_at<const float>(args, 2) + prefix;   // [B, V, N, h, d]
-    const uint32_t n_tokens = rp_at<const uint32_t>(args, 5)[b] + p.extra;
-
-    // Query i sees the first `before` + i + 1 keys; those from `alive` on are dead.
-    const uint32_t before = p.own ? min(n_tokens, p.prefix_cap) : 0, n_prefix = p.own ? before : p.prefix_cap;
-    const uint32_t alive = min(p.tokens, p.own ? min(rp_at<const rp_step>(args, 6)->step, p.suffix_cap) : n_tokens);
+    const uint32_t d = w.head_width, pitch = RP_ATTN_PITCH(d), alive = w.alive, before = w.before;
     const uint32_t n = row0 < alive ? before + min(row0 + BLOCK, alive) : 0;
-    const int64_t own = (int64_t)suffix - (int64_t)((uint64_t)n_prefix * width);
-    const float *k_own = rp_at<const float>(args, 3) + own, *v_own = rp_at<const float>(args, 4) + own;             // [B, S, V, R, h, d]
-
     float *k_tile = memory, *v_tile = apart ? k_tile + RP_ATTN_TILE * pitch : k_tile;
     float *q_tile = v_tile + RP_ATTN_TILE * (apart ? d : pitch), *weight = q_tile + BLOCK * pitch;
     const uint32_t set_of = threadIdx.x / 16, lane = threadIdx.x % 16, first_row = row0 + set_of;
-    const float scale = p.scale;
+    const float scale = w.scale;
     uint32_t column[FOURS];                 // of elements; those past d are made from others, and go nowhere
     float4 value[ROWS][FOURS];
     float top[ROWS], sum[ROWS];
@@ -125,13 +124,21 @@ template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_ker
 #pragma unroll
         for (int f = 0; f < FOURS; f++) { value[r][f] = make_float4(0, 0, 0, 0); }
     }
+    uint32_t own = 0;                       // a bit for each query: hidden
+    if constexpr (Keys::some) {
+#pragma unroll
+        for (int r = 0; r < ROWS; r++) {
+            const uint32_t row = first_row + r * TILED_SETS;
+            own |= (uint32_t)(row < alive && keys.hidden(before + row)) << r;
+        }
+    }
     q_tile += set_of * pitch, weight += set_of * RP_ATTN_TILED_WEIGHTS;
     if (n > 0) {
-        rp_tiled_stage<BLOCK>(q_tile - set_of * pitch, pitch, q, q, row0, min(row0 + BLOCK, p.tokens), p.tokens, width, d);
-        rp_tiled_stage<RP_ATTN_TILE>(k_tile, pitch, k_prefix, k_own, 0, n, n_prefix, width, d);
+        rp_tiled_stage<BLOCK>(q_tile - set_of * pitch, pitch, w.q, w.q, row0, min(row0 + BLOCK, alive), alive, w.q_width, d);
+        rp_tiled_stage<RP_ATTN_TILE>(k_tile, pitch, w.k_prefix, w.k_own, 0, n, w.n_prefix, w.width, d);
         rp_copy_commit();
         if (apart) {
-            rp_tiled_stage<RP_ATTN_TILE>(v_tile, d, v_prefix, v_own, 0, n, n_prefix, width, d);
+            rp_tiled_stage<RP_ATTN_TILE>(v_tile, d, w.v_prefix, w.v_own, 0, n, w.n_prefix, w.width, d);
             rp_copy_commit();
         }
     }
@@ -144,13 +151,18 @@ template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_ker
         rp_tiled_scores<ROWS>(score, q_tile, k_tile + lane * pitch, d, pitch);
         __syncthreads();                    // k: read by all before it is written again
         if (!apart) {
-            rp_tiled_stage<RP_ATTN_TILE>(v_tile, d, v_prefix, v_own, first, n, n_prefix, width, d);
+            rp_tiled_stage<RP_ATTN_TILE>(v_tile, d, w.v_prefix, w.v_own, first, n, w.n_prefix, w.width, d);
         } else if (next < n) {
-            rp_tiled_stage<RP_ATTN_TILE>(k_tile, pitch, k_prefix, k_own, next, n, n_prefix, width, d);
+            rp_tiled_stage<RP_ATTN_TILE>(k_tile, pitch, w.k_prefix, w.k_own, next, n, w.n_prefix, w.width, d);
         }
         rp_copy_commit();
 
-        const bool whole = next <= before + row0 + 1 && row0 + BLOCK <= alive;            // every query sees all keys
+        const bool whole = !Keys::some && next <= before + row0 + 1 && row0 + BLOCK <= alive;   // every query sees all keys
+        bool hidden[4];
+        if constexpr (Keys::some) {
+#pragma unroll
+            for (int j = 0; j < 4; j++) { hidden[j] = keys.hidden(first + lane + 16 * j); }
+        }
         float tile_top[ROWS];
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
@@ -158,7 +170,9 @@ template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_ker
 #pragma unroll
             for (int j = 0; j < 4; j++) {
                 score[r][j] = __fmul_rn(score[r][j], scale);
-                if (!whole) { score[r][j] = first + lane + 16 * j < limit ? score[r][j] : -RP_INFINITY; }
+                bool sees = first + lane + 16 * j < limit;
+                if constexpr (Keys::some) { sees = sees && hidden[j] == ((own >> r & 1) != 0); }
+                if (!whole) { score[r][j] = sees ? score[r][j] : -RP_INFINITY; }
             }
             tile_top[r] = fmaxf(fmaxf(score[r][0], score[r][1]), fmaxf(score[r][2], score[r][3]));
         }
@@ -206,9 +220,9 @@ template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_ker
         __syncthreads();                    // v: read by all before it is written again
         if (next < n) {
             if (apart) {
-                rp_tiled_stage<RP_ATTN_TILE>(v_tile, d, v_prefix, v_own, next, n, n_prefix, width, d);
+                rp_tiled_stage<RP_ATTN_TILE>(v_tile, d, w.v_prefix, w.v_own, next, n, w.n_prefix, w.width, d);
             } else {
-                rp_tiled_stage<RP_ATTN_TILE>(k_tile, pitch, k_prefix, k_own, next, n, n_prefix, width, d);
+                rp_tiled_stage<RP_ATTN_TILE>(k_tile, pitch, w.k_prefix, w.k_own, next, n, w.n_prefix, w.width, d);
             }
         }
         rp_copy_commit();
@@ -218,25 +232,21 @@ template <int ROWS, int FOURS> __device__ inline void rp_attn_tiled(const rp_ker
         const uint32_t row = first_row + r * TILED_SETS;
 #pragma unroll
         for (int f = 0; f < FOURS; f++) {
-            if (row >= p.tokens || lane * 4 + 64 * f >= d) { continue; }
-            const uint64_t to = at + (uint64_t)row * width + column[f];                   // of y [B, S, V, n, h, d]
+            if (row >= w.rows || lane * 4 + 64 * f >= d) { continue; }
+            const uint64_t to = w.at + (uint64_t)row * w.q_width + column[f];
             const float all = row < alive ? sum[r] : 0.0f, *from = &value[r][f].x;
 #pragma unroll
-            for (int j = 0; j < 4; j++) { rp_put(rp_at<void>(args, 7), to + j, all > 0.0f ? from[j] / all : 0.0f, p.y_f16); }
+            for (int j = 0; j < 4; j++) { rp_put(w.y, to + j, all > 0.0f ? from[j] / all : 0.0f, w.y_f16); }
         }
     }
 }
 
-#define RP_ATTN_TILED(name, rows, fours, groups)                                                                                  \
-    extern "C" __global__ void __launch_bounds__(TILED_GROUP, groups) name(const rp_kernel_args<rp_attn_time_params> args) {      \
+// A kernel for each size of block.
+#define RP_ATTN_TILED(name, params, run, rows, fours, groups)                                                                       \
+    extern "C" __global__ void __launch_bounds__(TILED_GROUP, groups) name(const rp_kernel_args<params> args) {                     \
         extern __shared__ __align__(16) float memory[];                                                                         \
         rp_wait();                                                                                                              \
-        rp_attn_tiled<rows, fours>(args, memory);                                                                               \
+        run<rows, fours>(args, memory);                                                                                         \
     }
-RP_ATTN_TILED(attn_time_f32_tiled_8, 8, 1, 3)
-RP_ATTN_TILED(attn_time_f32_tiled_4, 4, 1, 4)
-RP_ATTN_TILED(attn_time_f32_tiled_2, 2, 1, 4)
-RP_ATTN_TILED(attn_time_f32_tiled_wide, 4, 2, 2)
-RP_ATTN_TILED(attn_time_f32_tiled_widest, 2, 4, 2)
 
 #endif

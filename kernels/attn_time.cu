@@ -69,4 +69,4 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f32(const r
 #include "attn_mixed.cuh"
 #include "attn_shared.cuh"
 #include "attn_spread.cuh"
-#include "attn_tiled.cuh"
+#include "attn_time_tiled.cuh"

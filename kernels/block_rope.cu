@@ -1,7 +1,7 @@
 // block_rope: rotary position on the first half of each head of q and k, with xPos, and k and v put into their cache; spec
 // toto2.md section 2. block_rope_f32: an invocation for each pair (2i, 2i + 1) of each head of q, k and v. block_rope_f32_tokens: a
 // group for each token, for heads in whole pieces of eight; an invocation takes the same two pairs of every head that is its turn, so
-// that the call, angle and powers are looked up once. Same bits.
+// that the call, angle and powers are looked up once. Same bits. _f16: of float16 numbers.
 #include "common.cuh"
 #include "op_math.h"
 
@@ -16,14 +16,21 @@ __device__ static inline rp_call rp_rope_call(const rp_kernel_args<rp_block_rope
     return rp_call_of(n_patches, step->step, step->horizon, args.p.patch_size, args.p.block, args.p.later);
 }
 
-extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) block_rope_f32(const rp_kernel_args<rp_block_rope_params> args) {
-    rp_begin();
+__device__ static inline float2 rp_numbers(const float2 &x) { return x; }
+__device__ static inline float2 rp_numbers(const __half2 &x) { return __half22float2(x); }
+__device__ static inline float4 rp_numbers(const float4 &x) { return x; }
+__device__ static inline float4 rp_numbers(const uint2 &x) {
+    const float2 low = __half22float2(reinterpret_cast<const __half2 &>(x.x)), high = __half22float2(reinterpret_cast<const __half2 &>(x.y));
+    return make_float4(low.x, low.y, high.x, high.y);
+}
+
+template <class Two> __device__ static inline void rp_rope_pairs(const rp_kernel_args<rp_block_rope_params> &args) {
     const rp_block_rope_params p = args.p;
     const uint32_t d = p.head_width, turning = d / 4, heads = p.heads + 2 * p.kv_heads;
     uint64_t rest = rp_point();
     if (rest >= (uint64_t)p.batch * p.variates * p.tokens * heads * (d / 2)) { return; }
     const uint32_t pair = rp_take(rest, d / 2), head = rp_take(rest, heads), token = rp_take(rest, p.tokens), row = (uint32_t)rest;
-    const float2 *qkv = rp_at<const float2>(args, 0);           // [B, V, n, h + 2 g, d/2]
+    const Two *qkv = rp_at<const Two>(args, 0);                 // [B, V, n, h + 2 g, d/2]
     const float2 *rope = rp_at<const float2>(args, 1);          // [positions, d/4]
     const float *powers = rp_at<const float>(args, 2);          // [2 zero + 1, d/4]
 
@@ -31,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) block_rope_f32(cons
     const uint32_t position = call.start + token, centre = (call.start + call.given + call.fresh) / 2;
     if (token >= call.given + call.fresh - 1 || position >= p.cap) { return; }
     const bool is_q = head < p.heads, is_k = !is_q && head < p.heads + p.kv_heads;
-    float2 x = qkv[(((uint64_t)row * p.tokens + token) * heads + head) * (d / 2) + pair];
+    float2 x = rp_numbers(qkv[(((uint64_t)row * p.tokens + token) * heads + head) * (d / 2) + pair]);
     if ((is_q || is_k) && pair < turning) {
         const float2 turn = rope[(uint64_t)position * turning + pair];
         const uint32_t e = is_q ? p.zero + position - centre : p.zero + centre - position;
@@ -46,21 +53,30 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) block_rope_f32(cons
     (is_k ? rp_at<float2>(args, 6) : rp_at<float2>(args, 7))[to] = x;
 }
 
+extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) block_rope_f32(const rp_kernel_args<rp_block_rope_params> args) {
+    rp_begin();
+    rp_rope_pairs<float2>(args);
+}
+
+extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) block_rope_f16(const rp_kernel_args<rp_block_rope_params> args) {
+    rp_begin();
+    rp_rope_pairs<__half2>(args);
+}
+
 // ---- a group for each token ----
 
 #define TOGETHER 3      // heads whose numbers an invocation has on their way at a time
 
-extern "C" __global__ void __launch_bounds__(RP_GROUP_ROPE, 10) block_rope_f32_tokens(const rp_kernel_args<rp_block_rope_params> args) {
-    rp_begin();
+template <class Four> __device__ static inline void rp_rope_tokens(const rp_kernel_args<rp_block_rope_params> &args) {
     const rp_block_rope_params p = args.p;
     const uint32_t d = p.head_width, fours = d / 4, heads = p.heads + 2 * p.kv_heads, at_once = RP_GROUP_ROPE / fours;
     const uint32_t group = rp_group(), row = group / p.tokens, token = group - row * p.tokens;
     const uint32_t turn = threadIdx.x / fours, column = threadIdx.x - turn * fours;   // heads turn, turn + at_once, ..
     if (row >= p.batch * p.variates || turn >= at_once) { return; }
-    const float4 *from = rp_at<const float4>(args, 0) + (uint64_t)group * heads * fours + column;             // [h + 2 g, d/4] of this token
+    const Four *from = rp_at<const Four>(args, 0) + (uint64_t)group * heads * fours + column;                 // [h + 2 g, d/4] of this token
 
     // Asked for before the call is known: a dead token's numbers are there too.
-    float4 x[TOGETHER];
+    Four x[TOGETHER];
 #pragma unroll
     for (int i = 0; i < TOGETHER; i++) {
         const uint32_t head = turn + i * at_once;
@@ -89,7 +105,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROPE, 10) block_rope_f32_t
             const uint32_t head = head0 + i * at_once;
             if (head >= heads) { break; }
             const bool is_q = head < p.heads;
-            float4 y = x[i];
+            float4 y = rp_numbers(x[i]);
             if (turns && head < first_v) {
                 const float2 power = is_q ? power_q : power_k;
                 const float2 low = rp_turned(y.x, y.y, angle.x, angle.y, power.x), high = rp_turned(y.z, y.w, angle.z, angle.w, power.y);
@@ -104,4 +120,14 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROPE, 10) block_rope_f32_t
             if (head < heads) { x[i] = from[head * fours]; }
         }
     }
+}
+
+extern "C" __global__ void __launch_bounds__(RP_GROUP_ROPE, 10) block_rope_f32_tokens(const rp_kernel_args<rp_block_rope_params> args) {
+    rp_begin();
+    rp_rope_tokens<float4>(args);
+}
+
+extern "C" __global__ void __launch_bounds__(RP_GROUP_ROPE, 10) block_rope_f16_tokens(const rp_kernel_args<rp_block_rope_params> args) {
+    rp_begin();
+    rp_rope_tokens<uint2>(args);
 }

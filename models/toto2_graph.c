@@ -88,7 +88,7 @@ static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, 
     const uint32_t d = toto2_head_width(c), cap = f->patches + f->future;
     const struct rp_block_rope_params rope = { .batch = b->B, .variates = b->V, .tokens = b->n, .heads = c->heads, .kv_heads = c->kv_heads,
                                                .head_width = d, .cap = cap, .zero = f->zero, .patch_size = c->patch, .block = f->block,
-                                               .later = b->later };
+                                               .later = b->later, .x_f16 = is_f16(qkv) };
     rp_tensor *rope_in[] = { qkv, f->rope, f->powers, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, f->k[layer], f->v[layer] };
     rp_graph_add(b->g, RP_OP_BLOCK_ROPE, label, &rope, sizeof rope, rope_in, rope_out);
     const struct rp_block_attn_params p = { .batch = b->B, .variates = b->V, .tokens = tail ? b->count : b->n, .q_tokens = b->n,
@@ -118,12 +118,12 @@ static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x, bool last) {
     const toto2_config *c = b->c;
     const uint32_t D = c->width, d = toto2_head_width(c);
 #define LABEL(text) rp_arena_format(b->g->arena, "layer %u " text, i)
+    const bool variate = toto2_layer_is_variate(c, i);
     const rp_product in = { .x = x, .w = w->qkv.w, .bias = w->qkv.b, .norm = w->norm1, .eps = w->eps1, .m = rows_of(b),
-                            .n = (c->heads + 2 * c->kv_heads) * d, .k = D };
+                            .n = (c->heads + 2 * c->kv_heads) * d, .k = D, .y_f16 = b->m->mixed && !variate && w->qk_scale == NULL };
     rp_tensor *qkv = rp_product_add(b->g, LABEL("qkv"), LABEL("norm1"), &in);
     qkv = head_norms(b, LABEL("norms of q and k"), qkv, w);
-    rp_tensor *a = toto2_layer_is_variate(c, i) ? attention_variates(b, LABEL("variate attention"), qkv)
-                                                : attention_time(b, LABEL("time attention"), i, qkv, last);
+    rp_tensor *a = variate ? attention_variates(b, LABEL("variate attention"), qkv) : attention_time(b, LABEL("time attention"), i, qkv, last);
     if (last) {
         x = predicting(b, x);
         b->tail = true;
@@ -236,10 +236,15 @@ static rp_status lay_state(toto2_forecaster *f, uint64_t *bytes) {
     f->k = rp_arena_alloc(&f->arena, c->layers * sizeof(rp_tensor *));
     f->v = rp_arena_alloc(&f->arena, c->layers * sizeof(rp_tensor *));
     r.failed = r.failed || !f->k || !f->v;
+    const bool later = f->block < f->future;      // calls that read what the first kept; in a single pass all layers share one place
+    rp_tensor *k = NULL, *v = NULL;
     for (uint32_t i = 0; i < c->layers && !r.failed; i++) {
         if (toto2_layer_is_variate(c, i)) { continue; }
-        f->k[i] = rp_region_lay(&r, "keys", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
-        f->v[i] = rp_region_lay(&r, "values", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
+        if (later || k == NULL) {
+            k = rp_region_lay(&r, "keys", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
+            v = rp_region_lay(&r, "values", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
+        }
+        f->k[i] = k, f->v[i] = v;
     }
     f->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, V, RP_BLOCK_QUANTILES, f->future * c->patch));
     *bytes = r.used;

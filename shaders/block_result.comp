@@ -14,20 +14,27 @@
 layout(local_size_x = RP_GROUP_ROW) in;
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float v[]; };
 
-shared uint infinite;
-shared float bounds[LEVELS][2];
+shared uint bounds[LEVELS][2];         // keys of the least and of the largest finite value of a level
 
-// By its bits: a compiler may take it that no float is infinite, and drop a comparison with the largest.
-bool is_finite(float x) { return (floatBitsToUint(x) & 0x7f800000u) != 0x7f800000u; }
+// Ascends with x, by its bits: 0 and ~0 stand outside all finite numbers.
+uint key_of(float x) {
+    uint bits = floatBitsToUint(x);
+    return bits >> 31 != 0 ? ~bits : bits | 0x80000000u;
+}
+float of_key(uint key) { return uintBitsToFloat(key >> 31 != 0 ? key & 0x7fffffffu : ~key); }
 
-// sinh(raw) std + mean; infinite where float32 cannot hold it.
-float unscale(float raw, real mean, real std) {
-    float turned = rp_sinh(raw);
-    if (is_finite(turned)) {
-        float y = r_float(r_add(r_mul(r_of(turned), std), mean));
-        if (is_finite(y)) { return y; }
-    }
-    return raw > 0.0 ? -NEG_INFINITY : NEG_INFINITY;
+// sinh(raw) std + mean in y; false where float32 cannot hold it. Told without making an infinity: a compiler may take it that there
+// are none, and then a test for one is none. The largest argument of sinh; 2^-64, and that part of the largest number.
+#define SINH_MOST 89.4159851
+#define SMALL 5.42101086e-20
+#define SMALL_MOST 1.84467429e19
+bool unscale(float raw, real mean, real std, out float y) {
+    y = 0.0;
+    if (!(abs(raw) <= SINH_MOST)) { return false; }
+    real turned = r_of(rp_sinh(raw)), part = r_add(r_mul(r_mul(turned, r_of(SMALL)), std), r_mul(mean, r_of(SMALL)));
+    if (!(abs(r_float(part)) <= SMALL_MOST)) { return false; }
+    y = r_float(r_add(r_mul(turned, std), mean));
+    return true;
 }
 
 void main() {
@@ -58,30 +65,21 @@ void main() {
         }
         return;
     }
-    if (i == 0) { infinite = 0; }
-    barrier();                         // infinite is there before any sets it
+    if (i < LEVELS) { bounds[i][0] = ~0u, bounds[i][1] = 0; }
+    barrier();                         // the bounds are there before any widens them
     for (uint e = i; e < P * LEVELS; e += RP_GROUP_ROW) {
-        if (!is_finite(unscale(raw.v[from + e], mean, std))) { infinite = 1; }
+        float y;
+        if (unscale(raw.v[from + e], mean, std, y)) {
+            atomicMin(bounds[e % LEVELS][0], key_of(y));
+            atomicMax(bounds[e % LEVELS][1], key_of(y));
+        }
     }
     barrier();                         // every step was looked at
-    if (infinite != 0 && i < LEVELS) {
-        float least = -NEG_INFINITY, largest = NEG_INFINITY;
-        for (uint t = 0; t < P; t++) {
-            float y = unscale(raw.v[from + t * LEVELS + i], mean, std);
-            if (is_finite(y)) {
-                least = min(least, y);
-                largest = max(largest, y);
-            }
-        }
-        bounds[i][0] = least <= largest ? least : r_float(mean);
-        bounds[i][1] = least <= largest ? largest : r_float(mean);
-    }
-    barrier();                         // the bounds are there before any uses them
     for (uint t = i; t < P; t += RP_GROUP_ROW) {
         float y[LEVELS];
         for (uint q = 0; q < LEVELS; q++) {
-            float value = unscale(raw.v[from + t * LEVELS + q], mean, std);
-            if (!is_finite(value)) { value = bounds[q][floatBitsToInt(value) >= 0 ? 1 : 0]; }
+            float value, own = raw.v[from + t * LEVELS + q];
+            if (!unscale(own, mean, std, value)) { value = bounds[q][1] == 0 ? r_float(mean) : of_key(bounds[q][own > 0.0 ? 1 : 0]); }
             y[q] = k > 0.0 ? min(max(value, low), high) : value;
         }
         for (uint turn = 0; turn < LEVELS; turn++) {     // sorted by exchanging neighbours, odd and even in turn

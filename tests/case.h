@@ -23,6 +23,7 @@
 
 // RP_TEST_DEVICES (default "ref,vulkan,cuda") lists what to test; a device that the default names and that is absent is
 // skipped with its reason, one that the variable names must be there. RP_TEST_VALIDATE=1 opens with config.validate.
+// RP_TEST_ONLY runs the tests whose names match this pattern.
 typedef struct test_device {
     char spec[32];
     rp_device *device;      // NULL: absent

@@ -239,11 +239,13 @@ static void linear_tiles_agree(void **state) {
     if (score.failed > 0) { fail_msg("kernels without wgmma: %llu failures", (unsigned long long)score.failed); }
 }
 
-// Kernels of fast devices that promise the plain kernel's bits. A device of its own takes first these, then the plain ones, which are
-// held to the reference too: nothing else runs them there.
+// Kernels of fast devices that promise the plain kernel's bits. A device of its own takes first the plain ones, which are held to the
+// reference too, as nothing else runs them there; then these, as a device with few processors, with some and with many has them.
 static const rp_op same_bits_ops[] = { RP_OP_BLOCK_ROPE, RP_OP_BLOCK_ATTN };
 
 static void fast_agrees(void **state) {
+    enum { WAYS = 4 };
+    static const uint32_t processors[WAYS] = { 1, 1, 16, 4096 };
     const job *j = *state;
     test_need(j->device);
     rp_device *device = j->device->device;
@@ -262,27 +264,30 @@ static void fast_agrees(void **state) {
             test_case_free(&c);
             continue;
         }
-        test_result got[2], ref, magnitude;                               // plain, fast
-        char kernel[2][64];
-        for (uint32_t fast = 0; fast < 2; fast++) {
+        test_result got[WAYS], ref, magnitude;                            // plain, fast
+        char kernel[WAYS][64];
+        for (uint32_t way = 0; way < WAYS; way++) {
             test_rig rig;
-            own.device->fast = fast != 0;
+            own.device->fast = way > 0;
+            own.device->processors = processors[way];
             test_rig_open(&rig, own.device, &c, false);
-            snprintf(kernel[fast], sizeof *kernel, "%s", rig.plan->launches[0].kernel);
+            snprintf(kernel[way], sizeof *kernel, "%s", rig.plan->launches[0].kernel);
             test_rig_load(&rig, &c);
             test_rig_direct(&rig);
-            test_rig_read(&rig, &c, &got[fast]);
+            test_rig_read(&rig, &c, &got[way]);
             test_rig_close(&rig);
         }
         reference_of(j->op, index, 0, &ref, &magnitude);
         test_compare(&score, &c, kernel[0], &got[0], &ref, &magnitude);
-        if (strcmp(kernel[0], kernel[1]) != 0 && !c.needs_mixed) {        // matrix units have an order of their own
-            test_same_bits(&score, &c, kernel[1], &got[1], &got[0]);
-            n_cases++;
+        for (uint32_t way = 1; way < WAYS; way++) {
+            if (strcmp(kernel[0], kernel[way]) != 0 && !c.needs_mixed) {  // matrix units have an order of their own
+                test_same_bits(&score, &c, kernel[way], &got[way], &got[0]);
+                n_cases++;
+            }
         }
         test_result_free(&ref);
         test_result_free(&magnitude);
-        for (uint32_t fast = 0; fast < 2; fast++) { test_result_free(&got[fast]); }
+        for (uint32_t way = 0; way < WAYS; way++) { test_result_free(&got[way]); }
         test_case_free(&c);
     }
     rp_device_destroy(own.device);

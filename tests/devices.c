@@ -77,7 +77,9 @@ void test_ok(rp_device *device, rp_status status, const char *what) {
 }
 
 int test_group(const char *name, struct CMUnitTest *tests, size_t n) {
+    const char *only = getenv("RP_TEST_ONLY");
     setvbuf(stdout, NULL, _IOLBF, 0);    // cmocka reports on stderr: keep the two in order
+    if (only != NULL && *only) { cmocka_set_test_filter(only); }
     int failures = _cmocka_run_group_tests(name, tests, n, NULL, NULL);
     test_devices_close();
     return failures;

@@ -143,8 +143,9 @@ static void check_memory(rp_device *device, rp_model *model, const char *name) {
             if (!toto2_layer_is_variate(c, i)) { caches += (uint64_t)2 * 7 * all * c->kv_heads * toto2_head_width(c) * 4; }
         }
         const uint64_t weights = model->info.device_bytes, peak = device->counters.device_bytes_peak;
-        // Where a fifth of the weights is less than the widest step of one call, the embedding of all its tokens (in and out D, between
-        // them 4 D), that is what there must be room for, and a tenth of it for the series and results.
+        // 4m's block decode: where a fifth of the weights is less than the widest step of one call, the embedding of all its tokens (in
+        // and out D, between them 4 D), that is what there must be room for, and a tenth of it for the series and results. A single pass
+        // needs no more than one layer's caches.
         const double embedding = 1.1 * 7 * (all - 1) * (c->embed_hidden + 2.0 * c->width) * 4, fifth = 0.2 * (double)weights;
         const double more = (double)peak - (double)caches - (double)weights;
         printf("  %-10s %-5s block %3u: weights %7.1f MB, caches %6.1f MB, peak %7.1f MB, %.1f %% of the weights beyond the two\n", name,

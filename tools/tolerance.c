@@ -67,12 +67,14 @@ void tolerance_make_absolute(tolerance_tensor *t) {
     }
 }
 
+double tolerance_at(const tolerance_tensor *t, uint64_t i) {
+    float x;
+    rp_convert(&x, RP_F32, (const char *)t->data + i * rp_dtype_size(t->dtype), t->dtype, 1);
+    return (double)x;
+}
+
 double tolerance_largest(const tolerance_tensor *t) {
     double largest = 0;
-    for (uint64_t i = 0; i < t->count; i++) {
-        float x;
-        rp_convert(&x, RP_F32, (const char *)t->data + i * rp_dtype_size(t->dtype), t->dtype, 1);
-        largest = fmax(largest, fabs((double)x));
-    }
+    for (uint64_t i = 0; i < t->count; i++) { largest = fmax(largest, fabs(tolerance_at(t, i))); }
     return largest;
 }

@@ -52,6 +52,7 @@ double tolerance_ratio(double got, double ref, double tol);
 // ---- for the rules ----
 
 void tolerance_make_absolute(tolerance_tensor *t);          // |x| of an F32 or F16 tensor
+double tolerance_at(const tolerance_tensor *t, uint64_t i);   // of an F32 or F16 tensor
 double tolerance_largest(const tolerance_tensor *t);        // |x| of an F32 or F16 tensor
 
 #define RULE(name)                                                                                                          \

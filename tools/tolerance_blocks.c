@@ -86,11 +86,11 @@ double tolerance_block_rope(const tolerance_case *c, uint32_t output, uint64_t i
     const uint64_t token = output == 0 ? slot : slot - call.start;
     if (output == 2 || i >= d / 2 || slot + (output == 0 ? call.start : 0) < call.start || token >= call.given + call.fresh - 1) { return 0; }
     const uint64_t head = index / d % heads + (output == 0 ? 0 : p->heads);
-    const float *from = (const float *)c->tensor[0].data + ((row * p->tokens + token) * (p->heads + 2 * (uint64_t)p->kv_heads) + head) * d + i / 2 * 2;
+    const uint64_t from = ((row * p->tokens + token) * (p->heads + 2 * (uint64_t)p->kv_heads) + head) * d + i / 2 * 2;
     const uint64_t away = call.start + token - (call.start + call.given + call.fresh) / 2;
     const uint64_t e = output == 0 ? p->zero + away : p->zero - away;
     const double power = (double)((const float *)c->tensor[2].data)[e * pairs + i / 2];
-    return 5 * U32ROUND * (fabs((double)from[0]) + fabs((double)from[1])) * power + 2 * FLUSH;
+    return 5 * U32ROUND * (fabs(tolerance_at(&c->tensor[0], from)) + fabs(tolerance_at(&c->tensor[0], from + 1))) * power + 2 * FLUSH;
 }
 
 // ---- block_result ----

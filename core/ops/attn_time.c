@@ -1,5 +1,5 @@
 // attn_time: causal attention over the tokens of one variate. Keys of the prompt are stored once for all paths.
-#include "op.h"
+#include "attn_tiled.h"
 
 rp_status rp_shape_attn_time(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(attn_time);
@@ -35,25 +35,12 @@ static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out) {
     return true;
 }
 
-// Prompts and own windows: the largest blocks of queries of which there are enough for all processors.
+// Prompts and own windows.
 static bool launch_tiled(const struct rp_attn_time_params *p, rp_launch *out) {
-    const uint32_t d = p->head_width, tokens = p->tokens;
-    const uint64_t sets = (uint64_t)p->batch * p->paths * p->variates * p->heads;
-    const char *kernel = "attn_time_f32_tiled_8";
-    uint32_t rows = 8;
-    if (!out->fast || (p->suffix_cap > 0 && !p->own) || tokens < RP_ATTN_TILED_LEAST || d % 4 != 0) { return false; }
-    if (d > 128) {
-        kernel = "attn_time_f32_tiled_widest", rows = 2;
-    } else if (d > 64) {
-        kernel = "attn_time_f32_tiled_wide", rows = 4;
-    } else if (sets * ceil_div(tokens, 32) < out->processors) {
-        kernel = "attn_time_f32_tiled_2", rows = 2;
-    } else if (sets * ceil_div(tokens, 64) < 2 * out->processors) {
-        kernel = "attn_time_f32_tiled_4", rows = 4;
-    }
-    rp_launch_rows(out, kernel, sets * ceil_div(tokens, RP_ATTN_TILED_SETS * rows), 128);
-    out->shared_bytes = RP_ATTN_TILED_BYTES(rows, d);
-    return true;
+    static const attn_tiled_kernels kernels = { "attn_time_f32_tiled_8", "attn_time_f32_tiled_4", "attn_time_f32_tiled_2",
+                                                "attn_time_f32_tiled_wide", "attn_time_f32_tiled_widest" };
+    return (p->suffix_cap == 0 || p->own) && p->tokens >= RP_ATTN_TILED_LEAST &&
+           attn_launch_tiled(out, &kernels, (uint64_t)p->batch * p->paths * p->variates * p->heads, p->tokens, p->head_width);
 }
 
 // Decode steps: where the clusters' teams are not many more than processors can hold. Few heads: fewer paths a cluster, so that three

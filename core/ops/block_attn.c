@@ -1,5 +1,5 @@
 // block_attn: causal attention of a call's tokens over everything in the cache; hidden patches among themselves.
-#include "op.h"
+#include "attn_tiled.h"
 
 #include "op_math.h"
 
@@ -31,12 +31,10 @@ static bool launch_mixed(const struct rp_block_attn_params *p, rp_launch *out) {
 
 void rp_launch_block_attn(const rp_node *node, rp_launch *out) {
     PARAMS(block_attn);
+    static const attn_tiled_kernels kernels = { "block_attn_f32_tiled_8", "block_attn_f32_tiled_4", "block_attn_f32_tiled_2",
+                                                "block_attn_f32_tiled_wide", "block_attn_f32_tiled_widest" };
     const uint64_t heads = (uint64_t)p->batch * p->variates * p->heads;
-    if (launch_mixed(p, out)) { return; }
-    if (out->fast && p->head_width % 4 == 0 && p->head_width <= RP_ATTN_SHARED_HEAD) {
-        rp_launch_rows(out, "block_attn_f32_shared", heads * ceil_div(p->tokens, RP_ATTN_SHARED), 128);
-        return;
-    }
+    if (launch_mixed(p, out) || attn_launch_tiled(out, &kernels, heads, p->tokens, p->head_width)) { return; }
     rp_launch_rows(out, "block_attn_f32", heads * p->tokens, RP_GROUP_ROW);
 }
 

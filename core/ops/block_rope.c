@@ -7,7 +7,8 @@
 rp_status rp_shape_block_rope(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(block_rope);
     const uint32_t rows = p->batch * p->variates, d = p->head_width;
-    EXPECT(0, RP_F32, rows, p->tokens, p->heads + 2 * p->kv_heads, d);
+    EXPECT_F16(p->x_f16);
+    EXPECT(0, p->x_f16 ? RP_F16 : RP_F32, rows, p->tokens, p->heads + 2 * p->kv_heads, d);
     EXPECT(2, RP_F32, 2 * p->zero + 1, d / 4);
     EXPECT(3, RP_U32, p->batch);
     EXPECT(4, RP_U32, RP_STEP_WORDS);
@@ -23,10 +24,10 @@ static uint64_t pairs(const struct rp_block_rope_params *p) {
 void rp_launch_block_rope(const rp_node *node, rp_launch *out) {
     PARAMS(block_rope);
     if (out->fast && p->head_width % 8 == 0 && p->head_width / 4 <= RP_GROUP_ROPE) {
-        rp_launch_rows(out, "block_rope_f32_tokens", (uint64_t)p->batch * p->variates * p->tokens, RP_GROUP_ROPE);
+        rp_launch_rows(out, p->x_f16 ? "block_rope_f16_tokens" : "block_rope_f32_tokens", (uint64_t)p->batch * p->variates * p->tokens, RP_GROUP_ROPE);
         return;
     }
-    launch_point(out, "block_rope_f32", pairs(p));
+    launch_point(out, p->x_f16 ? "block_rope_f16" : "block_rope_f32", pairs(p));
 }
 
 void rp_cost_block_rope(const rp_node *node, rp_cost *out) {
@@ -36,7 +37,7 @@ void rp_cost_block_rope(const rp_node *node, rp_cost *out) {
 
 void rp_ref_block_rope(const void *params, void *const *binding) {
     REF_PARAMS(block_rope);
-    const double *qkv = binding[0], *rope = binding[1], *powers = binding[2];
+    const double *rope = binding[1], *powers = binding[2];
     const ref_u32 *n_patches = binding[3];
     const struct rp_step step = ref_step(binding[4]);
     double *q = binding[5], *cache[2] = { binding[6], binding[7] };
@@ -47,18 +48,18 @@ void rp_ref_block_rope(const void *params, void *const *binding) {
         for (uint32_t token = 0; token < call.given + call.fresh - 1; token++) {
             const uint32_t position = call.start + token;
             for (uint32_t head = 0; head < h + 2 * g; head++) {
-                const double *from = qkv + (((size_t)row * p->tokens + token) * (h + 2 * g) + head) * d;
+                const size_t from = (((size_t)row * p->tokens + token) * (h + 2 * g) + head) * d;
                 const uint32_t kv = head < h ? 0 : (head - h) % g;
                 double *to = head < h ? q + (((size_t)row * p->tokens + token) * h + head) * d
                                       : cache[(head - h) / g] + (((size_t)row * p->cap + position) * g + kv) * d;
                 const bool turns = head < h + g;
-                memcpy(to, from, d * sizeof *to);
+                for (uint32_t i = 0; i < d; i++) { to[i] = ref_get(binding[0], from + i, p->x_f16); }
                 for (uint32_t i = 0; i < w / 2 && turns; i++) {
                     const double *turn = rope + ((size_t)position * (w / 2) + i) * 2;
                     const uint32_t e = head < h ? p->zero + position - centre : p->zero + centre - position;
-                    const double power = powers[(size_t)e * (w / 2) + i];
-                    to[2 * i] = (from[2 * i] * turn[0] - from[2 * i + 1] * turn[1]) * power;
-                    to[2 * i + 1] = (from[2 * i + 1] * turn[0] + from[2 * i] * turn[1]) * power;
+                    const double power = powers[(size_t)e * (w / 2) + i], a = to[2 * i], b = to[2 * i + 1];
+                    to[2 * i] = (a * turn[0] - b * turn[1]) * power;
+                    to[2 * i + 1] = (b * turn[0] + a * turn[1]) * power;
                 }
             }
         }
