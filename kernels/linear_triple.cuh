@@ -34,23 +34,25 @@ __device__ inline void rp_triple_store(const rp_linear_params &p, const rp_linea
     *reinterpret_cast<float2 *>(view.y + at) = value;
 }
 
-// Tiles of BM_GROUPS x 64 rows and BN_GROUPS x N columns, a warpgroup for each 64 x N. SETS: the 256 that feed form so many sets, each with a chunk of its own
-// on its way. HELD: of the parts of x, so many are read once a chunk by those who multiply, and stay in registers.
-template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, int REGISTERS, int CLUSTER = 1, int FEEDERS = 2> struct rp_triple_tile {
-    static constexpr int groups = BM_GROUPS * BN_GROUPS, feeders = FEEDERS * 128;
+#include "linear_triple_shared.cuh"
+
+// Tiles of BM_GROUPS x 64 rows and BN_GROUPS x N columns, a warpgroup for each 64 x N. SETS: the 256 that feed form so many sets, each
+// with a chunk of its own on its way. HELD: of the parts of x, so many are read once a chunk by those who multiply, and stay in registers.
+// CLUSTER: so many groups share a tile, group r with chunks r, r + CLUSTER, .. (linear_triple_shared.cuh).
+template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, int REGISTERS, int CLUSTER = 1>
+struct rp_triple_tile {
+    static constexpr int groups = BM_GROUPS * BN_GROUPS, feeders = 256;
     static constexpr int threads = groups * 128 + feeders;
     static constexpr int bm = BM_GROUPS * 64, bn = BN_GROUPS * N;
     static constexpr int x_halves = bm * 64, w_halves = bn * 64;                   // of one part
     static constexpr int stage_halves = 3 * (x_halves + w_halves);
-    // CLUSTER groups share a tile: group r multiplies chunks r, r + CLUSTER, .. and adds up all chunks' sums of its part of the rows.
-    static constexpr int sent_bytes = CLUSTER > 1 ? bm / CLUSTER * bn * 4 : 0;        // of a chunk to one group
+    static constexpr int sent_bytes = CLUSTER > 1 ? bm / CLUSTER * bn * 4 : 0;      // of a chunk's sums, to one group
     static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + 2 * CLUSTER * sent_bytes;
-    static constexpr int tile_pairs = BN_GROUPS * N / 16, units = CLUSTER > 1 ? groups * 4 / CLUSTER * tile_pairs : 0;
-    static constexpr int own_units = (units + groups * 4 - 1) / (groups * 4);        // of a warp: sixteen columns of sixteen rows
+    static constexpr int width = N, stages = STAGES, cluster = CLUSTER;
     static constexpr int set_threads = feeders / SETS, step = set_threads / 16;    // sixteen invocations a row
     static constexpr int xs = bm / step, ws = bn / step;                           // pieces of four that one invocation brings
     // REGISTERS: of those who multiply; those who feed give them theirs.
-    static constexpr int feed_registers = (groups == 2 ? 512 - 2 * REGISTERS : 504 - REGISTERS) / FEEDERS / 8 * 8;
+    static constexpr int feed_registers = groups == 2 ? 256 - REGISTERS : (504 - REGISTERS) / 2;
     static_assert(step % 8 == 0 && bm % step == 0 && bn % step == 0, "all pieces of an invocation turn alike");
     static_assert(SETS <= STAGES && (groups == 1 || groups == 2), "");
 
@@ -171,22 +173,20 @@ template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, i
         }
     }
 
-    __device__ static inline void store(const rp_linear_params &p, const rp_linear_view &view, bool pairs, const float (&total)[N / 8][4], uint32_t row0,
-                                        uint32_t column0) {
+    // Sixteen columns of two rows, `first` those of blocks j and `second` of j + 1.
+    __device__ static inline void store_pair(const rp_linear_params &p, const rp_linear_view &view, bool pairs, const float (&first)[4],
+                                             const float (&second)[4], uint32_t row0, uint32_t column) {
+        static_assert(RP_LINEAR_GATE == 8, "neighbours j and j + 1 are a and b");
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-#pragma unroll
-            for (int j = 0; j < N / 8; j += 2) {
-                const float *a = total[j] + half * 2, *b = total[j + 1] + half * 2;
-                const uint32_t row = row0 + half * 8, column = column0 + j * 8;
-                static_assert(RP_LINEAR_GATE == 8, "neighbours j and j + 1 are a and b");
-                if (p.gated) {
-                    rp_linear_store_gated(p, view, row, column, a[0], b[0]);
-                    rp_linear_store_gated(p, view, row, column + 1, a[1], b[1]);
-                } else {
-                    rp_triple_store(p, view, pairs, row, column, make_float2(a[0], a[1]));
-                    rp_triple_store(p, view, pairs, row, column + 8, make_float2(b[0], b[1]));
-                }
+            const float *a = first + half * 2, *b = second + half * 2;
+            const uint32_t row = row0 + half * 8;
+            if (p.gated) {
+                rp_linear_store_gated(p, view, row, column, a[0], b[0]);
+                rp_linear_store_gated(p, view, row, column + 1, a[1], b[1]);
+            } else {
+                rp_triple_store(p, view, pairs, row, column, make_float2(a[0], a[1]));
+                rp_triple_store(p, view, pairs, row, column + 8, make_float2(b[0], b[1]));
             }
         }
     }
@@ -265,96 +265,9 @@ template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, i
                     add(total, acc[0]);
                 }
             }
-            store(p, view, pairs, total, at.row + below + warp * 16 + lane / 4, at.column + beside + lane % 4 * 2);
-        }
-    }
-
-    // Those who multiply, where groups share a tile: sums of a chunk go to the groups that add them, two rounds of chunks ahead at most.
-    __device__ static inline void multiply_shared(const rp_linear_params &p, const rp_linear_view &view, const __nv_bfloat16 *memory, uint64_t *full,
-                                                  uint64_t *empty, uint64_t *come, uint64_t *room, uint32_t tiles, uint32_t m_tiles, uint32_t chunks) {
-        static_assert(BN_GROUPS == 1, "");
-        const uint32_t which = threadIdx.x / 128, lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4, at_warp = threadIdx.x / 32;
-        const uint32_t rank = blockIdx.x % CLUSTER, rounds = (chunks + CLUSTER - 1) / CLUSTER;
-        constexpr uint32_t warps = groups * 4, warps_each = warps / CLUSTER;       // of which rows one group adds the sums
-        const bool pairs = p.n % 2 == 0 && (reinterpret_cast<uint64_t>(view.y) | reinterpret_cast<uint64_t>(view.residual)) % 8 == 0;
-        float4 *sums = const_cast<float4 *>(reinterpret_cast<const float4 *>(memory + STAGES * stage_halves));
-        uint32_t stage = 0, parity = 0, sent = 0, added = 0;                       // rounds so far, of all tiles
-        float total[own_units][2][4], acc[N / 8][4];
-        const uint32_t to_rank = at_warp / warps_each;
-        float4 *to = sums + (rank * warps_each + at_warp % warps_each) * (N / 8) * 32 + lane;
-        const auto send = [&]() {
-            const uint32_t slot = sent % 2;
-            rp_barrier_wait(&room[slot], (sent / 2 & 1) ^ 1);                      // all have added what was there
 #pragma unroll
-            for (int j = 0; j < N / 8; j++) {
-                rp_send(to + slot * (CLUSTER * sent_bytes / 16) + j * 32, make_float4(acc[j][0], acc[j][1], acc[j][2], acc[j][3]), &come[slot], to_rank);
-            }
-        };
-        const auto add_round = [&](uint32_t round) {
-            const uint32_t left = chunks - round * CLUSTER, n = left < CLUSTER ? left : CLUSTER;
-            const uint32_t slot = added % 2;
-            if (threadIdx.x == 0) { rp_barrier_expect(&come[slot], n * sent_bytes); }
-            rp_barrier_wait(&come[slot], added / 2 & 1);
-            const float4 *from = sums + slot * (CLUSTER * sent_bytes / 16) + lane;
-#pragma unroll
-            for (uint32_t s = 0; s < CLUSTER; s++) {
-                if (s >= n) { break; }
-#pragma unroll
-                for (int u = 0; u < own_units; u++) {
-                    const uint32_t unit = at_warp + u * warps;
-                    if (units % warps != 0 && unit >= units) { break; }
-#pragma unroll
-                    for (int i = 0; i < 2; i++) {
-                        const float4 v = from[(s * warps_each + unit / tile_pairs) * (N / 8) * 32 + (unit % tile_pairs * 2 + i) * 32];
-                        total[u][i][0] += v.x, total[u][i][1] += v.y, total[u][i][2] += v.z, total[u][i][3] += v.w;
-                    }
-                }
-            }
-            __syncwarp();
-            if (lane < CLUSTER) { rp_barrier_arrive_at(&room[slot], lane); }
-            added++;
-        };
-#pragma unroll 1
-        for (uint32_t i = blockIdx.x / CLUSTER; i < tiles; i += gridDim.x / CLUSTER) {
-            const tile_at at = place(i, m_tiles);
-#pragma unroll
-            for (int u = 0; u < own_units; u++) {
-#pragma unroll
-                for (int e = 0; e < 8; e++) { total[u][e / 4][e % 4] = -0.0f; }
-            }
-#pragma unroll 1
-            for (uint32_t round = 0; round < rounds; round++) {
-                const bool mine = rank + round * CLUSTER < chunks;
-                if (mine) {
-                    const __nv_bfloat16 *x = memory + stage * stage_halves;
-                    rp_barrier_wait(&full[stage], parity);
-                    products(acc, x + which * 64 * 64, x + 3 * x_halves, lane, warp);
-                    rp_wgmma_wait<0>();
-                    if (lane == 0) { rp_barrier_arrive(&empty[stage]); }
-                    if (++stage == STAGES) { stage = 0, parity ^= 1; }
-                    send();
-                }
-                sent++;
-                if (round > 0) { add_round(round - 1); }
-            }
-            add_round(rounds - 1);
-#pragma unroll
-            for (int u = 0; u < own_units; u++) {
-                const uint32_t unit = at_warp + u * warps;
-                if (units % warps != 0 && unit >= units) { break; }
-                const uint32_t row0 = at.row + (rank * warps_each + unit / tile_pairs) * 16 + lane / 4, column = at.column + unit % tile_pairs * 16 + lane % 4 * 2;
-#pragma unroll
-                for (int half = 0; half < 2; half++) {
-                    const float *a = total[u][0] + half * 2, *b = total[u][1] + half * 2;
-                    const uint32_t row = row0 + half * 8;
-                    if (p.gated) {
-                        rp_linear_store_gated(p, view, row, column, a[0], b[0]);
-                        rp_linear_store_gated(p, view, row, column + 1, a[1], b[1]);
-                    } else {
-                        rp_triple_store(p, view, pairs, row, column, make_float2(a[0], a[1]));
-                        rp_triple_store(p, view, pairs, row, column + 8, make_float2(b[0], b[1]));
-                    }
-                }
+            for (int j = 0; j < N / 8; j += 2) {
+                store_pair(p, view, pairs, total[j], total[j + 1], at.row + below + warp * 16 + lane / 4, at.column + beside + lane % 4 * 2 + j * 8);
             }
         }
     }
@@ -384,7 +297,7 @@ template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, i
             rp_registers_more<REGISTERS>();
             rp_wait();
             if constexpr (CLUSTER > 1) {
-                multiply_shared(p, view, memory, full, empty, come, room, tiles, m_tiles, chunks);
+                rp_triple_multiply_shared<rp_triple_tile>(p, view, memory, full, empty, come, room, tiles, m_tiles, chunks);
             } else {
                 multiply(p, view, memory, full, empty, tiles, m_tiles, chunks);
             }

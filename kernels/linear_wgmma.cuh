@@ -1,6 +1,6 @@
 // linear with float16 weights and float16 x on the matrix units of compute capability 9.0: the sums of linear_mixed.cuh, in the
 // same order, so the same bits. One warp feeds tiles of x and w to shared memory by the copy engine, STAGES of 64 columns of k
-// ahead; two warpgroups multiply. Groups stay: each takes tiles of y until none is left, rows first, and is fed the next tile
+// ahead; two warpgroups multiply, with the registers that the others of its warpgroup leave. Groups stay: each takes tiles of y until none is left, rows first, and is fed the next tile
 // while it stores one. Weights are asked for before the launch that makes x is done (rp_wait). Included by linear.cu; the host
 // picks among the shapes of tiles (core/ops/linear.c).
 #ifndef RP_LINEAR_WGMMA_CUH
@@ -17,10 +17,10 @@ struct rp_linear_map_args {
 #ifdef RP_HAS_WGMMA
 
 #define OWN_PITCH 40         // of a row on its way to y: what a half-warp writes at once lies in different banks
-#define OWN_HALVES 72        // and of float16: eight rows do
-#define OWN (16 * OWN_PITCH)
+#define OWN_HALVES 72        // of one as float16: and so do blocks of eight rows
+#define OWN (16 * OWN_PITCH) // then the bias
 __device__ inline float4 rp_add4(const float4 &a, const float4 &b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
-
+__device__ inline float4 rp_silu4(const float4 &x) { return make_float4(rp_silu_mixed(x.x), rp_silu_mixed(x.y), rp_silu_mixed(x.z), rp_silu_mixed(x.w)); }
 
 // Copies `bytes` of 16 to shared memory and fills the rest with zeros.
 __device__ inline void rp_copy_part(float *to, const float *from, uint32_t bytes) {
@@ -59,10 +59,10 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
                 const uint32_t row = row0 + lane / 4, column = column0 + c * 8 + lane % 4 * 2;
 #pragma unroll
                 for (int j = 0; j < 16; j++) {
+                    const uint32_t at_row = row + j % 2 * 8, at_column = column + j / 2 * 8;
                     rest[j / 2][j % 2] = make_float2(0, 0);
-                    if (row + j % 2 * 8 < p.m && column + j / 2 * 8 < p.n) {
-                        rest[j / 2][j % 2] = *reinterpret_cast<const float2 *>(view.residual + (uint64_t)(row + j % 2 * 8) * p.n + column + j / 2 * 8);
-                    }
+                    if (at_row >= p.m || at_column >= p.n) { continue; }
+                    rest[j / 2][j % 2] = *reinterpret_cast<const float2 *>(view.residual + (uint64_t)at_row * p.n + at_column);
                 }
             }
             __syncwarp();      // own: read by all before it is written again
@@ -77,9 +77,15 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
                     float y[4];
 #pragma unroll
                     for (int e = 0; e < 4; e++) {
-                        const float a = acc[at][e] + (e % 2 == 0 ? ca.x : ca.y);
-                        const float2 r = rest[GATED ? 0 : j - c + i][e / 2];
-                        y[e] = !GATED ? p.silu ? rp_silu_mixed(a) : p.has_residual ? a + (e % 2 == 0 ? r.x : r.y) : a : rp_silu_mixed(a) * (acc[GATED ? at + 1 : at][e] + (e % 2 == 0 ? cb.x : cb.y));
+                        y[e] = acc[at][e] + (e % 2 == 0 ? ca.x : ca.y);
+                        if (GATED) {
+                            y[e] = rp_silu_mixed(y[e]) * (acc[GATED ? at + 1 : at][e] + (e % 2 == 0 ? cb.x : cb.y));
+                        } else if (p.has_residual) {
+                            const float2 r = rest[GATED ? 0 : j - c + i][e / 2];
+                            y[e] += e % 2 == 0 ? r.x : r.y;
+                        } else if (p.silu) {
+                            y[e] = rp_silu_mixed(y[e]);
+                        }
                     }
                     rounded[2 * i] = rp_pair(y[0], y[1]), rounded[2 * i + 1] = rp_pair(y[2], y[3]);
                 }
@@ -96,8 +102,8 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
             }
         }
     }
-    // The same as float32, 32 columns at a time: bias, then residual or silu. held: the residual, where there were registers for it.
     static constexpr int held_n = early ? BN / 32 : 1;
+    // Asks for four rows' pieces of the residual, 32 columns further for each c; zeros outside.
     __device__ static inline void ask(const rp_linear_params &p, const float *residual, uint32_t row, int left, int c, float4 (&to)[4]) {
 #pragma unroll
         for (int i = 0; i < 4; i++) {
@@ -105,6 +111,7 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
             if (row + i * 4 < p.m && c * 32 < left) { to[i] = *reinterpret_cast<const float4 *>(residual + i * 4 * (uint64_t)p.n + c * 32); }
         }
     }
+    // The same as float32, 32 columns at a time: bias, then residual or silu. held: the residual, where there were registers for it.
     template <bool RESIDUAL, bool SILU>
     __device__ static inline void store_fours(const rp_linear_params &p, const rp_mixed_view &view, const float (&acc)[BN / 8][4], float *own,
                                               const float4 (&held)[held_n][4], uint32_t row0, uint32_t column0, uint32_t lane) {
@@ -133,7 +140,7 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
             for (int i = 0; i < 4; i++) {
                 out[i] = rp_add4(*reinterpret_cast<const float4 *>(from + i * 4 * OWN_PITCH), b);
                 if (RESIDUAL) { out[i] = rp_add4(out[i], early ? held[early ? c : 0][i] : rest[c % 2][i]); }
-                if (SILU) { out[i] = make_float4(rp_silu_mixed(out[i].x), rp_silu_mixed(out[i].y), rp_silu_mixed(out[i].z), rp_silu_mixed(out[i].w)); }
+                if (SILU) { out[i] = rp_silu4(out[i]); }
             }
 #pragma unroll
             for (int i = 0; i < 4; i++) {
