@@ -7,7 +7,7 @@
 #include "driver.h"
 
 #define RP_CUDA_STAGING_BYTES ((uint64_t)4 << 20)   // of each of two: long enough to hide one conversion behind one copy
-#define RP_CUDA_MAX_FUNCTIONS 96
+#define RP_CUDA_MAX_FUNCTIONS 192
 #define RP_CUDA_PLAIN_SHARED 49152u    // bytes of shared memory that a group gets without asking first
 
 typedef struct rp_cuda_staging {
