@@ -11,6 +11,9 @@ static inline uint64_t paths_of_cluster(uint32_t processors, uint64_t sets, uint
     return ceil_div(paths, places < least ? least : places > paths ? paths : places);
 }
 
+// Shared memory that a group of a cluster can have.
+static inline uint64_t room_of_cluster(const rp_launch *out) { return out->wgmma ? RP_ATTN_SPREAD_MOST_90 : RP_ATTN_SPREAD_MOST; }
+
 // n keys and values, D apart, from elements k_at and v_at on.
 typedef struct ref_run { const void *k, *v; size_t k_at, v_at; uint32_t n; } ref_run;
 

@@ -26,7 +26,9 @@ rp_status rp_shape_attn_step(const rp_graph *graph, const rp_node *node, rp_shap
 void rp_launch_attn_step(const rp_node *node, rp_launch *out) {
     PARAMS(attn_step);
     const uint32_t d = p->head_width;
-    const uint64_t sets = (uint64_t)p->batch * p->heads, paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_FEW);
+    const uint64_t sets = (uint64_t)p->batch * p->heads;
+    uint64_t paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_FEW);
+    while (paths > 1 && RP_ATTN_STEP_BYTES(paths, d, RP_ATTN_FEW_GROUP / 32) > room_of_cluster(out)) { paths = ceil_div(paths, 2); }
     const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
     const uint64_t units = ceil_div(p->prefix_cap, 16) + paths * ceil_div(p->suffix_cap, 16);   // of sixteen keys, of a cluster
     const uint32_t warps = d > 64 ? 16 : units > 8 * RP_ATTN_SPREAD ? 10 : 8;

@@ -41,9 +41,11 @@ static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out, bo
 // Decode steps of few paths on matrix units.
 static bool launch_few(const struct rp_attn_time_params *p, rp_launch *out) {
     if (!p->mixed || !out->clusters || p->suffix_cap == 0 || p->own || p->tokens != 1 || p->head_width % 4 != 0) { return false; }
-    const uint64_t sets = (uint64_t)p->batch * p->variates * p->heads, paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_FEW);
-    const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
+    const uint64_t sets = (uint64_t)p->batch * p->variates * p->heads;
     const uint32_t warps = p->head_width <= 128 ? 8 : 16;
+    uint64_t paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_FEW);
+    while (paths > 1 && RP_ATTN_FEW_BYTES(paths, p->head_width, warps) > room_of_cluster(out)) { paths = ceil_div(paths, 2); }
+    const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
     if (groups > 16ull * out->processors) { return false; }
     rp_launch_rows(out, p->x_f16 ? "attn_time_f16_spread" : "attn_time_mixed_spread", groups, 32 * warps);
     out->shared_bytes = (uint32_t)RP_ATTN_FEW_BYTES(paths, p->head_width, warps);
@@ -64,7 +66,7 @@ static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
     const uint64_t d = p->head_width, sets = (uint64_t)p->batch * p->variates * p->heads;
     const uint64_t paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_SHARED), clusters = sets * ceil_div(p->paths, paths);
     const uint64_t tiles = ceil_div((uint64_t)p->prefix_cap + p->suffix_cap, RP_ATTN_TILE), shared = paths > 1 ? p->prefix_cap / RP_ATTN_TILE : 0;
-    const uint64_t works = shared + paths * (tiles - shared), room = out->wgmma ? RP_ATTN_SPREAD_MOST_90 : RP_ATTN_SPREAD_MOST;
+    const uint64_t works = shared + paths * (tiles - shared), room = room_of_cluster(out);
     uint32_t teams = works > RP_ATTN_SPREAD ? 2 : 1;
     if (RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams) > RP_ATTN_SPREAD_MOST) { teams = 1; }
     const uint64_t bytes = RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams);
