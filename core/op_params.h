@@ -418,8 +418,9 @@ struct rp_rope_half_params {  // qkv [B, S, n, 3, h, d], rope [positions, d/2, 2
 };
 
 // What rope_half and attn_time do for one new token of each path, RP_ROWS_STEP, in one launch: q and k turn, k and v go to slot
-// step - 1, and q sees the prefix keys and slots 0 .. step - 1. n_tokens, step, the prefix and the slots before step - 1 are as weights: no
-// launch of the same graph writes them in front of this one, so that they may be read before those are done. A group of RP_GROUP_ROW for each (b, s, head); scores and sums as above.
+// step - 1, and q sees the prefix keys and slots 0 .. step - 1. n_tokens, step, the prefix and the slots before step - 1 are as weights:
+// no launch of the same graph writes them in front of this one, so that they may be read before those are done. So one graph may not
+// hold two steps. A group of RP_GROUP_ROW for each (b, s, head); scores and sums as above.
 struct rp_attn_step_params {  // qkv [B, S, 3, h, d], rope [positions, d/2, 2], kv_prefix [2, B, N, h, d], kv [2, B, S, R, h, d],
     RP_UINT batch, paths;     // n_tokens [B], step -> kv, y [B, S, h, d]
     RP_UINT heads, head_width;

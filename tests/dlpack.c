@@ -11,23 +11,11 @@
 #define H 20u
 #define S 4u
 
-typedef struct fixture { rp_device *device; rp_model *model; rp_forecaster *forecaster; } fixture;
-
 static fixture open_model(rp_device *device, bool device_inputs) {
-    fixture x = { device, NULL, NULL };
-    rp_model_config model = RP_MODEL_CONFIG_INIT;
-    model.precision = RP_PRECISION_F32;
     rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
     config.max_context = 48, config.max_horizon = H, config.max_batch = 3, config.max_paths = S, config.device_inputs = device_inputs;
     config.variates = V;
-    test_ok(device, rp_model_load(device, TINY, &model, &x.model), "load");
-    test_ok(device, rp_forecaster_create(x.model, &config, &x.forecaster), "create");
-    return x;
-}
-
-static void close_it(fixture *x) {
-    rp_forecaster_destroy(x->forecaster);
-    rp_model_destroy(x->model);
+    return fixture_open(device, TINY, &config);
 }
 
 // Small integers and halves, which every type of 16 bits and more holds.

@@ -10,23 +10,11 @@
 #define H 4u
 #define S 3u
 
-typedef struct fixture { rp_device *device; rp_model *model; rp_forecaster *forecaster; } fixture;
-
 static fixture open_model(rp_device *device, bool device_inputs) {
-    fixture x = { device, NULL, NULL };
-    rp_model_config model = RP_MODEL_CONFIG_INIT;
-    model.precision = RP_PRECISION_F32;
     rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
     config.max_context = 28, config.max_horizon = H, config.max_batch = 3, config.max_paths = S, config.window = WINDOW;
     config.device_inputs = device_inputs;
-    test_ok(device, rp_model_load(device, KRONOS, &model, &x.model), "load");
-    test_ok(device, rp_forecaster_create(x.model, &config, &x.forecaster), "create");
-    return x;
-}
-
-static void close_it(fixture *x) {
-    rp_forecaster_destroy(x->forecaster);
-    rp_model_destroy(x->model);
+    return fixture_open(device, KRONOS, &config);
 }
 
 static rp_forecast_config config_of(uint32_t paths) {

@@ -1,4 +1,4 @@
-// What the suites of tensors share: descriptors of memory, rows that are on a device already, and samples that are lent.
+// What the suites of tensors share: a forecaster, descriptors of memory, rows that are on a device already, and samples that are lent.
 #ifndef RP_TESTS_TENSORS_H
 #define RP_TESTS_TENSORS_H
 
@@ -6,6 +6,26 @@
 
 #include "family.h"
 #include "reprise_dlpack.h"
+
+// ---- a model and a forecaster of it, in float32 ----
+
+typedef struct fixture { rp_device *device; rp_model *model; rp_forecaster *forecaster; } fixture;
+
+static inline fixture fixture_open(rp_device *device, const char *folder, const rp_forecaster_config *config) {
+    fixture x = { device, NULL, NULL };
+    rp_model_config model = RP_MODEL_CONFIG_INIT;
+    model.precision = RP_PRECISION_F32;
+    test_ok(device, rp_model_load(device, folder, &model, &x.model), "load");
+    test_ok(device, rp_forecaster_create(x.model, config, &x.forecaster), "create");
+    return x;
+}
+
+static inline void close_it(fixture *x) {
+    rp_forecaster_destroy(x->forecaster);
+    rp_model_destroy(x->model);
+}
+
+// ---- tensors ----
 
 // A tensor and the sizes that it points to.
 typedef struct tensor { rp_dl_tensor t; int64_t shape[2], strides[2]; } tensor;
