@@ -22,15 +22,19 @@ static bool is_among(const rp_recording *recording, rp_recording *const *recordi
     return false;
 }
 
-// How many of `same` repeats of a recording join the `n` replays of `launches` launches that a batch has already.
+// How many repeats of a recording a batch holds that holds nothing else.
+static uint32_t most_of(const rp_recording *recording) {
+    const uint32_t most = RP_CUDA_BATCH_LAUNCHES / (recording->plan->n_launches ? recording->plan->n_launches : 1);
+    return most == 0 ? 1 : most < RP_CUDA_BATCH_REPLAYS ? most : RP_CUDA_BATCH_REPLAYS;
+}
+
+// How many of `same` repeats of a recording join the `n` replays of `launches` launches that a batch has already: all, or those that leave
+// whole batches of it, which are all the same one.
 static uint32_t count_joining(const rp_recording *recording, uint32_t same, uint32_t n, uint32_t launches) {
-    const uint32_t each = recording->plan->n_launches ? recording->plan->n_launches : 1, whole = RP_CUDA_BATCH_LAUNCHES / each;
-    const uint32_t most = whole < RP_CUDA_BATCH_REPLAYS ? whole : RP_CUDA_BATCH_REPLAYS;      // what a batch holds of it alone
-    const uint32_t left = launches < RP_CUDA_BATCH_LAUNCHES ? RP_CUDA_BATCH_LAUNCHES - launches : 0, places = RP_CUDA_BATCH_REPLAYS - n;
-    const uint32_t room = left / each < places ? left / each : places;
-    if (same <= room) { return same; }
-    if (n == 0) { return most > 0 ? most : 1; }
-    return most > 0 && same % most <= room ? same % most : 0;      // what is left then is whole batches, all the same one
+    const uint32_t most = most_of(recording), some = same % most;
+    if (n == 0) { return same < most ? same : most; }
+    if (n + same <= RP_CUDA_BATCH_REPLAYS && launches + same * recording->plan->n_launches <= RP_CUDA_BATCH_LAUNCHES) { return same; }
+    return n + some <= RP_CUDA_BATCH_REPLAYS && launches + some * recording->plan->n_launches <= RP_CUDA_BATCH_LAUNCHES ? some : 0;
 }
 
 // Replays of the first batch of a queue: at least 1. It ends before a recording that it holds already, other than the last, so that
@@ -38,11 +42,12 @@ static uint32_t count_joining(const rp_recording *recording, uint32_t same, uint
 static uint32_t batch_length(rp_recording *const *recordings, uint32_t n) {
     uint32_t length = 0, launches = 0;
     while (length < n && recordings[length]->graph != NULL && !is_among(recordings[length], recordings, length)) {
-        const uint32_t same = count_same(recordings + length, n - length);
-        const uint32_t joining = count_joining(recordings[length], same, length, launches);
-        launches += joining * recordings[length]->plan->n_launches;
+        const rp_recording *next = recordings[length];
+        const uint32_t same = count_same(recordings + length, n - length), joining = count_joining(next, same, length, launches);
+        const bool whole = length == 0 && joining > 1 && joining == most_of(next);
+        launches += joining * next->plan->n_launches;
         length += joining;
-        if (joining < same) { break; }
+        if (joining < same || whole) { break; }
     }
     return length > 0 ? length : 1;
 }

@@ -497,6 +497,9 @@ static void batches_hold_so_many_launches(void **state) {
     assert_int_equal(send(&l, "bbbbb"), RP_OK);
     assert_int_equal(send(&l, "bbbbb"), RP_OK);
     assert_string_equal(launched(&l), "bbb bb");
+    assert_int_equal(send(&l, "bbbbbba"), RP_OK);
+    assert_int_equal(count_calls("graph_instantiate"), 0);     // the last three are the batch that is there; the end is not joined to them
+    assert_string_equal(launched(&l), "bbb bbb .");
     assert_int_equal(send(&l, "accabc"), RP_OK);
     assert_int_equal(send(&l, "accabc"), RP_OK);
     assert_string_equal(launched(&l), ". . . ab .");
