@@ -110,21 +110,16 @@ static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp
     return rp_cuda_check(device, cuda->driver.graph_add_edges(graph, deps, &nodes[i], &edge, 1), doing);
 }
 
-static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes, rp_cu_exec *out) {
+static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes, rp_recording *out) {
     const rp_cuda *cuda = device->impl;
-    rp_status status = RP_OK;
-    rp_cu_graph graph = NULL;
     char doing[160];
     snprintf(doing, sizeof doing, "recording '%s'", plan->name);
-    RP_TRY(rp_cuda_check(device, cuda->driver.graph_create(&graph, 0), doing));
+    RP_RETURN(rp_cuda_check(device, cuda->driver.graph_create(&out->graph, 0), doing));
     for (uint32_t i = 0; i < plan->n_launches; i++) {
-        RP_TRY(add_node(device, plan, i, graph, nodes, nodes + plan->n_launches));
+        RP_RETURN(add_node(device, plan, i, out->graph, nodes, nodes + plan->n_launches));
     }
-    RP_TRY(rp_cuda_check(device, cuda->driver.graph_instantiate(out, graph, 0), doing));
-    RP_TRY(rp_cuda_check(device, cuda->driver.exec_upload(*out, cuda->stream), doing));
-cleanup:
-    if (graph != NULL) { (void)cuda->driver.graph_destroy(graph); }
-    return status;
+    RP_RETURN(rp_cuda_check(device, cuda->driver.graph_instantiate(&out->exec, out->graph, 0), doing));
+    return rp_cuda_check(device, cuda->driver.exec_upload(out->exec, cuda->stream), doing);
 }
 
 // On a direct device nothing is recorded, but kernels are found now, so that what is missing is said here.
@@ -151,7 +146,7 @@ rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **
     if (device->config.direct) {
         RP_TRY(find_functions(device, plan));
     } else {
-        RP_TRY(build(device, plan, nodes, &recording->exec));
+        RP_TRY(build(device, plan, nodes, recording));
     }
     device->counters.recordings++;
     *out = recording;
@@ -166,11 +161,14 @@ cleanup:
 void rp_cuda_recording_destroy(rp_recording *recording) {
     if (recording == NULL) { return; }
     rp_device *device = recording->device;
-    if (recording->exec != NULL) {
+    if (recording->graph != NULL) {
         const rp_cuda *cuda = device->impl;
-        if (rp_cuda_enter_to_destroy(device)) {
-            (void)cuda->driver.stream_wait(cuda->stream);   // it may be in flight
-            (void)cuda->driver.exec_destroy(recording->exec);
+        const bool inside = rp_cuda_enter_to_destroy(device);
+        if (inside) { (void)cuda->driver.stream_wait(cuda->stream); }   // it may be in flight
+        rp_cuda_queue_forget(device, recording, inside);
+        if (inside) {
+            if (recording->exec != NULL) { (void)cuda->driver.exec_destroy(recording->exec); }
+            (void)cuda->driver.graph_destroy(recording->graph);
             rp_cuda_leave(device);
         }
     }
