@@ -80,6 +80,7 @@ typedef struct toto2_forecaster {
     rp_arena arena;                 // graphs and plans
     uint32_t patches, future;       // N; most future patches, and A = N + future
     uint32_t block;                 // K: patches predicted in one call
+    uint32_t side;                  // of B V variates, so many go side by side through embedding and layers over time: a part
     bool taps_wanted;               // keep what verify reads
 
     rp_buffer *host_in, *host_out;  // RP_MEMORY_HOST: inputs packed as on the device, results
@@ -92,6 +93,7 @@ typedef struct toto2_forecaster {
     uint32_t zero;                  // the row of power 0
     rp_tensor **k, **v;             // for each layer [B, V, A, g, d]; NULL for those over variates
     rp_tensor *stats, *hidden;      // [B, V, RP_BLOCK_STATE] f64, [B, V, N] u32
+    rp_tensor *inputs_of_parts, *left;   // [B, V, n, 2, P], [B, V, K, D]: what all parts read and leave; NULL: all are one part
     rp_tensor *result;              // [B, V, 9, future P]
 
     rp_run inputs;                  // with device_inputs: the copy of host_in; else it is the prompt's first node, and this is empty
@@ -109,6 +111,9 @@ typedef struct toto2_forecaster {
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
 // Buffers may be stand-ins (see toto2_forecaster.c): their memory is not touched.
 rp_status toto2_build(toto2_forecaster *f, rp_sizes *out);
+
+// Whether `side` may be less than all variates: no layer over variates comes before one over time, as in every published model.
+bool toto2_can_part(const toto2_forecaster *f);
 
 // Fills the tables of rotary angles and xPos powers; once, when the state exists.
 rp_status toto2_write_tables(toto2_forecaster *f);
