@@ -1,24 +1,8 @@
-// Toto 2.0's graphs: the first call, from the context, a round of block decode, the shorter last one; and where everything
-// lives. Runs at least twice for each forecaster: over stand-in buffers to learn the sizes, then over the real ones.
-#include <math.h>
-#include <stdlib.h>
-
+// Toto 2.0's graphs: the first call, from the context, a round of block decode, the shorter last one. Runs at least twice for each
+// forecaster: over stand-in buffers to learn the sizes, then over the real ones.
 #include "product.h"
 #include "region.h"
 #include "toto2.h"
-
-#define XPOS_BASE 256.0        // exponents count in 1/256, spec section 2
-#define ROPE_BASE 10000.0
-
-static void lay_inputs(toto2_forecaster *f, rp_region *r, toto2_inputs *in) {
-    const uint32_t B = f->base.config.max_batch, V = f->base.config.variates;
-    in->step = rp_region_lay(r, "step block", RP_SHAPE(RP_U32, RP_STEP_WORDS));
-    in->n_patches = rp_region_lay(r, "patches of each series", RP_SHAPE(RP_U32, B));
-    in->settings = rp_region_lay(r, "guards", RP_SHAPE(RP_U32, 2));
-    in->group_ids = rp_region_lay(r, "group ids", RP_SHAPE(RP_I32, B, V));
-    in->series = rp_region_lay(r, "series", RP_SHAPE(RP_F32, 2, B, V, f->patches + f->future, ((toto2_model *)f->base.model)->config.patch));
-    in->bad = f->base.config.device_inputs ? rp_region_lay(r, "unusable series", RP_SHAPE(RP_U32, B)) : NULL;
-}
 
 // ---- building blocks ----
 
@@ -34,7 +18,8 @@ typedef struct builder {
     uint32_t count;                   // patches that the call predicts at most
     bool later;
     bool tail;                        // x has only the tokens that predict
-    rp_tensor *left;                  // with parts: [B, V, count, D] of all, where each leaves its tokens that predict
+    uint32_t side;                    // series and variates of a part
+    rp_tensor *left;                  // [B, V, count, D] of all: where parts leave their tokens that predict; NULL: all are one part
 } builder;
 
 static uint32_t rows_of(const builder *b) { return b->B * b->V * b->n; }
@@ -184,8 +169,9 @@ static rp_tensor *scale(builder *b) {
                                              .series_patches = f->patches + f->future, .patch_size = c->patch, .block = f->block,
                                              .later = b->later, .x_f16 = is_f16(b->m->embed.first.w) };
     rp_tensor *x = NULL;
-    if (f->inputs_of_parts != NULL) {
+    if (b->left != NULL) {
         x = rp_region_view(b->g->arena, f->inputs_of_parts, RP_SHAPE(f->inputs_of_parts->dtype, b->B, b->V, b->tokens, 2, c->patch));
+        if (x == NULL) { fail_memory(b->g); }
     }
     rp_tensor *in[] = { f->in.series, f->in.settings, f->in.n_patches, f->in.step, f->stats }, *out[] = { x, f->stats, f->hidden };
     rp_graph_add(b->g, RP_OP_BLOCK_SCALE, "scaler", &p, sizeof p, in, out);
@@ -200,12 +186,7 @@ static rp_tensor *embed(builder *b, rp_tensor *x) {
 // Embedding and the layers over time, which come first: one part of the series and variates after the other, so that what is alive
 // between two layers is that of a part. Returns the tokens that predict, of all.
 static rp_tensor *in_parts(builder *b, rp_tensor *x, uint32_t last) {
-    const uint32_t B = b->B, V = b->V, side = b->f->side;
-    b->left = rp_region_view(b->g->arena, b->f->left, RP_SHAPE(RP_F32, B, V, b->count, b->c->width));
-    if (x == NULL || b->left == NULL) {
-        fail_memory(b->g);
-        return NULL;
-    }
+    const uint32_t B = b->B, V = b->V, side = b->side;
     for (b->first = 0; b->first < B * V; b->first += b->B * b->V) {
         const uint32_t series = B - b->first / V, variates = V - b->first % V;      // that are left; whole series, or variates of one
         b->B = side < V ? 1 : side / V < series ? side / V : series;
@@ -263,9 +244,16 @@ static rp_graph *build_call(toto2_forecaster *f, const char *name, bool later, u
     builder b = { .f = f, .m = m, .c = c, .g = g, .B = f->base.config.max_batch, .V = f->base.config.variates, .n = tokens,
                   .tokens = tokens, .count = count, .later = later };
     if (!later && !f->base.config.device_inputs) { copy_inputs(f, g); }
+    // A call of fewer tokens than the longest has as many more side by side.
+    const uint64_t side = (uint64_t)f->side * toto2_most_tokens(f) / tokens;
+    if (side < b.B * b.V) {
+        b.side = (uint32_t)side;
+        b.left = rp_region_view(&f->arena, f->left, RP_SHAPE(RP_F32, b.B, b.V, count, c->width));
+        if (b.left == NULL) { return NULL; }
+    }
     rp_tensor *x = scale(&b);
     uint32_t last = last_over_time(c), done = 0;
-    if (f->left != NULL) {
+    if (b.left != NULL) {
         x = in_parts(&b, x, last);
         done = last;
     } else {
@@ -297,55 +285,11 @@ static rp_status plan(rp_graph *g, rp_device *device, rp_buffer *activations, rp
     return RP_OK;
 }
 
-// The device's state in one buffer, in this order.
-static rp_status lay_state(toto2_forecaster *f, uint64_t *bytes) {
-    toto2_model *m = (toto2_model *)f->base.model;
-    const toto2_config *c = &m->config;
-    const uint32_t B = f->base.config.max_batch, V = f->base.config.variates, A = f->patches + f->future, d = toto2_head_width(c);
-    rp_region r = { &f->arena, f->state, 0, false };
-    f->inputs_of_parts = f->left = NULL;
-    lay_inputs(f, &r, &f->in);
-    f->in_words = r.used / 4;
-    f->rope = rp_region_lay(&r, "rotary angles", RP_SHAPE(RP_F32, A, d / 4, 2));
-    f->zero = A / 2 + 1;
-    f->powers = rp_region_lay(&r, "xpos powers", RP_SHAPE(RP_F32, 2 * f->zero + 1, d / 4));
-    f->stats = rp_region_lay(&r, "running statistics", RP_SHAPE(RP_F64, B, V, RP_BLOCK_STATE));
-    f->hidden = rp_region_lay(&r, "hidden patches", RP_SHAPE(RP_U32, B, V, f->patches));
-    f->k = rp_arena_alloc(&f->arena, c->layers * sizeof(rp_tensor *));
-    f->v = rp_arena_alloc(&f->arena, c->layers * sizeof(rp_tensor *));
-    r.failed = r.failed || !f->k || !f->v;
-    const bool later = f->block < f->future;      // calls that read what the first kept; in a single pass all layers share one place
-    rp_tensor *k = NULL, *v = NULL;
-    for (uint32_t i = 0; i < c->layers && !r.failed; i++) {
-        if (toto2_layer_is_variate(c, i)) { continue; }
-        if (later || k == NULL) {
-            k = rp_region_lay(&r, "keys", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
-            v = rp_region_lay(&r, "values", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
-        }
-        f->k[i] = k, f->v[i] = v;
-    }
-    if (f->side < B * V) {
-        const uint32_t given = later && f->block > f->patches ? f->block : f->patches;
-        f->inputs_of_parts = rp_region_lay(&r, "token inputs", RP_SHAPE(is_f16(m->embed.first.w) ? RP_F16 : RP_F32, B, V, given + f->block - 1, 2, c->patch));
-        f->left = rp_region_lay(&r, "tokens that predict", RP_SHAPE(RP_F32, B, V, f->block, c->width));
-    }
-    f->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, V, RP_BLOCK_QUANTILES, f->future * c->patch));
-    *bytes = r.used;
-    return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;
-}
-
 rp_status toto2_build(toto2_forecaster *f, rp_sizes *out) {
     rp_device *device = f->base.model->device;
     *out = (rp_sizes){ 0 };
     f->n_taps = 0;
-    RP_RETURN(lay_state(f, &out->state));
-    rp_region staged = { &f->arena, f->host_in, 0, false };
-    lay_inputs(f, &staged, &f->staged);
-    out->in = staged.used;
-    out->out = rp_tensor_bytes(f->result);
-    f->out_words = out->out / 4;
-    if (staged.failed) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster."); }
-
+    RP_RETURN(toto2_lay_state(f, out));
     f->last_count = f->future % f->block;
     f->inputs.plan = f->round.plan = f->last.plan = NULL;
     if (f->base.config.device_inputs) {
@@ -366,28 +310,4 @@ rp_status toto2_build(toto2_forecaster *f, rp_sizes *out) {
     rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
     rp_copy_add(collect, "results", rp_region_view(&f->arena, f->result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to);
     return plan(collect, device, f->activations, &f->collect.plan, &out->activations);
-}
-
-// ---- tables: float64, rounded once to what the device keeps ----
-
-rp_status toto2_write_tables(toto2_forecaster *f) {
-    toto2_model *m = (toto2_model *)f->base.model;
-    rp_device *device = m->base.device;
-    const uint32_t pairs = f->rope->shape[1], positions = f->rope->shape[0], exponents = f->powers->shape[0], w = 2 * pairs;
-    double *table = malloc(((size_t)positions * 2 + exponents) * pairs * sizeof *table), *power = table + (size_t)positions * pairs * 2;
-    if (table == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while making the rotary tables."); }
-    for (uint32_t i = 0; i < pairs; i++) {
-        const double theta = pow(ROPE_BASE, -2.0 * i / w), base = (2 * i + 0.4 * w) / (1.4 * w);
-        for (uint32_t t = 0; t < positions; t++) {
-            table[((size_t)t * pairs + i) * 2] = cos(t * theta);
-            table[((size_t)t * pairs + i) * 2 + 1] = sin(t * theta);
-        }
-        for (uint32_t e = 0; e < exponents; e++) {
-            power[(size_t)e * pairs + i] = m->config.xpos ? pow(base, ((double)e - f->zero) / XPOS_BASE) : 1;
-        }
-    }
-    rp_status status = device->backend->write(f->state, f->rope->offset, RP_F32, table, RP_F64, (uint64_t)positions * pairs * 2);
-    if (status == RP_OK) { status = device->backend->write(f->state, f->powers->offset, RP_F32, power, RP_F64, (uint64_t)exponents * pairs); }
-    free(table);
-    return status;
 }
