@@ -80,6 +80,15 @@
 // The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
 #define RP_ATTN_SHARED 16
 #define RP_ATTN_SHARED_HEAD 64
+// The short kernels, where a query can see RP_ATTN_SHORT_KEYS at most and a head is at most RP_ATTN_SHORT_HEAD wide, in pieces of four: so
+// many queries a group at most, with so many lanes each. Same sums, of one tile. Shared memory: queries, keys and values, rows with an odd
+// number of pieces, so that as many as are read at once lie in different banks; `keys`: the prompt's and all suffixes; bytes: of a number.
+#define RP_ATTN_SHORT 16
+#define RP_ATTN_SHORT_LANES 16
+#define RP_ATTN_SHORT_KEYS 32
+#define RP_ATTN_SHORT_HEAD 128
+#define RP_ATTN_SHORT_ROOM 49152
+#define RP_ATTN_SHORT_BYTES(queries, keys, d, bytes) (4 * ((d) / 4 | 1) * (4 * (queries) + 2 * (bytes) * (keys)))
 // The tiled kernels, for prompts, own windows and calls of block decode: blocks of RP_ATTN_TILED_SETS x 8, 4 or 2 queries of one path
 // and head, heads in pieces of four. Same sums. Shared memory: keys, values (where heads are wide, in the place of the keys), queries, weights.
 #define RP_ATTN_TILED_LEAST 9            // tokens, from which on attn_time takes them

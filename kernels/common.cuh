@@ -32,9 +32,12 @@ __device__ inline void rp_wait() {
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
-__device__ inline void rp_begin() {
+__device__ inline void rp_release_short() {
     const uint32_t most = 256;             // groups of a launch that is short: they fit on a GPU together
     if (gridDim.x * gridDim.y <= most) { rp_release(); }
+}
+__device__ inline void rp_begin() {
+    rp_release_short();
     rp_wait();
 }
 

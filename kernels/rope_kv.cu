@@ -2,7 +2,7 @@
 //   rope_kv_f32        one invocation for each pair (2i, 2i + 1) of each head
 //   rope_kv_f32_wide   one for two pairs, heads in whole pieces of four
 //   rope_kv_f16        likewise, float16
-// What a dead token has is read, and goes nowhere. Nothing is released early: groups of the next launch would crowd beside some of these.
+// What a dead token has is read, and goes nowhere.
 #include "matrix.cuh"
 
 template <class T> struct rp_rope_numbers {
@@ -67,7 +67,7 @@ template <uint32_t COLUMNS, class T, class Piece> __device__ inline void rp_rope
 
 #define RP_ROPE_KV(name, columns, type, piece)                                                                                  \
     extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) name(const rp_kernel_args<rp_rope_kv_params> args) {           \
-        rp_wait();                                                                                                              \
+        rp_begin();                                                                                                             \
         rp_rope_kv<columns, type, piece>(args);                                                                                 \
     }
 RP_ROPE_KV(rope_kv_f32, 2, float, float2)

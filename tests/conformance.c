@@ -368,8 +368,9 @@ static void attention_agrees(void **state) {
     rp_device *device = j->device->device;
     if (!device->fast) { skip(); }                                        // one kernel
     static const uint32_t processors[] = { 1, 16, 4096 };                 // large blocks of queries, smaller ones, and the smallest
-    static const char *const kernels[] = { "attn_time_f32", "attn_time_f32_shared", "attn_time_f32_spread", "attn_time_f32_tiled_8",
-                                           "attn_time_f32_tiled_4", "attn_time_f32_tiled_2", "attn_time_f32_tiled_wide", "attn_time_f32_tiled_widest" };
+    static const char *const kernels[] = { "attn_time_f32", "attn_time_f32_shared", "attn_time_f32_spread", "attn_time_f32_short",
+                                           "attn_time_f32_short_2", "attn_time_f32_tiled_8", "attn_time_f32_tiled_4", "attn_time_f32_tiled_2",
+                                           "attn_time_f32_tiled_wide", "attn_time_f32_tiled_widest" };
     uint32_t n_ran[TEST_COUNT(kernels)] = { 0 };
     test_device own = { .required = true };
     test_ok(device, rp_device_create(device->info.spec, &device->config, &own.device), "a device");
