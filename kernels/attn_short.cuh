@@ -1,10 +1,7 @@
-// attn_time where a query can see few keys: short contexts. A group takes RP_ATTN_SHORT queries at most of one series, variate and
-// head, RP_ATTN_SHORT_LANES lanes each: paths of a decode step, which share the prompt's keys, or tokens of one path. All keys and
-// values that there is room for are copied to shared memory at once, before it is known which of them are there; then one key a lane
-// (or PER), and one piece of the result. Same sums as rp_attend, so in float32 the same bits.
-//   attn_time_f32_short, attn_time_f16_short       RP_ATTN_SHORT_LANES keys at most
-//   attn_time_f32_short_2, attn_time_f16_short_2   twice as many
-// For heads in whole pieces of four. Included by attn_time.cu.
+// Attention where a query can see few keys, at most 2 RP_ATTN_SHORT_LANES; what attn_time_short.cuh and attn_rope.cu share. A query has
+// RP_ATTN_SHORT_LANES lanes; all keys and values that there is room for come to shared memory at once, before it is known which of
+// them are there. Then a key or two a lane, and a piece of the result. Same sums as rp_attend, so in float32 the same bits. For heads
+// in whole pieces of four.
 #ifndef RP_ATTN_SHORT_CUH
 #define RP_ATTN_SHORT_CUH
 
@@ -49,102 +46,71 @@ __device__ inline float rp_short_sum(float value) {
     return value;
 }
 
-// PER: keys a lane, 1 or 2.
-template <class T, int PER> __device__ inline void rp_attn_short(const rp_kernel_args<rp_attn_time_params> &args, float4 *memory) {
-    using Raw = typename rp_four_of<T>::raw;
-    const rp_attn_time_params p = args.p;
-    const bool decode = p.suffix_cap > 0 && !p.own;          // queries are paths, else tokens of one path
-    const uint32_t d = p.head_width, width = p.heads * d, pieces = d / 4, pitch = pieces | 1;        // eight keys lie in different banks
-    const uint32_t n_rows = decode ? p.paths : p.tokens, queries = blockDim.x / SHORT_LANES, blocks = (n_rows + queries - 1) / queries;
-    const uint32_t query = threadIdx.x / SHORT_LANES, lane = threadIdx.x % SHORT_LANES;
-    uint64_t group = rp_group();
-    if (group >= (uint64_t)p.batch * (decode ? 1 : p.paths) * p.variates * p.heads * blocks) { return; }
-    const uint32_t row = rp_take(group, blocks) * queries + query, head = rp_take(group, p.heads), v = rp_take(group, p.variates);
-    const uint32_t s = decode ? 0 : rp_take(group, p.paths), b = (uint32_t)group, of = min(row, n_rows - 1);
-    const uint64_t sequence = ((uint64_t)b * p.paths + s) * p.variates + v;                          // of row 0
-    const uint64_t at = (sequence * p.tokens + (uint64_t)of * (decode ? p.variates : 1)) * width + head * d;   // in q and y [B, S, V, n, h, d]
-    const uint64_t prefix = ((uint64_t)b * p.variates + v) * p.prefix_cap * width + head * d;        // in [B, V, N, h, d]
-    const uint64_t suffix = (sequence + (decode ? (uint64_t)of * p.variates : 0)) * p.suffix_cap * width + head * d;   // in [B, S, V, R, h, d]
-    const uint32_t own0 = p.prefix_cap + (decode ? query * p.suffix_cap : 0);                        // where the suffix lies in shared memory
-    const uint32_t n_keys = p.prefix_cap + (decode ? queries : 1) * p.suffix_cap, cap = p.prefix_cap + p.suffix_cap;
-    float4 *q = memory + query * pitch;
-    Raw *k = reinterpret_cast<Raw *>(memory + queries * pitch), *values = k + n_keys * pitch;        // [n_keys, pitch]
-    if ((at | prefix | suffix | own0 | n_keys) == 0 && cap == 0) { return; }     // never, but to know it takes all of these, so before the wait
+// Rows first, first + stride, .. below n of a head, `width` apart in memory and `pitch` in shared memory, by the lanes of a query.
+template <class Raw, class T>
+__device__ inline void rp_short_rows(Raw *to, const T *from, uint32_t first, uint32_t n, uint32_t stride, uint32_t pitch, uint32_t pieces,
+                                     uint64_t width) {
+    for (uint32_t i = threadIdx.x % SHORT_LANES; i < pieces; i += SHORT_LANES) {
+        for (uint32_t c = first; c < n; c += stride) { rp_short_copy(&to[c * pitch + i], from + c * width + i * 4); }
+    }
+}
 
-    rp_wait();
-    const uint32_t n_patches = rp_at<const uint32_t>(args, 5)[b], step = rp_at<const rp_step>(args, 6)->step;
-    const auto bring = [&](Raw *to, uint32_t of_prefix, uint32_t of_suffix) {
-        const T *shared = rp_at<const T>(args, of_prefix) + prefix, *own = rp_at<const T>(args, of_suffix) + suffix;
-        const uint32_t first = decode ? 0 : query, stride = decode ? 1 : queries;                    // of the suffix's keys
-        for (uint32_t i = lane; i < pieces; i += SHORT_LANES) {
-            for (uint32_t c = query; c < p.prefix_cap; c += queries) { rp_short_copy(&to[c * pitch + i], shared + (uint64_t)c * width + i * 4); }
-            for (uint32_t c = first; c < p.suffix_cap; c += stride) { rp_short_copy(&to[(own0 + c) * pitch + i], own + (uint64_t)c * width + i * 4); }
-        }
-        rp_copy_commit();
-    };
-    bring(k, 1, 3);
-    bring(values, 2, 4);
-    for (uint32_t i = lane; i < pieces; i += SHORT_LANES) { q[i] = rp_wide4(*reinterpret_cast<const Raw *>(rp_at<const T>(args, 0) + at + i * 4)); }
+// What is in shared memory: a query [pieces], keys and values [.., pitch], `pieces` of each; keys and values were asked for by the two
+// last groups of copies, or are there.
+template <class Raw> struct rp_short_work {
+    const float4 *q;
+    const Raw *k, *values;
+    uint32_t n_prefix, own0;            // key c lies in row c where that is below n_prefix, and in own0 + c - n_prefix else
+    uint32_t n, cap;                    // keys that the query sees, none: its result is 0; that any query may see
+    uint32_t pieces, pitch;
+    float scale;
 
-    // What the query sees: keys 0 .. n_prefix - 1 of the prompt, then the suffix's first n_suffix.
-    const uint32_t n_tokens = n_patches + p.extra, there = min(step, p.suffix_cap);
-    uint32_t n_prefix = min(n_tokens, p.prefix_cap), n_suffix = there;
-    if (p.suffix_cap == 0) { n_prefix = row < n_tokens ? row + 1 : 0; }
-    if (p.own) { n_suffix = row + 1; }
-    const uint32_t n = row >= n_rows || (p.own && row >= there) ? 0 : n_prefix + n_suffix;           // 0: dead, writes 0
-    const auto place = [&](uint32_t c) { return (c < n_prefix ? c : own0 + c - n_prefix) * pitch; };
+    __device__ uint32_t place(uint32_t c) const { return (c < n_prefix ? c : own0 + c - n_prefix) * pitch; }
+};
+
+// Softmax of the scores, times the values, to elements at .. of y where that is wanted. Called by the whole group alike. PER: keys a
+// lane, 1 or 2.
+template <int PER, class Raw> __device__ inline void rp_short_attend(const rp_short_work<Raw> &w, void *y, uint64_t at, bool wanted, bool f16) {
+    const uint32_t lane = threadIdx.x % SHORT_LANES;
     rp_copy_wait<1>();
     __syncthreads();                       // q, k: written by all, read by all
-
-    float score[PER], top = -RP_INFINITY, sum = 0;
+    float weight[PER], top = -RP_INFINITY, sum = 0;
 #pragma unroll
     for (int e = 0; e < PER; e++) {
         const uint32_t c = lane + e * SHORT_LANES;
-        score[e] = c < n ? rp_short_dot(q, &k[place(c)], pieces) * p.scale : -RP_INFINITY;
-        top = fmaxf(top, score[e]);
+        weight[e] = c < w.n ? rp_short_dot(w.q, &w.k[w.place(c)], w.pieces) * w.scale : -RP_INFINITY;
+        top = fmaxf(top, weight[e]);
     }
     top = rp_short_most(top);
 #pragma unroll
     for (int e = 0; e < PER; e++) {        // a tile that has no other keys: halving adds zeros until SHORT_LANES are left
-        score[e] = lane + e * SHORT_LANES < n ? rp_exp_below(score[e] - top) : 0.0f;
-        sum += score[e];
+        weight[e] = lane + e * SHORT_LANES < w.n ? rp_exp_below(weight[e] - top) : 0.0f;
+        sum += weight[e];
     }
     sum = rp_short_sum(sum);
     rp_copy_wait<0>();
     __syncthreads();                       // values: written by all, read by all
-    for (uint32_t base = 0; base < pieces; base += SHORT_LANES) {
-        const uint32_t piece = min(base + lane, pieces - 1);
-        float4 y = make_float4(0, 0, 0, 0);
+    for (uint32_t base = 0; base < w.pieces; base += SHORT_LANES) {
+        const uint32_t piece = min(base + lane, w.pieces - 1);
+        float4 x = make_float4(0, 0, 0, 0);
 #pragma unroll
         for (int e = 0; e < PER; e++) {
-            const uint32_t last = min(cap, (e + 1) * SHORT_LANES);               // the same for all lanes
+            const uint32_t end = min(w.cap, (e + 1) * SHORT_LANES);              // the same for all lanes
 #pragma unroll 4
-            for (uint32_t c = e * SHORT_LANES; c < last; c++) {
-                const float weight = __shfl_sync(0xffffffffu, score[e], c % SHORT_LANES, SHORT_LANES);
-                if (c < n) { rp_add4(y, weight, rp_wide4(values[place(c) + piece])); }
+            for (uint32_t c = e * SHORT_LANES; c < end; c++) {
+                const float p = __shfl_sync(0xffffffffu, weight[e], c % SHORT_LANES, SHORT_LANES);
+                if (c < w.n) { rp_add4(x, p, rp_wide4(w.values[w.place(c) + piece])); }
             }
         }
-        if (base + lane >= pieces || row >= n_rows) { continue; }
-        const bool live = sum > 0.0f && top > -RP_INFINITY;
-        y = live ? make_float4(y.x / sum, y.y / sum, y.z / sum, y.w / sum) : make_float4(0, 0, 0, 0);
-        const uint64_t to = at + piece * 4;
-        if (p.y_f16) {
-            *reinterpret_cast<uint2 *>(rp_at<__half>(args, 7) + to) = rp_narrow4(y);
+        if (base + lane >= w.pieces || !wanted) { continue; }
+        const bool any = sum > 0.0f && top > -RP_INFINITY;
+        x = any ? make_float4(x.x / sum, x.y / sum, x.z / sum, x.w / sum) : make_float4(0, 0, 0, 0);
+        if (f16) {
+            *reinterpret_cast<uint2 *>(static_cast<__half *>(y) + at + piece * 4) = rp_narrow4(x);
         } else {
-            *reinterpret_cast<float4 *>(rp_at<float>(args, 7) + to) = y;
+            *reinterpret_cast<float4 *>(static_cast<float *>(y) + at + piece * 4) = x;
         }
     }
 }
-
-#define RP_ATTN_SHORT_KERNEL(name, type, per)                                                                                     \
-    extern "C" __global__ void __launch_bounds__(RP_ATTN_SHORT * SHORT_LANES) name(const rp_kernel_args<rp_attn_time_params> args) { \
-        extern __shared__ __align__(16) float memory[];                                                                        \
-        rp_release_short();                                                                                                     \
-        rp_attn_short<type, per>(args, reinterpret_cast<float4 *>(memory));                                                     \
-    }
-RP_ATTN_SHORT_KERNEL(attn_time_f32_short, float, 1)
-RP_ATTN_SHORT_KERNEL(attn_time_f32_short_2, float, 2)
-RP_ATTN_SHORT_KERNEL(attn_time_f16_short, __half, 1)
-RP_ATTN_SHORT_KERNEL(attn_time_f16_short_2, __half, 2)
 
 #endif

@@ -63,6 +63,13 @@ static void decode_steps(void **state) {
                     memset(params, 0, sizeof params);
                     memcpy(params, &few, sizeof few);
                     check(RP_OP_ATTN_TIME, params, name);
+                    const struct rp_attn_rope_params rope = { .batch = 5, .paths = paths[s], .variates = 1, .tokens = 1, .heads = 4,
+                                                              .head_width = heads[h], .prefix_cap = few.prefix_cap, .suffix_cap = suffix,
+                                                              .positions = RP_ATTN_SHORT_KEYS, .f16 = f16 };
+                    if (!RP_ATTN_SHORT_TAKES(RP_ATTN_SHORT_KEYS, heads[h])) { continue; }
+                    memset(params, 0, sizeof params);
+                    memcpy(params, &rope, sizeof rope);
+                    check(RP_OP_ATTN_ROPE, params, name);
                 }
                 memset(params, 0, sizeof params);
                 memcpy(params, &time, sizeof time);

@@ -52,21 +52,15 @@ static bool launch_few(const struct rp_attn_time_params *p, rp_launch *out) {
     return true;
 }
 
-// Short contexts: as many queries a group as are there and have room.
+// Short contexts.
 static bool launch_short(const struct rp_attn_time_params *p, rp_launch *out) {
     const bool decode = p->suffix_cap > 0 && !p->own;
-    const uint32_t rows = decode ? p->paths : p->tokens, d = p->head_width;
     const uint64_t keys = (uint64_t)p->prefix_cap + p->suffix_cap, sets = (uint64_t)p->batch * (decode ? 1 : p->paths) * p->variates * p->heads;
     static const char *const kernels[2][2] = { { "attn_time_f32_short", "attn_time_f32_short_2" }, { "attn_time_f16_short", "attn_time_f16_short_2" } };
-    if (!out->fast || keys > RP_ATTN_SHORT_KEYS || d % 4 != 0 || d > RP_ATTN_SHORT_HEAD || (decode && p->tokens != 1)) { return false; }
-    for (uint32_t queries = RP_ATTN_SHORT; queries >= 32 / RP_ATTN_SHORT_LANES; queries /= 2) {
-        const uint64_t bytes = RP_ATTN_SHORT_BYTES(queries, p->prefix_cap + (decode ? queries : 1) * p->suffix_cap, d, p->x_f16 ? 2 : 4);
-        if (bytes > RP_ATTN_SHORT_ROOM || (queries / 2 >= rows && queries > 32 / RP_ATTN_SHORT_LANES)) { continue; }
-        rp_launch_rows(out, kernels[p->x_f16][keys > RP_ATTN_SHORT_LANES], sets * ceil_div(rows, queries), queries * RP_ATTN_SHORT_LANES);
-        out->shared_bytes = (uint32_t)bytes;
-        return true;
-    }
-    return false;
+    if (!out->fast || !RP_ATTN_SHORT_TAKES(keys, p->head_width) || (decode && p->tokens != 1)) { return false; }
+    launch_queries(out, kernels[p->x_f16][keys > RP_ATTN_SHORT_LANES], sets, decode ? p->paths : p->tokens, p->prefix_cap + (decode ? 0 : p->suffix_cap),
+                   decode ? p->suffix_cap : 0, p->head_width, p->x_f16 ? 2 : 4);
+    return true;
 }
 
 // Prompts and own windows.
