@@ -448,13 +448,14 @@ struct rp_rope_half_params {  // qkv [B, S, n, 3, h, d], rope [positions, d/2, 2
 // step - 1, and q sees the prefix keys and slots 0 .. step - 1. n_tokens, step, the prefix and the slots before step - 1 are as weights:
 // no launch of the same graph writes them in front of this one, so that they may be read before those are done. So one graph may not
 // hold two steps. A group of RP_GROUP_ROW for each (b, s, head); scores and sums as above.
+// Cross-attention (positions 0): nothing turns; kv [B, S, 2, h, d] in place of qkv, q [B, S, h, d] in place of rope.
 struct rp_attn_step_params {  // qkv [B, S, 3, h, d], rope [positions, d/2, 2], kv_prefix [2, B, N, h, d], kv [2, B, S, R, h, d],
     RP_UINT batch, paths;     // n_tokens [B], step -> kv, y [B, S, h, d]
     RP_UINT heads, head_width;
     RP_UINT prefix_cap, suffix_cap;      // N, R
-    RP_UINT positions;
+    RP_UINT positions;        // 0: cross-attention, only in float16
     float scale, scale_rest;
-    RP_UINT f16;              // 1: qkv, keys, values and y are float16, head_width is a multiple of 4, and what turned, and weights, may be
+    RP_UINT f16;              // 1: qkv, q, keys, values and y are float16, head_width is a multiple of 4, and what turned, and weights, may be
 };                            // rounded to float16 on their way to matrix units
 
 // point over (row, element of D); slot step - 1
@@ -462,6 +463,7 @@ struct rp_cache_kv_params {   // kv [rows, 2, D], step -> k, v [rows, cap, D]
     RP_UINT rows;             // B S
     RP_UINT cap;
     RP_UINT width;            // D
+    RP_UINT f16;              // 1: kv, k and v are float16
 };
 
 // Which series a draw is for; the others' tokens stay as they are.
@@ -497,6 +499,7 @@ struct rp_take_row_params {   // table [table_rows, D], tokens [rows, tokens_cap
     RP_UINT table_rows;
     RP_UINT tokens_cap;       // H
     RP_UINT width;            // D
+    RP_UINT y_f16;            // 1: y is float16
 };
 
 // point over (row, t), t fastest: rows of a caller's tensor, padded. y[row, t] is x[x_start + row row_stride + (t - pad) stride]

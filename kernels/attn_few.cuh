@@ -11,8 +11,9 @@
 
 template <class T> struct rp_few_call {   // T: float or __half
     const T *q;                            // [B, S, V, h, d]; where it is turned first: [B, S, 3, h, d], with k and v
+    const T *kv;                           // the new k and v, FEW_TAKES: [B, S, 2, h, d], FEW_TURNS: of q
     const T *k_prefix, *v_prefix;          // [B, V, N, h, d]
-    T *k_suffix, *v_suffix;                // [B, S, V, R, h, d]; where q is turned, slot step - 1 is written
+    T *k_suffix, *v_suffix;                // [B, S, V, R, h, d]; but for FEW_READS, slot step - 1 is written
     const uint32_t *n_tokens;              // [B], without `extra`
     const rp_step *step;
     const float *rope;                     // [positions, d/2, 2], where q is turned
@@ -43,8 +44,11 @@ template <class Top, class Piece> __device__ inline float4 rp_few_join(uint32_t 
     return value;
 }
 
-// TURNS, of float16: q and k are turned first, k and v put into their slot; what earlier replays wrote is asked for before the wait.
-template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_call<T> &p, float *memory) {
+// FEW_TAKES and FEW_TURNS, of float16: the new k and v are put into their slot; what earlier replays wrote is asked for before the wait.
+// FEW_TURNS: q and k are turned first.
+enum rp_few_kind { FEW_READS, FEW_TAKES, FEW_TURNS };
+template <rp_few_kind KIND, class T> __device__ inline void rp_attn_few(const rp_few_call<T> &p, float *memory) {
+    constexpr bool TURNS = KIND == FEW_TURNS, TAKES = KIND != FEW_READS;
     constexpr uint32_t PIECES = TURNS ? 1 : 2;   // of queries, an invocation
     const uint32_t rank = blockIdx.x % RP_ATTN_SPREAD, d = p.head_width, width = p.heads * d, warps = blockDim.x / 32;
     const uint32_t blocks = gridDim.x / (RP_ATTN_SPREAD * p.batch * p.variates * p.heads);
@@ -63,13 +67,13 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
     float2 *tops = reinterpret_cast<float2 *>(inbox + RP_ATTN_FEW_INBOX(most, d));
     __half *queries = reinterpret_cast<__half *>(tops + warps * RP_ATTN_FEW);
     float *scores = reinterpret_cast<float *>(queries + RP_ATTN_FEW * RP_ATTN_FEW_QUERY(slices));
-    __half *fresh = reinterpret_cast<__half *>(scores + (slices > 1 ? 2 * warps * RP_ATTN_FEW_SCORES : 0));   // TURNS: [rows, 2, d], new k and v
+    __half *fresh = reinterpret_cast<__half *>(scores + (slices > 1 ? 2 * warps * RP_ATTN_FEW_SCORES : 0));   // TAKES: [rows, 2, d], new k and v
     const __half *my_queries = queries + (lane % 16) * RP_ATTN_FEW_QUERY(slices) + warp % slices * 64 + lane / 16 * 8;
     rp_few_rows rows;
     rows.top[0] = rows.top[1] = -RP_INFINITY, rows.sum[0] = rows.sum[1] = 0;
 #pragma unroll
     for (int i = 0; i < 8; i++) { rows.value[i][0] = rows.value[i][1] = rows.value[i][2] = rows.value[i][3] = 0; }
-    if (!TURNS) {
+    if (!TAKES) {
         if ((prefix | suffix | next | columns | n_rows) == 0) { return; }        // never, but to know it takes all of these, so before the wait
         rp_wait();
     }
@@ -85,12 +89,12 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
         const uint64_t at = (own ? suffix + row * next : prefix) + (uint64_t)first * width;
         return rp_few_unit<T>{ (own ? p.k_suffix : p.k_prefix) + at, (own ? p.v_suffix : p.v_prefix) + at,
                                min(FEW_KEYS, (own ? n_suffix : n_prefix) - first),
-                            own ? row : RP_ATTN_FEW, TURNS && own ? step - 1 - first : FEW_KEYS };
+                            own ? row : RP_ATTN_FEW, TAKES && own ? step - 1 - first : FEW_KEYS };
     };
     const uint32_t stride = RP_ATTN_SPREAD * teams;
     uint32_t number = rank + RP_ATTN_SPREAD * team, round = 0;
     bool begun = false;
-    if (TURNS) {
+    if (TAKES) {
         for (uint32_t i = number + stride; i < n_units; i += stride) { rp_few_hint(nth(i), columns, width); }
     }
 #pragma unroll 1
@@ -104,18 +108,24 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
         }
         if (!begun) {
             begun = true;
-            if (TURNS) { rp_wait(); }
+            if (TAKES) { rp_wait(); }
 #pragma unroll
             for (uint32_t i = 0; i < PIECES; i++) {
                 const uint32_t at = threadIdx.x + i * blockDim.x, row = at / (16 * slices), column = at / 16 % slices * slice + at % 16 * 4;
-                const T *from = p.q + (row0 + (uint64_t)min(row, n_rows - 1) * p.variates) * (TURNS ? 3 : 1) * width + head * d;
+                const uint64_t of = row0 + (uint64_t)min(row, n_rows - 1) * p.variates;
+                const T *from = p.q + of * (TURNS ? 3 : 1) * width + head * d, *kv = p.kv + of * (TURNS ? 3 : 2) * width + head * d;
                 uint2 q = make_uint2(0, 0);
                 if (row < n_rows && at % 16 * 4 < slice && column < d) {
-                    if constexpr (TURNS) {
-                        const float *angles = p.rope + (uint64_t)min(n_tokens + step - 1, p.positions - 1) * d;
-                        const uint2 key = rp_narrow4(rp_few_turned(from + width, angles, column, d / 2));
-                        const uint2 value = *reinterpret_cast<const uint2 *>(from + 2 * width + column);
-                        q = rp_narrow4(rp_few_turned(from, angles, column, d / 2));
+                    if constexpr (TAKES) {
+                        const uint2 value = *reinterpret_cast<const uint2 *>(kv + width + column);
+                        uint2 key;
+                        if constexpr (TURNS) {
+                            const float *angles = p.rope + (uint64_t)min(n_tokens + step - 1, p.positions - 1) * d;
+                            key = rp_narrow4(rp_few_turned(kv, angles, column, d / 2));
+                            q = rp_narrow4(rp_few_turned(from, angles, column, d / 2));
+                        } else {
+                            key = *reinterpret_cast<const uint2 *>(kv + column), q = *reinterpret_cast<const uint2 *>(from + column);
+                        }
                         __half *to = fresh + row * 2 * d + column;
                         *reinterpret_cast<uint2 *>(to) = key, *reinterpret_cast<uint2 *>(to + d) = value;
                         if (row % RP_ATTN_SPREAD == rank && step - 1 < p.suffix_cap) {
@@ -134,7 +144,7 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
             __syncthreads();               // queries, fresh: written by all, read by all
         }
         if (!more) { break; }
-        if constexpr (TURNS) {
+        if constexpr (TAKES) {
             if (unit.fresh < unit.n) { rp_few_fresh(k, v, unit, fresh + unit.only * 2 * d + column0, columns, d); }
         }
         float score[2][4];
@@ -208,16 +218,16 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
 
 // A kernel of the name; `call` makes an rp_few_call of `args`.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-#define RP_ATTN_FEW_KERNEL(name, registers, params, turns, call)                                                                 \
+#define RP_ATTN_FEW_KERNEL(name, registers, params, kind, call)                                                                  \
     extern "C" __global__ void __cluster_dims__(RP_ATTN_SPREAD, 1, 1) __maxnreg__(registers)                                     \
         name(const rp_kernel_args<params> args) {                                                                                \
         extern __shared__ __align__(16) float memory[];                                                                          \
         rp_cluster_begin(reinterpret_cast<uint64_t *>(memory));                                                                  \
         rp_release();                                                                                                         \
-        rp_attn_few<turns>(call, memory);                                                                                        \
+        rp_attn_few<kind>(call, memory);                                                                                         \
     }
 #else
-#define RP_ATTN_FEW_KERNEL(name, registers, params, turns, call)                                                                            \
+#define RP_ATTN_FEW_KERNEL(name, registers, params, kind, call)                                                                             \
     extern "C" __global__ void name(const rp_kernel_args<params>) {}
 #endif
 

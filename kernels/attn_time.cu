@@ -83,9 +83,9 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f16_plain(c
 
 template <class T> __device__ inline rp_few_call<T> rp_few_call_of(const rp_kernel_args<rp_attn_time_params> &args) {
     const rp_attn_time_params &p = args.p;
-    return { rp_at<const T>(args, 0), rp_at<const T>(args, 1), rp_at<const T>(args, 2), rp_at<T>(args, 3), rp_at<T>(args, 4),
+    return { rp_at<const T>(args, 0), NULL, rp_at<const T>(args, 1), rp_at<const T>(args, 2), rp_at<T>(args, 3), rp_at<T>(args, 4),
              rp_at<const uint32_t>(args, 5), rp_at<const rp_step>(args, 6), NULL, rp_at<void>(args, 7), p.batch, p.paths, p.variates, p.heads,
              p.head_width, p.prefix_cap, p.suffix_cap, p.extra, 0, p.scale, p.y_f16 != 0 };
 }
-RP_ATTN_FEW_KERNEL(attn_time_mixed_spread, 128, rp_attn_time_params, false, rp_few_call_of<float>(args))
-RP_ATTN_FEW_KERNEL(attn_time_f16_spread, 96, rp_attn_time_params, false, rp_few_call_of<__half>(args))
+RP_ATTN_FEW_KERNEL(attn_time_mixed_spread, 128, rp_attn_time_params, FEW_READS, rp_few_call_of<float>(args))
+RP_ATTN_FEW_KERNEL(attn_time_f16_spread, 96, rp_attn_time_params, FEW_READS, rp_few_call_of<__half>(args))

@@ -43,6 +43,10 @@ rp_dtype kronos_keys_dtype(const kronos_part *c, const kronos_layer *w) {
     return w->qkv_w->dtype == RP_F16 && c->width / c->heads % 4 == 0 ? RP_F16 : RP_F32;
 }
 
+rp_dtype kronos_cross_dtype(const kronos_model *m) {
+    return m->kv_w->dtype == RP_F16 && m->config.model.width / KRONOS_HEAD_HEADS % 4 == 0 ? RP_F16 : RP_F32;
+}
+
 // norm1, then q, k and v of each row.
 static rp_tensor *project(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w, rp_tensor *x) {
     const uint32_t D = c->width, rows = kronos_count(r);
@@ -79,15 +83,16 @@ static rp_tensor *attend(kronos_builder *b, const char *label, const kronos_rows
 
 // One token of each path: rotation and attention in one launch. Devices without clusters take the prompt's keys for each path anew
 // then, so that many paths are better off as products that share them; and float32 has kernels for few that share them.
-static bool in_one_launch(const kronos_builder *b, const kronos_rows *r, const rp_tensor *qkv) {
+static bool in_one_launch(const kronos_builder *b, const kronos_rows *r, const rp_tensor *fresh) {
     const uint32_t most = b->m->base.device->clusters ? RP_ATTN_STEP_MOST : RP_ATTN_FEW;
-    return r->kind == RP_ROWS_STEP && qkv != NULL && qkv->dtype == RP_F16 && r->B * r->S <= most;
+    return r->kind == RP_ROWS_STEP && fresh != NULL && fresh->dtype == RP_F16 && r->B * r->S <= most;
 }
 
-static rp_tensor *attend_step(kronos_builder *b, const char *label, const kronos_rows *r, uint32_t heads, uint32_t d, rp_tensor *rope, rp_tensor *qkv,
-                              const kronos_keys *own, const kronos_keys *shared) {
-    const struct rp_attn_step_params p = { r->B, r->S, heads, d, r->prefix, r->cap, rope ? rope->shape[0] : 0, scale_of(d), scale_rest_of(d), 1 };
-    rp_tensor *in[] = { qkv, rope, shared->kv, own->kv, r->window->n_tokens, b->f->in.step }, *out[] = { own->kv, NULL };
+// `turn`: the angles by which q and k of `fresh` turn; or, of as many positions 0, q, where `fresh` holds k and v alone.
+static rp_tensor *attend_step(kronos_builder *b, const char *label, const kronos_rows *r, uint32_t heads, uint32_t d, uint32_t positions, rp_tensor *turn,
+                              rp_tensor *fresh, const kronos_keys *own, const kronos_keys *shared) {
+    const struct rp_attn_step_params p = { r->B, r->S, heads, d, r->prefix, r->cap, positions, scale_of(d), scale_rest_of(d), 1 };
+    rp_tensor *in[] = { fresh, turn, shared->kv, own->kv, r->window->n_tokens, b->f->in.step }, *out[] = { own->kv, NULL };
     rp_graph_add(b->g, RP_OP_ATTN_STEP, label, &p, sizeof p, in, out);
     return out[1];
 }
@@ -97,7 +102,7 @@ rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *
     const uint32_t D = c->width, M = c->mlp, rows = kronos_count(r);
     rp_tensor *a, *qkv = project(b, name, r, c, w, x);
     if (in_one_launch(b, r, qkv)) {
-        a = attend_step(b, LABEL("attention"), r, c->heads, D / c->heads, rope, qkv, own, shared);
+        a = attend_step(b, LABEL("attention"), r, c->heads, D / c->heads, rope ? rope->shape[0] : 0, rope, qkv, own, shared);
     } else {
         rp_tensor *q = queries(b, name, r, c, rope, qkv, own);
         a = attend(b, LABEL("attention"), r, c->heads, D / c->heads, q, own, shared, w->out_w);
@@ -154,17 +159,27 @@ static void tap(const kronos_forecaster *f, rp_tensor **slot, rp_tensor *tensor)
     *slot = tensor;
 }
 
+// Keys and values of one bar of each path go to the cache of the cross-attention, where it does not put them there itself.
+static void cache_cross(kronos_builder *b, const kronos_rows *r, rp_tensor *kv, const kronos_keys *own) {
+    const struct rp_cache_kv_params p = { r->B * r->S, r->cap, b->m->config.model.width, kv != NULL && kv->dtype == RP_F16 };
+    rp_tensor *in[] = { kv, b->f->in.step }, *out[] = { own->k, own->v };
+    rp_graph_add(b->g, RP_OP_CACHE_KV, "cross-attention cache", &p, sizeof p, in, out);
+}
+
 void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *c_last,
-                     rp_tensor *s1_logits, bool one_row, const kronos_keys *shared, const kronos_keys *own, kronos_taps *taps) {
+                     rp_tensor *s1_logits, bool one_row, rp_tensor *kv, const kronos_keys *shared, const kronos_keys *own, kronos_taps *taps) {
     const kronos_model *m = b->m;
-    const uint32_t D = m->config.model.width, rows = r->B * r->S, n1 = 1u << m->config.s1_bits;
+    const uint32_t D = m->config.model.width, rows = r->B * r->S, n1 = 1u << m->config.s1_bits, heads = KRONOS_HEAD_HEADS;
+    const bool joined = kv != NULL && in_one_launch(b, r, kv);
     kronos_rows one = *r;                // one query of each path, over all keys of its window
     one.n = 1, one.kind = RP_ROWS_STEP;
+    if (kv != NULL && !joined) { cache_cross(b, r, kv, own); }
     draw(b, "draw s1", r, d, series, s1_logits, 0, one_row);
-    const struct rp_take_row_params p = { rows, n1, b->f->base.config.max_horizon, D };
+    const struct rp_take_row_params p = { rows, n1, b->f->base.config.max_horizon, D, kronos_cross_dtype(m) == RP_F16 };
     rp_tensor *in[] = { m->query, d->tokens, b->f->in.step }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_TAKE_ROW, "query of s1", &p, sizeof p, in, out);
-    rp_tensor *a = attend(b, "cross-attention", &one, KRONOS_HEAD_HEADS, D / KRONOS_HEAD_HEADS, out[0], own, shared, m->dep_out_w);
+    rp_tensor *a = joined ? attend_step(b, "cross-attention", r, heads, D / heads, 0, out[0], kv, own, shared)
+                          : attend(b, "cross-attention", &one, heads, D / heads, out[0], own, shared, m->dep_out_w);
     rp_tensor *y = kronos_linear(b, "cross-attention out", a, m->dep_out_w, m->dep_out_b, c_last, rows, D, D, NULL);
     const rp_product product = { .x = y, .w = m->s2_w, .bias = m->s2_b, .norm = m->dep_norm, .eps = EPSILON, .m = rows,
                                  .n = 1u << m->config.s2_bits, .k = D };

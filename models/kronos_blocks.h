@@ -33,6 +33,7 @@ void kronos_slide(kronos_builder *b, const char *label, bool at_end, kronos_wind
 rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                         rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared);
 rp_dtype kronos_keys_dtype(const kronos_part *c, const kronos_layer *w);   // of `own` and `shared`
+rp_dtype kronos_cross_dtype(const kronos_model *m);                        // likewise, of the cross-attention
 // Only the keys and values, for what a last block's result is of no use.
 void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                        rp_tensor *rope, rp_tensor *x, kronos_keys *own);
@@ -43,8 +44,9 @@ rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *toke
 rp_tensor *kronos_unpack(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens);
 
 // Draws both tokens of a bar for each path from c_last [B, S, D], the last bar's row, and s1_logits ([B, 2^s1_bits] where
-// `one_row`). Keys of the cross-attention: `shared` [B, N, D], `own` [B, S, cap, D].
+// `one_row`). Keys of the cross-attention: `shared` [B, N, D], `own` [B, S, cap, D], to which keys and values of this step's bar, kv
+// [B, S, 2, D], go first, or NULL.
 void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *c_last,
-                     rp_tensor *s1_logits, bool one_row, const kronos_keys *shared, const kronos_keys *own, kronos_taps *taps);
+                     rp_tensor *s1_logits, bool one_row, rp_tensor *kv, const kronos_keys *shared, const kronos_keys *own, kronos_taps *taps);
 
 #endif

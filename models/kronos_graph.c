@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kronos_blocks.h"
+#include "product.h"
 #include "region.h"
 
 static rp_graph *begin(kronos_builder *b, const char *name) {
@@ -74,8 +75,10 @@ static kronos_keys cross_keys(kronos_builder *b, rp_tensor *c, uint32_t rows, kr
         if (b->g->status == RP_OK) { b->g->status = rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
         return keys;
     }
-    keys.k = kronos_linear(b, "cross-attention keys", c, k_w, k_b, NULL, rows, D, D, keys.k);
-    keys.v = kronos_linear(b, "cross-attention values", c, v_w, v_b, NULL, rows, D, D, keys.v);
+    rp_product product = { .x = c, .w = k_w, .bias = k_b, .m = rows, .n = D, .k = D, .y_f16 = kronos_cross_dtype(m) == RP_F16, .y = keys.k };
+    keys.k = rp_product_add(b->g, "cross-attention keys", NULL, &product);
+    product.w = v_w, product.bias = v_b, product.y = keys.v;
+    keys.v = rp_product_add(b->g, "cross-attention values", NULL, &product);
     return keys;
 }
 
@@ -140,7 +143,7 @@ static rp_graph *build_start(kronos_builder b, kronos_decode *d, const path_stat
     const struct rp_broadcast_params p = { B, d->paths, 1, D };
     rp_tensor *in[] = { f->c_last }, *out[] = { NULL };
     rp_graph_add(b.g, RP_OP_BROADCAST, "last bar of each path", &p, sizeof p, in, out);
-    kronos_draw_bar(&b, &r, d, RP_DRAW_ALL, out[0], f->s1_logits, true, &f->prompt_keys[L], &s->keys[L], &d->start_taps);   // of its own: none yet
+    kronos_draw_bar(&b, &r, d, RP_DRAW_ALL, out[0], f->s1_logits, true, NULL, &f->prompt_keys[L], &s->keys[L], &d->start_taps);   // of its own: none yet
     kronos_advance(&b, RP_ADVANCE_STEP, 0);
     return b.g;
 }
@@ -149,9 +152,9 @@ static rp_graph *build_start(kronos_builder b, kronos_decode *d, const path_stat
 static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state *s) {
     kronos_forecaster *f = b.f;
     const kronos_part *c = &b.m->config.model;
-    const uint32_t L = c->layers, D = c->width, R = f->rounds;
+    const uint32_t L = c->layers, D = c->width;
     if (begin(&b, "step") == NULL) { return NULL; }
-    const kronos_rows r = path_rows(f, d, RP_ROWS_STEP, 1, R, &f->prompt_window);
+    const kronos_rows r = path_rows(f, d, RP_ROWS_STEP, 1, f->rounds, &f->prompt_window);
     const uint32_t rows = kronos_count(&r);
     rp_tensor *x = kronos_embed(&b, &r, d->tokens);
     for (uint32_t i = 0; i < L; i++) {
@@ -159,11 +162,10 @@ static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state
         x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &own, &f->prompt_keys[i]);
     }
     x = kronos_norm(&b, "norm", x, rows, false, NULL);
-    rp_tensor *kv = kronos_linear(&b, "cross-attention keys and values", x, b.m->kv_w, b.m->kv_b, NULL, rows, 2 * D, D, NULL);
-    const struct rp_cache_kv_params p = { rows, R, D };
-    rp_tensor *in[] = { kv, f->in.step }, *out[] = { s->keys[L].k, s->keys[L].v };
-    rp_graph_add(b.g, RP_OP_CACHE_KV, "cross-attention cache", &p, sizeof p, in, out);
-    kronos_draw_bar(&b, &r, d, RP_DRAW_GROWING, x, first_logits(&b, x, rows, NULL), false, &f->prompt_keys[L], &s->keys[L], &d->step_taps);
+    const rp_product product = { .x = x, .w = b.m->kv_w, .bias = b.m->kv_b, .m = rows, .n = 2 * D, .k = D,
+                                 .y_f16 = kronos_cross_dtype(b.m) == RP_F16 };
+    rp_tensor *kv = rp_product_add(b.g, "cross-attention keys and values", NULL, &product);
+    kronos_draw_bar(&b, &r, d, RP_DRAW_GROWING, x, first_logits(&b, x, rows, NULL), false, kv, &f->prompt_keys[L], &s->keys[L], &d->step_taps);
     kronos_advance(&b, RP_ADVANCE_STEP, 0);
     return b.g;
 }
@@ -189,7 +191,7 @@ static rp_graph *build_slide(kronos_builder b, kronos_decode *d) {
     const kronos_keys none = { NULL, NULL, NULL };
     const kronos_keys shared = cross_keys(&b, x, kronos_count(&r), none), own = cross_keys(&b, y, kronos_count(&p), none);
     rp_tensor *s1_logits = first_logits(&b, last, p.B * p.S, NULL);
-    kronos_draw_bar(&b, &p, d, RP_DRAW_SLIDING, last, s1_logits, false, &shared, &own, &d->slide_taps);
+    kronos_draw_bar(&b, &p, d, RP_DRAW_SLIDING, last, s1_logits, false, NULL, &shared, &own, &d->slide_taps);
     return b.g;
 }
 
@@ -302,13 +304,13 @@ static rp_tensor **lay_ropes(kronos_forecaster *f, rp_region *r, const kronos_pa
     return ropes;
 }
 
-// Pairs of key and value tensors of one shape: of each of n layers, and, float32, `more`.
+// Pairs of key and value tensors of one shape: of each of n layers, and of `more` of a type.
 static kronos_keys *lay_keys(rp_region *r, rp_arena *a, const char *name, rp_shape shape, const kronos_part *c, const kronos_layer *layers, uint32_t n,
-                             uint32_t more) {
+                             uint32_t more, rp_dtype of_more) {
     kronos_keys *keys = rp_arena_alloc(a, (n + more + 1) * sizeof *keys);
     r->failed = r->failed || keys == NULL;
     for (uint32_t i = 0; i < n + more && !r->failed; i++) {
-        shape.dtype = i < n ? kronos_keys_dtype(c, &layers[i]) : RP_F32;
+        shape.dtype = i < n ? kronos_keys_dtype(c, &layers[i]) : of_more;
         rp_tensor *both = rp_region_lay(r, name, twice(shape));
         r->failed = both == NULL || !keys_at(a, both, shape, &keys[i]);
     }
@@ -321,6 +323,7 @@ static rp_status lay_state(kronos_forecaster *f, path_state *s, uint64_t *bytes)
     const kronos_config *c = &m->config;
     const rp_forecaster_config *sizes = &f->base.config;
     const uint32_t B = sizes->max_batch, S = f->chunk_paths, H = sizes->max_horizon, N = f->tokens, D = c->model.width;
+    const rp_dtype cross = kronos_cross_dtype(m);
     rp_arena *a = &f->arena;
     rp_region r = { a, f->state, 0, false };
     lay_inputs(f, &r, &f->in);
@@ -334,10 +337,11 @@ static rp_status lay_state(kronos_forecaster *f, path_state *s, uint64_t *bytes)
     f->end_window = lay_window(&r, B);
     f->c_last = rp_region_lay(&r, "last bar", RP_SHAPE(RP_F32, B, D));
     f->s1_logits = rp_region_lay(&r, "first logits", RP_SHAPE(RP_F32, B, 1u << c->s1_bits));
-    f->prompt_keys = lay_keys(&r, a, "prompt keys and values", RP_SHAPE(RP_F32, B, N, D), &c->model, m->layers, c->model.layers, 1);
+    f->prompt_keys = lay_keys(&r, a, "prompt keys and values", RP_SHAPE(RP_F32, B, N, D), &c->model, m->layers, c->model.layers, 1, cross);
     f->bars_keys = lay_keys(&r, a, "decoder keys and values", RP_SHAPE(RP_F32, B, N, c->tokenizer.width), &c->tokenizer, m->decoder,
-                            c->tokenizer.decoder_layers, 0);
-    s->keys = lay_keys(&r, a, "path keys and values", RP_SHAPE(RP_F32, B, S, f->rounds, D), &c->model, m->layers, c->model.layers, 1);
+                            c->tokenizer.decoder_layers, 0, RP_F32);
+    s->keys = lay_keys(&r, a, "path keys and values", RP_SHAPE(RP_F32, B, S, f->rounds, D), &c->model, m->layers, c->model.layers, 1,
+                       cross);
     s->tokens = rp_region_lay(&r, "tokens of each path", RP_SHAPE(RP_U32, B, S, H, 2));
     f->result = s->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, RP_BAR_COLUMNS, H, sizes->max_paths));
     *bytes = r.used;

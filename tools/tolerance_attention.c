@@ -92,32 +92,34 @@ void tolerance_absolute_attn_time(tolerance_case *c) {
 }
 
 // extra, as above. A number of q, or of the new key, that was turned is at most |a| + |b|, so a head's sum of |q| is at most twice what
-// it was.
+// it was. Cross-attention: as it was.
 void tolerance_begin_attn_step(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_step);
-    const tolerance_tensor *qkv = &c->tensor[0], *prefix = &c->tensor[2], *own = &c->tensor[3];
-    const uint32_t *n_tokens = c->tensor[4].data, step = ((const uint32_t *)c->tensor[5].data)[4];
+    const bool turns = p->positions > 0;
+    const tolerance_tensor *fresh = &c->tensor[0], *q = turns ? fresh : &c->tensor[1], *prefix = &c->tensor[2], *own = &c->tensor[3];
+    const uint32_t *n_tokens = c->tensor[4].data, step = ((const uint32_t *)c->tensor[5].data)[4], times = turns ? 2 : 1, runs = turns ? 3 : 2;
     const uint64_t D = (uint64_t)p->heads * p->head_width, prefix_values = c->tensor[2].count / 2, own_values = c->tensor[3].count / 2;
     double sum = 0, key = 0, value = 0;
     for (uint64_t row = 0; row < (uint64_t)p->batch * p->paths; row++) {
         const uint64_t b = row / p->paths, shared_at = b * p->prefix_cap * D, own_at = row * p->suffix_cap * D, before = step - 1;
-        sum = fmax(sum, 2 * widest_head(qkv, row * 3 * D, p->heads, p->head_width));
-        key = fmax(fmax(key, 2 * largest(qkv, (row * 3 + 1) * D, D)), fmax(largest(prefix, shared_at, n_tokens[b] * D), largest(own, own_at, before * D)));
-        value = fmax(fmax(value, largest(qkv, (row * 3 + 2) * D, D)), fmax(largest(prefix, prefix_values + shared_at, n_tokens[b] * D),
-                                                                         largest(own, own_values + own_at, before * D)));
+        const uint64_t value_at = (row * runs + runs - 1) * D;
+        sum = fmax(sum, times * widest_head(q, row * (turns ? 3 : 1) * D, p->heads, p->head_width));
+        key = fmax(fmax(key, times * largest(fresh, value_at - D, D)), fmax(largest(prefix, shared_at, n_tokens[b] * D), largest(own, own_at, before * D)));
+        value = fmax(fmax(value, largest(fresh, value_at, D)), fmax(largest(prefix, prefix_values + shared_at, n_tokens[b] * D),
+                                                                    largest(own, own_values + own_at, before * D)));
     }
     c->extra[0] = sum * key * (double)p->scale;
     if (p->f16) { mixed_extra(c, p->head_width + 6, (double)p->scale, sum, key, p->prefix_cap + p->suffix_cap, value); }
 }
 
 // Turned: two products and a sum, each a rounding of at most |a| + |b|, and two products that may be flushed. So a score carries six
-// roundings more. kv: the new key; its value and the rest of the cache as they are.
+// roundings more. kv: the new key; its value, the rest of the cache, and all of it where nothing turns, as they are.
 double tolerance_attn_step(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
     TOLERANCE_PARAMS(c, attn_step);
     const uint32_t keys = p->prefix_cap + p->suffix_cap, d = p->head_width, step = ((const uint32_t *)c->tensor[5].data)[4];
     if (output == 0) {
         const uint64_t D = (uint64_t)p->heads * d, row = index / (p->suffix_cap * D), slot = index / D % p->suffix_cap, i = index % d % (d / 2);
-        if (row >= (uint64_t)p->batch * p->paths || slot + 1 != step) { return 0; }
+        if (p->positions == 0 || row >= (uint64_t)p->batch * p->paths || slot + 1 != step) { return 0; }
         const uint64_t from = (row * 3 + 1) * D + index % D / d * d + i;
         const double both = fabs(tolerance_at(&c->tensor[0], from)) + fabs(tolerance_at(&c->tensor[0], from + d / 2));
         return 3 * U32ROUND * both + 2 * FLUSH + (p->f16 ? U16ROUND * (1 + U16ROUND) * fabs(ref) + 0x1p-25 : 0);
@@ -126,11 +128,11 @@ double tolerance_attn_step(const tolerance_case *c, uint32_t output, uint64_t in
     return allowed_mixed(c->extra[0], c->extra[1], keys, magnitude) + U16ROUND * fabs(ref) + 0x1p-25;
 }
 
-// The values alone, of q, k and v of tokens [.., 3, D], and of two tensors behind it, keys and values one after the other.
-static void values_absolute(tolerance_case *c, uint64_t D) {
+// The values alone, the last of the `runs` of D of each token, and of two tensors behind it, keys and values one after the other.
+static void values_absolute(tolerance_case *c, uint64_t D, uint64_t runs) {
     const tolerance_tensor *qkv = &c->tensor[0];
     const uint64_t size = rp_dtype_size(qkv->dtype);
-    for (uint64_t at = 2 * D; at < qkv->count; at += 3 * D) {
+    for (uint64_t at = (runs - 1) * D; at < qkv->count; at += runs * D) {
         tolerance_make_absolute(&(tolerance_tensor){ qkv->dtype, D, (char *)qkv->data + at * size });
     }
     for (uint32_t i = 2; i < 4; i++) {
@@ -141,7 +143,7 @@ static void values_absolute(tolerance_case *c, uint64_t D) {
 
 void tolerance_absolute_attn_step(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_step);
-    values_absolute(c, (uint64_t)p->heads * p->head_width);
+    values_absolute(c, (uint64_t)p->heads * p->head_width, p->positions > 0 ? 3 : 2);
 }
 
 // extra[0] and extra[1], as above; extra[2]: the largest power or its inverse, which a number that was turned has in front.
@@ -192,7 +194,7 @@ double tolerance_attn_rope(const tolerance_case *c, uint32_t output, uint64_t in
 
 void tolerance_absolute_attn_rope(tolerance_case *c) {
     TOLERANCE_PARAMS(c, attn_rope);
-    values_absolute(c, (uint64_t)p->heads * p->head_width);
+    values_absolute(c, (uint64_t)p->heads * p->head_width, 3);
 }
 
 // extra[0], as above; qkv holds q, k and v of a token one after the other.

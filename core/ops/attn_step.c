@@ -1,4 +1,4 @@
-// attn_step: rope_half and attn_time for one new token of each path.
+// attn_step: rope_half and attn_time for one new token of each path; or cache_kv and attn_time.
 #include "attend.h"
 #include "turn.h"
 
@@ -10,8 +10,13 @@ rp_status rp_shape_attn_step(const rp_graph *graph, const rp_node *node, rp_shap
     if (p->head_width > RP_ATTN_HEAD_MAX) {
         return rp_fail(graph->device, RP_UNSUPPORTED, "Heads are %u wide; kernels hold at most %u.", p->head_width, RP_ATTN_HEAD_MAX);
     }
-    EXPECT(0, dtype, p->batch * p->paths, 3, D);
-    EXPECT(1, RP_F32, p->positions, p->head_width / 2, 2);
+    if (p->positions > 0) {
+        EXPECT(0, dtype, p->batch * p->paths, 3, D);
+        EXPECT(1, RP_F32, p->positions, p->head_width / 2, 2);
+    } else {
+        EXPECT(0, RP_F16, p->batch * p->paths, 2, D);
+        EXPECT(1, RP_F16, p->batch * p->paths, D);
+    }
     EXPECT(2, dtype, 2, p->batch, p->prefix_cap, D);
     EXPECT(3, dtype, 2, p->batch, p->paths, p->suffix_cap, D);
     EXPECT(4, RP_U32, p->batch);
@@ -21,51 +26,59 @@ rp_status rp_shape_attn_step(const rp_graph *graph, const rp_node *node, rp_shap
     return RP_OK;
 }
 
-// On matrix units: a cluster for up to RP_ATTN_FEW paths of a head. An invocation turns one piece of a query, so that eight warps a slice
-// are the least; more of them bring more keys at once, and with ten, two groups still fit a multiprocessor beside what runs there.
+// On matrix units: a cluster for up to RP_ATTN_FEW paths of a head. An invocation turns one piece of a query, or takes two, so that eight
+// warps a slice, or four, are the least; more of them bring more keys at once, and with ten, two groups still fit a multiprocessor beside
+// what runs there.
 void rp_launch_attn_step(const rp_node *node, rp_launch *out) {
     PARAMS(attn_step);
     const uint32_t d = p->head_width;
     const uint64_t sets = (uint64_t)p->batch * p->heads;
+    const bool turns = p->positions > 0;
     uint64_t paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_FEW);
     while (paths > 1 && RP_ATTN_STEP_BYTES(paths, d, RP_ATTN_FEW_GROUP / 32) > room_of_cluster(out)) { paths = ceil_div(paths, 2); }
     const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
     const uint64_t units = ceil_div(p->prefix_cap, 16) + paths * ceil_div(p->suffix_cap, 16);   // of sixteen keys, of a cluster
     const uint32_t warps = d > 64 ? 16 : units > 8 * RP_ATTN_SPREAD ? 10 : 8;
-    if (!p->f16 || !out->clusters || d > 128) {
+    if (!p->f16 || !out->clusters || (turns && d > 128)) {
         rp_launch_rows(out, p->f16 ? "attn_step_f16" : "attn_step_f32", sets * p->paths, RP_GROUP_ROW);
         return;
     }
-    rp_launch_rows(out, "attn_step_f16_spread", groups, 32 * warps);
+    rp_launch_rows(out, turns ? "attn_step_f16_spread" : "attn_step_f16_cross", groups, 32 * warps);
     out->shared_bytes = (uint32_t)RP_ATTN_STEP_BYTES(paths, d, warps);
 }
 
 void rp_cost_attn_step(const rp_node *node, rp_cost *out) {
     PARAMS(attn_step);
     const uint64_t queries = (uint64_t)p->batch * p->paths * p->heads;
-    out->flops = queries * p->head_width * (4 * ((uint64_t)p->prefix_cap + p->suffix_cap) + 6);   // at most
+    out->flops = queries * p->head_width * (4 * ((uint64_t)p->prefix_cap + p->suffix_cap) + (p->positions > 0 ? 6 : 0));   // at most
 }
 
 void rp_ref_attn_step(const void *params, void *const *binding) {
     REF_PARAMS(attn_step);
-    const double *rope = binding[1];
+    const double *rope = p->positions > 0 ? binding[1] : NULL;
     const ref_u32 *n_tokens = binding[4];
     const struct rp_step step = ref_step(binding[5]);
-    const uint32_t d = p->head_width, half = d / 2, D = p->heads * d;
+    const uint32_t d = p->head_width, half = d / 2, D = p->heads * d, runs_of = rope ? 3 : 2;
     for (uint32_t row = 0; row < p->batch * p->paths; row++) {
         const uint32_t b = row / p->paths, n = n_tokens[b].value;
-        const double *angles = rope + ((size_t)n + step.step - 1) * half * 2;
+        const double *angles = rope ? rope + ((size_t)n + step.step - 1) * half * 2 : NULL;
         const size_t own = (size_t)row * p->suffix_cap * D, own_values = (size_t)p->batch * p->paths * p->suffix_cap * D + own;
         const size_t shared = (size_t)b * p->prefix_cap * D, shared_values = (size_t)p->batch * p->prefix_cap * D + shared;
         const size_t slot = (size_t)(step.step - 1) * D;
         for (uint32_t h = 0; h < p->heads; h++) {
-            const size_t from = (size_t)row * 3 * D + h * d;
+            const size_t value = ((size_t)row * runs_of + runs_of - 1) * D + h * d, key = value - D, to = slot + h * d;
             double q[RP_ATTN_HEAD_MAX], head[RP_ATTN_HEAD_MAX];
-            for (uint32_t j = 0; j < d; j++) { head[j] = ref_get(binding[0], from + j, p->f16); }
-            ref_turn(head, 0, angles, half, q, 0, false);
-            ref_turn(binding[0], from + D, angles, half, binding[6], own + slot + h * d, p->f16);
+            if (rope != NULL) {
+                for (uint32_t j = 0; j < d; j++) { head[j] = ref_get(binding[0], key - D + j, p->f16); }
+                ref_turn(head, 0, angles, half, q, 0, false);
+                ref_turn(binding[0], key, angles, half, binding[6], own + to, p->f16);
+            }
             for (uint32_t j = 0; j < d; j++) {
-                ref_put(binding[6], own_values + slot + h * d + j, ref_get(binding[0], from + 2 * (size_t)D + j, p->f16), p->f16);
+                if (rope == NULL) {
+                    q[j] = ref_get(binding[1], (size_t)row * D + h * d + j, p->f16);
+                    ref_put(binding[6], own + to + j, ref_get(binding[0], key + j, p->f16), p->f16);
+                }
+                ref_put(binding[6], own_values + to + j, ref_get(binding[0], value + j, p->f16), p->f16);
             }
             const ref_run runs[2] = { { binding[2], binding[2], shared + h * d, shared_values + h * d, n },
                                       { binding[6], binding[6], own + h * d, own_values + h * d, step.step } };

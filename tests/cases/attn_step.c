@@ -1,5 +1,5 @@
 // attn_step: keys of the prompt and of each path, the new one first, in the middle and last in its tile; heads in whole pieces of
-// four and not; one path, many, more than a cluster takes.
+// four and not; one path, many, more than a cluster takes. "cross": nothing turns.
 #include "attention.h"
 #include "bars.h"
 
@@ -16,6 +16,12 @@ static const struct { const char *name; struct rp_attn_step_params p; bool steep
     { "float16, 17 paths, head 20", { 1, 17, 2, 20, 33, 20, 60, 0, 0, 1 }, true },
     { "float16, head 128", { 1, 9, 1, 128, 70, 40, 110, 0, 0, 1 }, false },
     { "float16, head 132", { 2, 3, 1, 132, 20, 6, 26, 0, 0, 1 }, false },
+    { "cross, one key", { 1, 1, 1, 4, 1, 1, 0, 0, 0, 1 }, false },
+    { "cross, 10 paths, 4 heads of 208", { 1, 10, 4, 208, 200, 70, 0, 0, 0, 1 }, true },
+    { "cross, one path, head 128", { 3, 1, 2, 128, 400, 120, 0, 0, 0, 1 }, true },
+    { "cross, 19 paths, head 64", { 2, 19, 2, 64, 130, 40, 0, 0, 0, 1 }, false },
+    { "cross, 5 paths, head 256", { 2, 5, 1, 256, 60, 20, 0, 0, 0, 1 }, false },
+    { "cross, 16 paths, 80 heads of 20", { 2, 16, 80, 20, 33, 20, 0, 0, 0, 1 }, false },
 };
 
 static void uniform(test_case *c, uint32_t binding, uint64_t count, float low, float high) { (void)test_uniform(c, binding, count, low, high); }
@@ -27,8 +33,9 @@ bool test_case_attn_step(test_case *c, uint32_t index) {
     const uint64_t rows = (uint64_t)p->batch * p->paths, D = (uint64_t)p->heads * p->head_width, half = p->head_width / 2;
     const float range = cases[index].steep ? 3 : 1;
     void (*numbers)(test_case *, uint32_t, uint64_t, float, float) = p->f16 ? test_uniform_f16 : uniform;
-    numbers(c, 0, rows * 3 * D, -range, range);
-    float *rope = test_f32(c, 1, p->positions * half * 2);
+    numbers(c, 0, rows * (p->positions > 0 ? 3 : 2) * D, -range, range);
+    if (p->positions == 0) { numbers(c, 1, rows * D, -range, range); }
+    float *rope = p->positions > 0 ? test_f32(c, 1, p->positions * half * 2) : NULL;
     for (uint64_t i = 0; i < p->positions * half; i++) {
         const double angle = (double)(i / half) * pow(10000, -2.0 * (double)(i % half) / p->head_width);
         rope[2 * i] = (float)cos(angle), rope[2 * i + 1] = (float)sin(angle);
