@@ -2,9 +2,9 @@
 #include "bars.h"
 
 static const struct { const char *name; struct rp_cache_kv_params p; } cases[] = {
-    { "one element", { 1, 1, 1 } },
-    { "odd sizes", { 5, 6, 37 } },
-    { "a group and more", { 3, 9, 257 } },
+    { "one element", { 1, 1, 1, 0 } },
+    { "odd sizes", { 5, 6, 37, 0 } },
+    { "a group and more", { 3, 9, 257, 0 } },
     { "float16", { 5, 6, 77, 1 } },
 };
 

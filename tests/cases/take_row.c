@@ -2,9 +2,9 @@
 #include "bars.h"
 
 static const struct { const char *name; struct rp_take_row_params p; } cases[] = {
-    { "one element", { 1, 1, 1, 1 } },
-    { "odd sizes", { 7, 5, 4, 37 } },
-    { "a group and more", { 33, 64, 6, 300 } },
+    { "one element", { 1, 1, 1, 1, 0 } },
+    { "odd sizes", { 7, 5, 4, 37, 0 } },
+    { "a group and more", { 33, 64, 6, 300, 0 } },
     { "to float16", { 7, 32, 4, 150, 1 } },
 };
 
