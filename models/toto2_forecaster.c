@@ -63,9 +63,11 @@ static rp_status measure_side(toto2_forecaster *f, uint32_t side, rp_sizes *out)
 static uint64_t fair_bytes(const toto2_forecaster *f) {
     const toto2_config *c = &((toto2_model *)f->base.model)->config;
     const uint64_t tokens = (uint64_t)f->base.config.max_batch * f->base.config.variates * (f->patches + f->future);
-    uint64_t caches = 0;
-    for (uint32_t i = 0; i < c->layers; i++) { caches += toto2_layer_is_variate(c, i) ? 0 : 2 * tokens * c->kv_heads * toto2_head_width(c) * sizeof(float); }
-    return f->base.model->info.device_bytes / 5 + caches;
+    uint64_t bytes = f->base.model->info.device_bytes / 5;
+    for (uint32_t i = 0; i < c->layers; i++) {
+        if (!toto2_layer_is_variate(c, i)) { bytes += 2 * tokens * c->kv_heads * toto2_head_width(c) * sizeof(float); }
+    }
+    return bytes;
 }
 
 #define MOST_PARTS 16      // each costs its launches

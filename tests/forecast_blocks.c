@@ -155,19 +155,20 @@ static void in_parts(void **state) {
             rp_forecaster *f;
             test_ok(device, rp_forecaster_create(whole.model, &sizes, &f), "create");
             const uint32_t side = ((toto2_forecaster *)f)->side;
-            assert_true(side == all || (side >= last && f->info.device_bytes >= most && f->info.device_bytes < whole.forecaster->info.device_bytes));
+            const uint64_t takes = f->info.device_bytes;
+            assert_true(side == all || (side >= last && takes >= most && takes < whole.forecaster->info.device_bytes));
             if (side < all && side > last) {
                 float *got = run(device, f, series, 3, HORIZON);
                 assert_memory_equal(want, got, bytes);
                 free(got);
             }
             some += side < VARIATES, several += side >= VARIATES && side < all;
-            if (side < all) { most = f->info.device_bytes; }
+            if (side < all) { most = takes; }
             last = side < all || some + several > 0 ? side : 0;
             *weights += own / 50;
             rp_forecaster_destroy(f);
         }
-        assert_true(several > 0 && (some > 0 || block == 0));   // of a single pass here the last layers, which are whole, are the widest step
+        assert_true(several > 0 && (some > 0 || block == 0));   // here a single pass' widest step is soon that of the last layers, which are whole
         *weights = own;
         free(want);
         close_it(&whole);
