@@ -82,5 +82,7 @@ __device__ inline rp_few_call<__half> rp_few_call_of(const rp_kernel_args<rp_att
              rp_at<const uint32_t>(args, 4), rp_at<const rp_step>(args, 5), rp_at<const float>(args, 1), rp_at<void>(args, 7), p.batch, p.paths, 1,
              p.heads, p.head_width, p.prefix_cap, p.suffix_cap, 0, p.positions, p.scale, true };
 }
-RP_ATTN_FEW_KERNEL(attn_step_f16_spread, 96, rp_attn_step_params, FEW_TURNS, rp_few_call_of(args))
-RP_ATTN_FEW_KERNEL(attn_step_f16_cross, 96, rp_attn_step_params, FEW_TAKES, rp_few_call_of(args))
+// At most eight warps, and more: 128 registers are enough for all that a warp holds, with 96 two groups of ten warps fit a multiprocessor.
+RP_ATTN_FEW_KERNEL(attn_step_f16_spread, 128, rp_attn_step_params, FEW_TURNS, rp_few_call_of(args))
+RP_ATTN_FEW_KERNEL(attn_step_f16_spread_more, 96, rp_attn_step_params, FEW_TURNS, rp_few_call_of(args))
+RP_ATTN_FEW_KERNEL(attn_step_f16_cross, 128, rp_attn_step_params, FEW_TAKES, rp_few_call_of(args))

@@ -43,7 +43,7 @@ void rp_launch_attn_step(const rp_node *node, rp_launch *out) {
         rp_launch_rows(out, p->f16 ? "attn_step_f16" : "attn_step_f32", sets * p->paths, RP_GROUP_ROW);
         return;
     }
-    rp_launch_rows(out, turns ? "attn_step_f16_spread" : "attn_step_f16_cross", groups, 32 * warps);
+    rp_launch_rows(out, !turns ? "attn_step_f16_cross" : warps > 8 ? "attn_step_f16_spread_more" : "attn_step_f16_spread", groups, 32 * warps);
     out->shared_bytes = (uint32_t)RP_ATTN_STEP_BYTES(paths, d, warps);
 }
 
