@@ -8,13 +8,25 @@
 
 #define RP_CUDA_STAGING_BYTES ((uint64_t)4 << 20)   // of each of two: long enough to hide one conversion behind one copy
 #define RP_CUDA_MAX_FUNCTIONS 192
+#define RP_CUDA_SHORT_GROUPS 256u      // of a launch that is short: they fit on a GPU together
+#define RP_CUDA_MOST_SHARED 116224u    // bytes of shared memory of a group, beyond which no multiprocessor has room for two
 #define RP_CUDA_PLAIN_SHARED 49152u    // bytes of shared memory that a group gets without asking first
+#define RP_CUDA_BATCH_REPLAYS 64u      // in one batch, at most, and
+#define RP_CUDA_BATCH_LAUNCHES 640u    // some 6 us of host time and 2 KB of device memory each when it is made, once
+#define RP_CUDA_MAX_BATCHES 24         // kept
 
 typedef struct rp_cuda_staging {
     void *memory;                  // pinned, RP_CUDA_STAGING_BYTES
     rp_cu_event done;              // the last copy from or to it
     bool busy;                     // that copy may be under way
 } rp_cuda_staging;
+
+typedef struct rp_cuda_batch {         // replays in a row that are one graph launch
+    rp_recording *recordings[RP_CUDA_BATCH_REPLAYS];
+    uint32_t n;                    // 0: a free place
+    rp_cu_exec exec;               // NULL: the driver could not make it, so they are launched one by one
+    uint64_t used;                 // by which call of replay, last
+} rp_cuda_batch;
 
 typedef struct rp_cuda {
     rp_cuda_driver driver;
@@ -28,6 +40,8 @@ typedef struct rp_cuda {
     rp_cu_module modules[RP_OP_COUNT];                                        // loaded when first needed
     struct { const char *name; rp_cu_function function; uint32_t shared_bytes; } functions[RP_CUDA_MAX_FUNCTIONS];
     uint32_t n_functions;
+    rp_cuda_batch batches[RP_CUDA_MAX_BATCHES];
+    uint64_t calls;                // of replay
 } rp_cuda;
 
 // device.c
@@ -68,13 +82,21 @@ void rp_cuda_recording_destroy(rp_recording *recording);
 struct rp_recording {
     rp_device *device;
     const rp_plan *plan;
-    rp_cu_exec exec;               // NULL on a device opened with config.direct
+    rp_cu_graph graph;             // what batches are made of
+    rp_cu_exec exec;               // both NULL on a device opened with config.direct
 };
+
+// queue.c
+// Queues replays of recordings in order, in as few launches as can be. The context must be current, here and below.
+rp_status rp_cuda_queue(rp_device *device, rp_recording *const *recordings, uint32_t n);
+// Forgets the batches with a recording that is about to go; `inside`: gives back what the driver has of them.
+void rp_cuda_queue_forget(rp_device *device, const rp_recording *recording, bool inside);
 
 // replay.c
 rp_status rp_cuda_run(rp_device *device, const rp_plan *plan);
 rp_status rp_cuda_enqueue(rp_device *device, const rp_plan *plan);
 rp_status rp_cuda_replay(rp_device *device, rp_recording *const *recordings, uint32_t n);
+rp_status rp_cuda_replay_one(rp_device *device, rp_recording *recording);   // queues it; the context must be current
 rp_status rp_cuda_wait(rp_device *device);
 
 // caller.c

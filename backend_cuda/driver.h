@@ -101,6 +101,8 @@ typedef struct rp_cu_edge {              // CUgraphEdgeData
     X(graph_destroy, "cuGraphDestroy", (rp_cu_graph graph))                                                              \
     X(graph_add_kernel, "cuGraphAddKernelNode",                                                                          \
       (rp_cu_node * out, rp_cu_graph graph, const rp_cu_node *deps, size_t n_deps, const rp_cu_kernel_node *node))       \
+    X(graph_add_child, "cuGraphAddChildGraphNode",                                                                       \
+      (rp_cu_node * out, rp_cu_graph graph, const rp_cu_node *deps, size_t n_deps, rp_cu_graph child))                   \
     X(graph_instantiate, "cuGraphInstantiateWithFlags", (rp_cu_exec * out, rp_cu_graph graph, unsigned long long flags)) \
     X(exec_destroy, "cuGraphExecDestroy", (rp_cu_exec exec))                                                             \
     X(exec_upload, "cuGraphUpload", (rp_cu_exec exec, rp_cu_stream stream))                                              \

@@ -1,5 +1,5 @@
 // Recordings: a plan as a CUDA graph, one kernel node for each launch, its edges the plan's dependencies. Where a launch depends
-// on one other alone, the edge is a programmatic one: the launch starts when all groups of the other have, fetches its weights,
+// on one other alone, the edge may be a programmatic one: the launch starts when all groups of the other have, fetches its weights,
 // and waits in rp_wait (kernels/common.cuh) until the other is done. That one waited likewise, so all before it is done too.
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +78,13 @@ rp_status rp_cuda_args_fill(rp_device *device, const rp_launch *launch, rp_cuda_
     return RP_OK;
 }
 
+// Whether a launch may take its places while groups of the one before, which all have theirs, are at work. Small groups would crowd on
+// the few multiprocessors that have room first, and run long after the others are done; unless what they wait for is short, so that
+// both fit on the device together, or each takes most of a multiprocessor.
+static bool may_overlap(const rp_launch *before, const rp_launch *launch) {
+    return (uint64_t)before->grid[0] * before->grid[1] * before->grid[2] <= RP_CUDA_SHORT_GROUPS || launch->shared_bytes > RP_CUDA_MOST_SHARED;
+}
+
 // Adds one launch after those it depends on. `deps` is scratch for n_launches handles.
 static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp_cu_graph graph, rp_cu_node *nodes,
                           rp_cu_node *deps) {
@@ -92,7 +99,7 @@ static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp
         .shared_bytes = launch->shared_bytes,
         .params = params,
     };
-    const bool overlaps = cuda->overlaps && plan->n_deps[i] == 1;
+    const bool overlaps = cuda->overlaps && plan->n_deps[i] == 1 && may_overlap(&plan->launches[plan->deps[i][0]], launch);
     RP_RETURN(rp_cuda_args_fill(device, launch, &args));
     RP_RETURN(rp_cuda_function(device, launch, &node.function));
     for (uint32_t j = 0; j < plan->n_deps[i]; j++) { deps[j] = nodes[plan->deps[i][j]]; }
@@ -103,21 +110,16 @@ static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp
     return rp_cuda_check(device, cuda->driver.graph_add_edges(graph, deps, &nodes[i], &edge, 1), doing);
 }
 
-static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes, rp_cu_exec *out) {
+static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes, rp_recording *out) {
     const rp_cuda *cuda = device->impl;
-    rp_status status = RP_OK;
-    rp_cu_graph graph = NULL;
     char doing[160];
     snprintf(doing, sizeof doing, "recording '%s'", plan->name);
-    RP_TRY(rp_cuda_check(device, cuda->driver.graph_create(&graph, 0), doing));
+    RP_RETURN(rp_cuda_check(device, cuda->driver.graph_create(&out->graph, 0), doing));
     for (uint32_t i = 0; i < plan->n_launches; i++) {
-        RP_TRY(add_node(device, plan, i, graph, nodes, nodes + plan->n_launches));
+        RP_RETURN(add_node(device, plan, i, out->graph, nodes, nodes + plan->n_launches));
     }
-    RP_TRY(rp_cuda_check(device, cuda->driver.graph_instantiate(out, graph, 0), doing));
-    RP_TRY(rp_cuda_check(device, cuda->driver.exec_upload(*out, cuda->stream), doing));
-cleanup:
-    if (graph != NULL) { (void)cuda->driver.graph_destroy(graph); }
-    return status;
+    RP_RETURN(rp_cuda_check(device, cuda->driver.graph_instantiate(&out->exec, out->graph, 0), doing));
+    return rp_cuda_check(device, cuda->driver.exec_upload(out->exec, cuda->stream), doing);
 }
 
 // On a direct device nothing is recorded, but kernels are found now, so that what is missing is said here.
@@ -144,7 +146,7 @@ rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **
     if (device->config.direct) {
         RP_TRY(find_functions(device, plan));
     } else {
-        RP_TRY(build(device, plan, nodes, &recording->exec));
+        RP_TRY(build(device, plan, nodes, recording));
     }
     device->counters.recordings++;
     *out = recording;
@@ -159,11 +161,14 @@ cleanup:
 void rp_cuda_recording_destroy(rp_recording *recording) {
     if (recording == NULL) { return; }
     rp_device *device = recording->device;
-    if (recording->exec != NULL) {
+    if (recording->graph != NULL) {
         const rp_cuda *cuda = device->impl;
-        if (rp_cuda_enter_to_destroy(device)) {
-            (void)cuda->driver.stream_wait(cuda->stream);   // it may be in flight
-            (void)cuda->driver.exec_destroy(recording->exec);
+        const bool inside = rp_cuda_enter_to_destroy(device);
+        if (inside) { (void)cuda->driver.stream_wait(cuda->stream); }   // it may be in flight
+        rp_cuda_queue_forget(device, recording, inside);
+        if (inside) {
+            if (recording->exec != NULL) { (void)cuda->driver.exec_destroy(recording->exec); }
+            (void)cuda->driver.graph_destroy(recording->graph);
             rp_cuda_leave(device);
         }
     }

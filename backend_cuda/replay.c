@@ -1,4 +1,4 @@
-// Running work: a replay is one graph launch and nothing else; a direct run launches kernel by kernel.
+// Running work: replays are graph launches and nothing else (queue.c); a direct run launches kernel by kernel.
 #include <stdio.h>
 
 #include "device.h"
@@ -53,25 +53,17 @@ rp_status rp_cuda_enqueue(rp_device *device, const rp_plan *plan) {
     return status;
 }
 
-static rp_status replay_all(rp_device *device, rp_recording *const *recordings, uint32_t n) {
+rp_status rp_cuda_replay_one(rp_device *device, rp_recording *recording) {
     const rp_cuda *cuda = device->impl;
-    for (uint32_t i = 0; i < n; i++) {
-        if (recordings[i]->exec == NULL) {
-            RP_RETURN(launch_all(device, recordings[i]->plan));
-        } else {
-            // Faults of earlier work come back here, too.
-            char doing[160];
-            snprintf(doing, sizeof doing, "replaying '%s'", recordings[i]->plan->name);
-            RP_RETURN(rp_cuda_check(device, cuda->driver.exec_launch(recordings[i]->exec, cuda->stream), doing));
-        }
-        device->counters.replays++;
-    }
-    return RP_OK;
+    char doing[160];
+    if (recording->exec == NULL) { return launch_all(device, recording->plan); }
+    snprintf(doing, sizeof doing, "replaying '%s'", recording->plan->name);
+    return rp_cuda_check(device, cuda->driver.exec_launch(recording->exec, cuda->stream), doing);   // faults of earlier work come back here, too
 }
 
 rp_status rp_cuda_replay(rp_device *device, rp_recording *const *recordings, uint32_t n) {
     RP_RETURN(rp_cuda_enter(device));
-    rp_status status = replay_all(device, recordings, n);
+    rp_status status = rp_cuda_queue(device, recordings, n);
     rp_cuda_leave(device);
     return status;
 }

@@ -45,7 +45,7 @@ typedef struct rp_counters {       // what tests count; a device starts at zero
     uint64_t device_bytes;         // of these in RP_MEMORY_DEVICE
     uint64_t device_bytes_peak;    // the most that device_bytes has been
     uint64_t recordings;           // recordings made
-    uint64_t replays;              // recordings launched
+    uint64_t replays;              // of recordings; several may have been one launch
     uint64_t reads;                // device-to-host reads: calls of rp_backend.read
     uint64_t waits;
 } rp_counters;

@@ -126,7 +126,7 @@ template <class T, int PER> __device__ inline void rp_attn_rope(const rp_kernel_
 #define RP_ATTN_ROPE_KERNEL(name, type, per)                                                                                      \
     extern "C" __global__ void __launch_bounds__(RP_ATTN_SHORT * SHORT_LANES) name(const rp_kernel_args<rp_attn_rope_params> args) { \
         extern __shared__ __align__(16) float memory[];                                                                        \
-        rp_release_short();                                                                                                    \
+        rp_release();                                                                                                    \
         rp_attn_rope<type, per>(args, reinterpret_cast<float4 *>(memory));                                                      \
     }
 RP_ATTN_ROPE_KERNEL(attn_rope_f32_short, float, 1)

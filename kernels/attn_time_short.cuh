@@ -56,7 +56,7 @@ template <class T, int PER> __device__ inline void rp_attn_time_short(const rp_k
 #define RP_ATTN_SHORT_KERNEL(name, type, per)                                                                                     \
     extern "C" __global__ void __launch_bounds__(RP_ATTN_SHORT * SHORT_LANES) name(const rp_kernel_args<rp_attn_time_params> args) { \
         extern __shared__ __align__(16) float memory[];                                                                        \
-        rp_release_short();                                                                                                    \
+        rp_release();                                                                                                    \
         rp_attn_time_short<type, per>(args, reinterpret_cast<float4 *>(memory));                                                     \
     }
 RP_ATTN_SHORT_KERNEL(attn_time_f32_short, float, 1)

@@ -109,7 +109,7 @@ typedef struct toto_forecaster {
     toto_tap taps[TOTO_MAX_TAPS];
     uint32_t n_taps;
 
-    float *scratch;                   // host: one padded input at a time, or the results
+    float *scratch;                   // host: one padded input at a time; or the results, and a row of paths
     rp_replays queue;                 // host: the replays of one forecast
     rp_device_inputs from_device;     // host: what brings series from the caller's device memory
 } toto_forecaster;

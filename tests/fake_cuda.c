@@ -45,6 +45,7 @@ static rp_cu_result called(const char *name, bool in_context) {
     if (in_context && fake.spoilt) { return fake.spoilt; }
     if (fake.armed && fake.fail_at > 0 && ++fake.countdown == fake.fail_at) {
         fake.failed = name;
+        fake.replayed = fake.n_replays;
         if (fake.way != FAKE_ONCE) { fake.spoilt = fake.fail_with; }
         return fake.fail_with;
     }
@@ -247,7 +248,7 @@ static rp_cu_result fake_launch(rp_cu_function function, unsigned grid_x, unsign
 static rp_cu_result fake_graph_create(rp_cu_graph *out, unsigned flags) {
     (void)flags;
     INSIDE("graph_create");
-    *out = make();
+    *out = make_bytes(sizeof(fake_graph));
     return 0;
 }
 static rp_cu_result fake_graph_destroy(rp_cu_graph graph) { INSIDE("graph_destroy"); unmake(graph); return 0; }
@@ -262,6 +263,18 @@ static rp_cu_result fake_graph_add_kernel(rp_cu_node *out, rp_cu_graph graph, co
     work->n_deps = n_deps;
     for (size_t i = 0; i < n_deps; i++) { work->deps[i] = (int)((fake_work *)deps[i] - fake.nodes); }
     *out = (rp_cu_node)work;
+    return 0;
+}
+static rp_cu_result fake_graph_add_child(rp_cu_node *out, rp_cu_graph graph, const rp_cu_node *deps, size_t n_deps, rp_cu_graph child) {
+    fake_graph *parent = (fake_graph *)graph;
+    INSIDE("graph_add_child");
+    assert_non_null(child);
+    assert_int_equal(((fake_graph *)child)->n_children, 0);
+    assert_int_equal(n_deps, parent->n_children > 0);
+    if (n_deps) { assert_ptr_equal(deps[0], &parent->children[parent->n_children - 1]); }
+    assert_true(parent->n_children < FAKE_MAX_CHILDREN);
+    *out = (rp_cu_node)&parent->children[parent->n_children];
+    parent->children[parent->n_children++] = child;
     return 0;
 }
 static rp_cu_result fake_tensor_map(void *map, int type, uint32_t rank, void *address, const uint64_t *lengths, const uint64_t *strides,
@@ -298,7 +311,8 @@ static rp_cu_result fake_graph_instantiate(rp_cu_exec *out, rp_cu_graph graph, u
     (void)flags;
     INSIDE("graph_instantiate");
     assert_non_null(graph);
-    *out = make();
+    *out = make_bytes(sizeof(fake_graph));
+    memcpy(*out, graph, sizeof(fake_graph));
     return 0;
 }
 static rp_cu_result fake_exec_destroy(rp_cu_exec exec) { INSIDE("exec_destroy"); unmake(exec); return 0; }
@@ -311,6 +325,8 @@ static rp_cu_result fake_exec_launch(rp_cu_exec exec, rp_cu_stream stream) {
     INSIDE("exec_launch");
     assert_non_null(exec);
     assert_non_null(stream);
+    assert_true(fake.n_replays < FAKE_MAX_NODES);
+    memcpy(&fake.replays[fake.n_replays++], exec, sizeof(fake_graph));
     return fake.refuse_graphs;
 }
 

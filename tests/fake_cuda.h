@@ -15,6 +15,7 @@
 #define FAKE_MAX_CALLS 65536
 #define FAKE_MAX_NODES 1024
 #define FAKE_MAX_DEPS 64
+#define FAKE_MAX_CHILDREN 64
 #define FAKE_FREE_BYTES 12345678
 // What callers bring: 4096 bytes of the first device, of the second, and of the host. All else is nobody's.
 #define FAKE_FOREIGN ((rp_cu_pointer)0x10000)
@@ -27,6 +28,11 @@ typedef struct fake_work {             // a kernel node, or a direct launch
     size_t n_deps;
     bool overlaps;                     // its edge is a programmatic one
 } fake_work;
+
+typedef struct fake_graph {            // what a graph handle points to, and an executable one's copy of it
+    rp_cu_graph children[FAKE_MAX_CHILDREN];   // the graphs in it, each after the one before
+    int n_children;
+} fake_graph;
 
 typedef enum fake_way {
     FAKE_ONCE,                         // the call fails, later ones do not
@@ -41,7 +47,8 @@ typedef struct fake_driver {
     int fail_at, countdown;            // 0: none fails
     rp_cu_result fail_with;
     fake_way way;
-    const char *failed;                // the call that did
+    const char *failed;                // the call that did, and
+    int replayed;                      // graphs launched by then
     const char *kernel;                // of the last launch, kernel node or function_set, also of one that failed
     rp_cu_result refuse_graphs;        // what every exec_launch answers, and
     const char *refuse_kernel;         // so does the launch of this kernel
@@ -54,6 +61,8 @@ typedef struct fake_driver {
     int n_devices, major;
     fake_work nodes[FAKE_MAX_NODES], launches[FAKE_MAX_NODES];
     int n_nodes, n_launches;
+    fake_graph replays[FAKE_MAX_NODES];   // the graphs launched
+    int n_replays;
     struct { uint64_t address, lengths[2], stride; uint32_t box[2]; } maps[FAKE_MAX_NODES];   // of tensor_map
     int n_maps;
     char kernels[FAKE_MAX_NODES][48];  // names behind function handles

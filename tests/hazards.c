@@ -108,7 +108,8 @@ static void check_deps(const char *name, const rp_plan *plan, uint32_t i, uint32
     if (have != want) { fail_msg("%s: launch %u depends on the launches of mask %x, not %x", name, i, have, want); }
 }
 
-// Every mode; and several replays queued at once, each of which must wait for the one before.
+// Every mode; and several replays queued at once, each of which must wait for the one before: twice, since a backend may make one
+// launch of a queue that comes again.
 static void check_modes(rig *r, const char *name, const copy_step *copy, uint32_t n) {
     const rp_backend *backend = r->device->backend;
     load(r);
@@ -116,13 +117,14 @@ static void check_modes(rig *r, const char *name, const copy_step *copy, uint32_
     simulate(r, copy, n);
     compare(r, name, "direct");
     test_ok(r->device, backend->record(r->device, r->plan, &r->recording), "record");
-    for (uint32_t queued = 1; queued <= 4; queued++) {
+    for (uint32_t turn = 0; turn < 8; turn++) {
         rp_recording *const all[4] = { r->recording, r->recording, r->recording, r->recording };
+        const uint32_t queued = 1 + turn / 2;
         load(r);
         test_ok(r->device, backend->replay(r->device, all, queued), "replay");
         test_ok(r->device, backend->wait(r->device), "wait");
         for (uint32_t i = 0; i < queued; i++) { simulate(r, copy, n); }
-        compare(r, name, queued == 1 ? "recorded" : "queued");
+        compare(r, name, queued == 1 ? "recorded" : turn % 2 == 0 ? "queued" : "queued again");
     }
 }
 

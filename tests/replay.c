@@ -261,7 +261,8 @@ static void step_values(void **state) {
     close_model(&m);
 }
 
-// A whole horizon: one by one, and queued without a wait, as one call and as many.
+// A whole horizon: one by one, and queued without a wait, as one call and as many; one call also again, when a backend may have made
+// one launch of it.
 static void horizon(void **state) {
     const test_device *d = *state;
     test_need(d);
@@ -277,6 +278,10 @@ static void horizon(void **state) {
     snapshot queued = take(&m);
     same(&m, &queued, &direct, "the horizon in one call", STEPS);
     restart(&m, 1);
+    replay(&m, recording, STEPS);
+    snapshot again = take(&m);
+    same(&m, &again, &direct, "the horizon in one call, again", STEPS);
+    restart(&m, 1);
     for (uint32_t i = 0; i < STEPS; i++) { replay(&m, recording, 1); }
     snapshot one_by_one = take(&m);
     same(&m, &one_by_one, &direct, "the horizon in many calls", STEPS);
@@ -288,8 +293,33 @@ static void horizon(void **state) {
     }
     drop(&direct);
     drop(&queued);
+    drop(&again);
     drop(&one_by_one);
     d->device->backend->recording_destroy(recording);
+    close_model(&m);
+}
+
+// Queues of many lengths in turn, more than a backend may keep, of recordings that come and go: each must do all of its replays, and no
+// queue may be taken for one of a recording that is gone.
+static void many_queues(void **state) {
+    const test_device *d = *state;
+    test_need(d);
+    enum { TURNS = 2, LONGEST = 30 };
+    model m;
+    open_model(&m, d->device);
+    for (uint32_t turn = 0; turn < TURNS; turn++) {
+        rp_recording *recording = NULL;
+        test_ok(d->device, d->device->backend->record(d->device, m.plan, &recording), "record");
+        for (uint32_t i = 0; i < 2 * LONGEST; i++) {
+            const uint32_t n = turn == 0 ? 1 + i / 2 : 1 + i * 29 % LONGEST;
+            uint32_t step[RP_STEP_WORDS];
+            restart(&m, 1);
+            replay(&m, recording, n);
+            test_ok(d->device, d->device->backend->read(m.tensor[STEP]->buffer, 0, RP_U32, step, RP_U32, RP_STEP_WORDS), "read");
+            assert_int_equal(step[4], 1 + n);
+        }
+        d->device->backend->recording_destroy(recording);
+    }
     close_model(&m);
 }
 
@@ -361,7 +391,7 @@ static void memory_is_counted(void **state) {
 
 int main(void) {
     static const struct { const char *name; test_function run; } kinds[] = {
-        { "step values", step_values }, { "horizon", horizon }, { "a thousand replays", thousand_replays },
+        { "step values", step_values }, { "horizon", horizon }, { "many queues", many_queues }, { "a thousand replays", thousand_replays },
         { "memory is counted", memory_is_counted },
     };
     static char names[TEST_MAX_DEVICES * TEST_COUNT(kinds)][64];
