@@ -84,11 +84,11 @@
 // many queries a group at most, with so many lanes each, fewer where that takes more than RP_ATTN_SHORT_ROOM bytes. Same sums, of one
 // tile. Shared memory: queries, keys and values, rows of an odd number of pieces, so that those which are read at once lie in different
 // banks; keys: of all the group's queries; bytes: of a number.
-#define RP_ATTN_SHORT 32
+#define RP_ATTN_SHORT 16
 #define RP_ATTN_SHORT_LANES 16
 #define RP_ATTN_SHORT_KEYS 32
 #define RP_ATTN_SHORT_HEAD 64
-#define RP_ATTN_SHORT_ROOM 98304
+#define RP_ATTN_SHORT_ROOM 49152
 #define RP_ATTN_SHORT_TAKES(keys, d) ((keys) <= RP_ATTN_SHORT_KEYS && (d) % 4 == 0 && (d) <= RP_ATTN_SHORT_HEAD)
 #define RP_ATTN_SHORT_BYTES(queries, keys, d, bytes) (4 * ((d) / 4 | 1) * (4 * (queries) + 2 * (bytes) * (keys)))
 // The tiled kernels, for prompts, own windows and calls of block decode: blocks of RP_ATTN_TILED_SETS x 8, 4 or 2 queries of one path

@@ -32,7 +32,8 @@ template <class T> struct rp_rope_call {
 };
 
 // A path's new token; all else is there before the wait.
-template <int PER, class T> __device__ inline void rp_rope_step(const rp_kernel_args<rp_attn_rope_params> &args, const rp_rope_call<T> &c, uint32_t v) {
+template <int PER, class T>
+__device__ inline void rp_rope_step(const rp_kernel_args<rp_attn_rope_params> &args, const rp_rope_call<T> &c, uint32_t v) {
     using Raw = typename rp_four_of<T>::raw;
     const rp_attn_rope_params &p = c.p;
     const uint32_t piece = rp_short_piece(c.pieces), of = min(c.row, c.n_rows - 1), own0 = p.prefix_cap + c.query * p.suffix_cap;
@@ -63,12 +64,14 @@ template <int PER, class T> __device__ inline void rp_rope_step(const rp_kernel_
         if (c.row < c.n_rows) { rp_rope_put(to, key), rp_rope_put(to + own_values, value); }
     }
     const uint32_t n_prefix = min(n_tokens, p.prefix_cap), n = c.row < c.n_rows ? n_prefix + min(step, p.suffix_cap) : 0;
-    const rp_short_work<Raw> work = { c.q, c.k - piece, c.values - piece, n_prefix, own0, n, p.prefix_cap + p.suffix_cap, c.pieces, c.pitch, p.scale };
+    const rp_short_work<Raw> work = { c.q, c.k - piece, c.values - piece, n_prefix, own0, n, p.prefix_cap + p.suffix_cap, c.pieces, c.pitch,
+                                      p.scale };
     rp_short_attend<PER>(work, rp_at<void>(args, 7), sequence * c.width + c.piece, c.row < c.n_rows, p.f16 != 0);   // y [B, S, V, 1, h, d]
 }
 
 // A prompt: this query's lanes turn keys query, query + queries, .., of which the group's own go to the cache.
-template <int PER, class T> __device__ inline void rp_rope_prompt(const rp_kernel_args<rp_attn_rope_params> &args, const rp_rope_call<T> &c, uint32_t v) {
+template <int PER, class T>
+__device__ inline void rp_rope_prompt(const rp_kernel_args<rp_attn_rope_params> &args, const rp_rope_call<T> &c, uint32_t v) {
     using Raw = typename rp_four_of<T>::raw;
     const rp_attn_rope_params &p = c.p;
     const uint32_t piece = rp_short_piece(c.pieces), of = min(c.row, c.n_rows - 1);
@@ -90,7 +93,7 @@ template <int PER, class T> __device__ inline void rp_rope_prompt(const rp_kerne
 #pragma unroll
     for (int e = 0; e < PER; e++) {
         const uint32_t key = c.query + e * c.queries;
-        const float4 turned = rp_rope_key(x[e], PER == 1 ? own : c.turn_of(min(key, last), last));
+        const float4 turned = rp_rope_key(x[e], PER == 1 ? own : c.turn_of(min(key, last), last));   // one key a lane: one group has all
         if (key < c.n_rows) { c.k[key * c.pitch] = rp_rope_raw(turned, cache), c.values[key * c.pitch] = value[e]; }
         T *to = cache + (uint64_t)key * c.width;
         if (key == c.row && key < n_tokens) { rp_rope_put(to, turned), rp_rope_put(to + values, value[e]); }
@@ -113,8 +116,8 @@ template <class T, int PER> __device__ inline void rp_attn_rope(const rp_kernel_
     const uint64_t piece = (uint64_t)head * d + own * 4;
     const float *angles = rp_at<const float>(args, 1);
     Raw *k = reinterpret_cast<Raw *>(memory + queries * pitch) + own;
-    const rp_rope_call<T> call = { p, angles + own * 4, angles + (uint64_t)p.positions * d, rp_at<const T>(args, 0) + piece, d, p.heads * d, pieces,
-                                   pitch, n_rows, queries, query, row, (uint32_t)group, piece, memory + query * pitch, k,
+    const rp_rope_call<T> call = { p, angles + own * 4, angles + (uint64_t)p.positions * d, rp_at<const T>(args, 0) + piece, d, p.heads * d,
+                                   pieces, pitch, n_rows, queries, query, row, (uint32_t)group, piece, memory + query * pitch, k,
                                    k + (p.prefix_cap + queries * p.suffix_cap) * pitch };
     if (decode) {
         rp_rope_step<PER>(args, call, v);
@@ -126,8 +129,8 @@ template <class T, int PER> __device__ inline void rp_attn_rope(const rp_kernel_
 #define RP_ATTN_ROPE_KERNEL(name, type, per)                                                                                      \
     extern "C" __global__ void __launch_bounds__(RP_ATTN_SHORT * SHORT_LANES) name(const rp_kernel_args<rp_attn_rope_params> args) { \
         extern __shared__ __align__(16) float memory[];                                                                        \
-        rp_release();                                                                                                    \
-        rp_attn_rope<type, per>(args, reinterpret_cast<float4 *>(memory));                                                      \
+        rp_release();                                                                                                          \
+        rp_attn_rope<type, per>(args, reinterpret_cast<float4 *>(memory));                                                     \
     }
 RP_ATTN_ROPE_KERNEL(attn_rope_f32_short, float, 1)
 RP_ATTN_ROPE_KERNEL(attn_rope_f32_short_2, float, 2)

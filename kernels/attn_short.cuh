@@ -73,9 +73,10 @@ template <class Raw> struct rp_short_work {
     __device__ uint32_t place(uint32_t c) const { return (c < n_prefix ? c : own0 + c - n_prefix) * pitch; }
 };
 
-// Softmax of the scores, times the values; this lane's piece to elements at, .. of y where that is wanted. Called by the whole group alike. PER: keys a
-// lane, 1 or 2.
-template <int PER, class Raw> __device__ inline void rp_short_attend(const rp_short_work<Raw> &w, void *y, uint64_t at, bool wanted, bool f16) {
+// Softmax of the scores, times the values; this lane's piece to elements at, .. of y where that is wanted. Called by the whole group
+// alike. PER: keys a lane, 1 or 2.
+template <int PER, class Raw>
+__device__ inline void rp_short_attend(const rp_short_work<Raw> &w, void *y, uint64_t at, bool wanted, bool f16) {
     const uint32_t lane = threadIdx.x % SHORT_LANES;
     rp_copy_wait<1>();
     __syncthreads();                       // q, k: written by all, read by all

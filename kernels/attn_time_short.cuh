@@ -34,8 +34,8 @@ template <class T, int PER> __device__ inline void rp_attn_time_short(const rp_k
     rp_short_asked();
     const auto bring = [&](Raw *to, uint32_t of_prefix, uint32_t of_suffix) {
         rp_short_rows(to + piece, rp_at<const T>(args, of_prefix) + prefix, query, p.prefix_cap, queries, pitch, width);
-        rp_short_rows(to + own0 * pitch + piece, rp_at<const T>(args, of_suffix) + suffix, decode ? 0 : query, p.suffix_cap, decode ? 1 : queries, pitch,
-                      width);
+        rp_short_rows(to + own0 * pitch + piece, rp_at<const T>(args, of_suffix) + suffix, decode ? 0 : query, p.suffix_cap,
+                      decode ? 1 : queries, pitch, width);
         rp_copy_commit();
     };
     bring(k, 1, 3);
@@ -56,8 +56,8 @@ template <class T, int PER> __device__ inline void rp_attn_time_short(const rp_k
 #define RP_ATTN_SHORT_KERNEL(name, type, per)                                                                                     \
     extern "C" __global__ void __launch_bounds__(RP_ATTN_SHORT * SHORT_LANES) name(const rp_kernel_args<rp_attn_time_params> args) { \
         extern __shared__ __align__(16) float memory[];                                                                        \
-        rp_release();                                                                                                    \
-        rp_attn_time_short<type, per>(args, reinterpret_cast<float4 *>(memory));                                                     \
+        rp_release();                                                                                                          \
+        rp_attn_time_short<type, per>(args, reinterpret_cast<float4 *>(memory));                                               \
     }
 RP_ATTN_SHORT_KERNEL(attn_time_f32_short, float, 1)
 RP_ATTN_SHORT_KERNEL(attn_time_f32_short_2, float, 2)
