@@ -80,7 +80,7 @@ typedef struct toto2_forecaster {
     rp_arena arena;                 // graphs and plans
     uint32_t patches, future;       // N; most future patches, and A = N + future
     uint32_t block;                 // K: patches predicted in one call
-    uint32_t side;                  // of all B V variates, so many go through embedding and layers over time side by side, in the longest call
+    uint32_t side;                  // of all B V variates, so many side by side in embedding and layers over time of the longest call
     bool taps_wanted;               // keep what verify reads
 
     rp_buffer *host_in, *host_out;  // RP_MEMORY_HOST: inputs packed as on the device, results
@@ -93,7 +93,7 @@ typedef struct toto2_forecaster {
     uint32_t zero;                  // the row of power 0
     rp_tensor **k, **v;             // for each layer [B, V, A, g, d]; NULL for those over variates
     rp_tensor *stats, *hidden;      // [B, V, RP_BLOCK_STATE] f64, [B, V, N] u32
-    rp_tensor *inputs_of_parts, *left;   // [B, V, n, 2, P], [B, V, K, D]: what parts of all variates read and leave; NULL: there are none
+    rp_tensor *inputs_of_parts, *left;   // [B, V, n, 2, P], [B, V, K, D]: what parts read and leave; NULL: all variates go together
     rp_tensor *result;              // [B, V, 9, future P]
 
     rp_run inputs;                  // with device_inputs: the copy of host_in; else it is the prompt's first node, and this is empty

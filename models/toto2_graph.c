@@ -18,7 +18,7 @@ typedef struct builder {
     uint32_t count;                   // patches that the call predicts at most
     bool later;
     bool tail;                        // x has only the tokens that predict
-    uint32_t side;                    // series and variates of a part
+    uint32_t side;                    // of all B V, those of a part
     rp_tensor *left;                  // [B, V, count, D] of all: where parts leave their tokens that predict; NULL: all are one part
 } builder;
 
@@ -27,7 +27,8 @@ static uint32_t rows_of(const builder *b) { return b->B * b->V * b->n; }
 static bool is_f16(const rp_tensor *tensor) { return tensor != NULL && tensor->dtype == RP_F16; }
 
 static void fail_memory(rp_graph *g) {
-    if (g->status == RP_OK) { g->status = rp_fail(g->device, RP_OUT_OF_MEMORY, "Host memory ran out while building the graph '%s'.", g->name); }
+    if (g->status != RP_OK) { return; }
+    g->status = rp_fail(g->device, RP_OUT_OF_MEMORY, "Host memory ran out while building the graph '%s'.", g->name);
 }
 
 // Of a tensor [B] or [B, V, ..] of all series and variates, those in work.

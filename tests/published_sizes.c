@@ -165,6 +165,18 @@ static void check_memory(rp_device *device, rp_model *model, const char *name) {
     }
 }
 
+// What no parts make fair, 512 variates of 4m, goes in parts that keep a GPU busy: 8192 tokens and more, but not all.
+static void check_long_parts(rp_device *device, rp_model *model, const char *name) {
+    rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
+    rp_forecaster *forecaster;
+    config.max_context = CONTEXT, config.max_horizon = 336, config.variates = 512, config.block = 128;
+    expect_ok(device, rp_forecaster_create(model, &config, &forecaster), name);
+    const toto2_forecaster *f = (toto2_forecaster *)forecaster;
+    const uint32_t tokens = toto2_most_tokens(f);
+    assert_true(f->side < config.variates && f->side * tokens >= 8192 && (f->side - 1) * tokens < 8192);
+    rp_forecaster_destroy(forecaster);
+}
+
 static void load_and_check(rp_device *device, const size *s, rp_precision precision) {
     rp_model *model;
     rp_model_config config = RP_MODEL_CONFIG_INIT;
@@ -175,6 +187,7 @@ static void load_and_check(rp_device *device, const size *s, rp_precision precis
     const double ratio = (double)model->info.parameters / (double)s->parameters;
     if (!(ratio > 0.9 && ratio < 1.15)) { fail_msg("%s has %llu parameters", s->name, (unsigned long long)model->info.parameters); }
     check_memory(device, model, s->name);
+    if (s->parameters == sizes[0].parameters) { check_long_parts(device, model, s->name); }
     rp_model_destroy(model);
     assert_int_equal(device->counters.buffer_bytes, 0);
 }
