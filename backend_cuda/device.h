@@ -10,7 +10,7 @@
 #define RP_CUDA_MAX_FUNCTIONS 192
 #define RP_CUDA_PLAIN_SHARED 49152u    // bytes of shared memory that a group gets without asking first
 #define RP_CUDA_BATCH_REPLAYS 64u      // in one batch, at most, and
-#define RP_CUDA_BATCH_LAUNCHES 640u    // some 6 us of host time and 2 KB of device memory each when it is made, once
+#define RP_CUDA_BATCH_NODES 640u       // kernels: some 6 us of host time and 2 KB of device memory each when it is made, once
 #define RP_CUDA_MAX_BATCHES 24         // kept
 
 typedef struct rp_cuda_staging {
@@ -82,6 +82,7 @@ struct rp_recording {
     const rp_plan *plan;
     rp_cu_graph graph;             // what batches are made of
     rp_cu_exec exec;               // both NULL on a device opened with config.direct
+    uint32_t n_nodes;              // of the graph: kernels
 };
 
 // queue.c
