@@ -1,5 +1,5 @@
 // Recordings: a plan as a CUDA graph, one kernel node for each launch, its edges the plan's dependencies. Where a launch depends
-// on one other alone, the edge is a programmatic one: the launch starts when all groups of the other have, fetches its weights,
+// on one other alone, the edge may be a programmatic one: the launch starts when all groups of the other have, fetches its weights,
 // and waits in rp_wait (kernels/common.cuh) until the other is done. That one waited likewise, so all before it is done too.
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +78,13 @@ rp_status rp_cuda_args_fill(rp_device *device, const rp_launch *launch, rp_cuda_
     return RP_OK;
 }
 
+// Whether a launch may take its places while groups of the one before, which all have theirs, are at work. Small groups would crowd on
+// the few multiprocessors that have room first, and run long after the others are done; unless what they wait for is short, so that
+// both fit on the device together, or each takes most of a multiprocessor.
+static bool may_overlap(const rp_launch *before, const rp_launch *launch) {
+    return (uint64_t)before->grid[0] * before->grid[1] * before->grid[2] <= RP_CUDA_SHORT_GROUPS || launch->shared_bytes > RP_CUDA_MOST_SHARED;
+}
+
 // Adds one launch after those it depends on. `deps` is scratch for n_launches handles.
 static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp_cu_graph graph, rp_cu_node *nodes,
                           rp_cu_node *deps) {
@@ -92,7 +99,7 @@ static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp
         .shared_bytes = launch->shared_bytes,
         .params = params,
     };
-    const bool overlaps = cuda->overlaps && plan->n_deps[i] == 1;
+    const bool overlaps = cuda->overlaps && plan->n_deps[i] == 1 && may_overlap(&plan->launches[plan->deps[i][0]], launch);
     RP_RETURN(rp_cuda_args_fill(device, launch, &args));
     RP_RETURN(rp_cuda_function(device, launch, &node.function));
     for (uint32_t j = 0; j < plan->n_deps[i]; j++) { deps[j] = nodes[plan->deps[i][j]]; }

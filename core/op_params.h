@@ -62,12 +62,12 @@
 // bfloat16, x = x0 + x1 + x2 (kernels/triple.cuh). A chunk of k is summed from 0 by the units: products (x2 w0), (x1 w1), (x0 w2), (x1 w0),
 // (x0 w1), (x0 w0), small ones first, each over the chunk's sixteens ascending. Chunk sums are added in ascending order, then bias,
 // then residual or gate. Whatever the number of rows, so no number depends on it. Tiles of RP_LINEAR_TRIPLE_SHAPES shapes, in shared
-// memory of stages of three parts of (rows + columns) x 64 at multiples of 1024; where a cluster shares a tile, then two times the sums of
+// memory of stages of three parts of w, columns x 64, at multiples of 1024; where a cluster shares a tile, then two times the sums of
 // a chunk.
 #define RP_LINEAR_TRIPLE_CHUNK 64
-#define RP_LINEAR_TRIPLE_SHAPES 10
-#define RP_LINEAR_TRIPLE_SHARED(rows, columns, stages) (1024 + 384 * (stages) * ((rows) + (columns)))
-#define RP_LINEAR_TRIPLE_CLUSTER(rows, columns, stages) (RP_LINEAR_TRIPLE_SHARED(rows, columns, stages) + 8 * (rows) * (columns))
+#define RP_LINEAR_TRIPLE_SHAPES 11
+#define RP_LINEAR_TRIPLE_SHARED(columns, stages) (1024 + 384 * (stages) * (columns))
+#define RP_LINEAR_TRIPLE_CLUSTER(rows, columns, stages) (RP_LINEAR_TRIPLE_SHARED(columns, stages) + 8 * (rows) * (columns))
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 
 // attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix). Each tile on its own: its maximum, p =
@@ -80,6 +80,17 @@
 // The shared kernel: so many paths of one series, variate and head a group, for heads of at most RP_ATTN_SHARED_HEAD. Same sums.
 #define RP_ATTN_SHARED 16
 #define RP_ATTN_SHARED_HEAD 64
+// The short kernels, where a query can see RP_ATTN_SHORT_KEYS at most and a head is at most RP_ATTN_SHORT_HEAD wide, in pieces of four: so
+// many queries a group at most, with so many lanes each, fewer where that takes more than RP_ATTN_SHORT_ROOM bytes. Same sums, of one
+// tile. Shared memory: queries, keys and values, rows of an odd number of pieces, so that those which are read at once lie in different
+// banks; keys: of all the group's queries; bytes: of a number.
+#define RP_ATTN_SHORT 16
+#define RP_ATTN_SHORT_LANES 16
+#define RP_ATTN_SHORT_KEYS 32
+#define RP_ATTN_SHORT_HEAD 128
+#define RP_ATTN_SHORT_ROOM 49152
+#define RP_ATTN_SHORT_TAKES(keys, d) ((keys) <= RP_ATTN_SHORT_KEYS && (d) % 4 == 0 && (d) <= RP_ATTN_SHORT_HEAD)
+#define RP_ATTN_SHORT_BYTES(queries, keys, d, bytes) (4 * ((d) / 4 | 1) * (4 * (queries) + 2 * (bytes) * (keys)))
 // The tiled kernels, for prompts, own windows and calls of block decode: blocks of RP_ATTN_TILED_SETS x 8, 4 or 2 queries of one path
 // and head, heads in pieces of four. Same sums. Shared memory: keys, values (where heads are wide, in the place of the keys), queries, weights.
 #define RP_ATTN_TILED_LEAST 9            // tokens, from which on attn_time takes them
@@ -255,6 +266,22 @@ struct rp_attn_time_params {  // causal over the tokens of one variate; keys: a 
     RP_UINT y_f16;            // 1: y is float16
     RP_UINT mixed;            // 1: queries, keys, values and weights may be rounded to float16 on their way to matrix units
     RP_UINT x_f16;            // 1: queries, keys and values are float16; head_width is a multiple of 4; only with mixed
+};
+
+// What rope_kv and attn_time do, in one launch, for short contexts: RP_ATTN_SHORT_KEYS keys at most, heads of RP_ATTN_SHORT_HEAD at most in
+// whole pieces of four. Prompt (suffix_cap 0): one path; kv is the prompt's, and kv_prefix is absent. Decode: n = 1; kv is each path's, of which
+// slot step - 1 is written; n_patches, step, kv_prefix and the slots before are as weights: no launch of the same graph writes them in
+// front of this one. Scores and sums as above. A group of RP_GROUP_ROW for each (b, s, v, token, head), which turns the keys that it sees.
+struct rp_attn_rope_params {  // qkv [B, S, V, n, 3, h, d], tables [positions d + exponents d/2], kv_prefix [2, B, V, N, h, d],
+    RP_UINT batch, paths, variates;      // kv [2, B, S, V, R or N, h, d], n_patches [B], step -> kv, y [B, S, V, n, h, d]
+    RP_UINT tokens;
+    RP_UINT heads, head_width;
+    RP_UINT prefix_cap, suffix_cap;      // N, R
+    RP_UINT extra;
+    RP_UINT positions;        // of the angles [positions, d/2, 2], with which the tables begin; powers [exponents, d/2] follow
+    RP_UINT xpos_zero;        // row of the powers that holds exponent 0; there are 2 xpos_zero + 1
+    float scale, scale_rest;
+    RP_UINT f16;              // 1: qkv, keys, values and y are float16, and what turned is rounded to it
 };
 
 // A group of RP_GROUP_ROW for each (b, s, v, token, head); keys are the variates u with equal group id. y [B, S, V, n, h, d]. On fast

@@ -43,15 +43,21 @@ static uint64_t place(rp_tensor **placed, uint32_t n_placed, rp_tensor *tensor) 
     return offset + bytes;
 }
 
+// Largest first; of two as large that which lives longer, so that the short-lived share what it leaves.
+static bool goes_before(const rp_tensor *a, const rp_tensor *b) {
+    const uint64_t a_bytes = rp_tensor_bytes(a), b_bytes = rp_tensor_bytes(b);
+    return a_bytes != b_bytes ? a_bytes > b_bytes : a->last - a->first > b->last - b->first;
+}
+
 static rp_status place_activations(rp_graph *graph, uint64_t *out) {
     rp_tensor **order = rp_arena_alloc(graph->arena, (graph->n_tensors + 1) * sizeof *order);
     if (order == NULL) { return rp_fail(graph->device, RP_OUT_OF_MEMORY, "Host memory ran out while planning '%s'.", graph->name); }
     uint32_t n = 0;
-    for (uint32_t i = 0; i < graph->n_tensors; i++) {   // largest first: small ones fill the gaps that large ones leave
+    for (uint32_t i = 0; i < graph->n_tensors; i++) {   // small ones fill the gaps that large ones leave
         rp_tensor *tensor = graph->tensors[i];
         if (tensor->buffer != NULL || tensor->first == UINT32_MAX) { continue; }
         uint32_t at = n++;
-        for (; at > 0 && rp_tensor_bytes(order[at - 1]) < rp_tensor_bytes(tensor); at--) { order[at] = order[at - 1]; }
+        for (; at > 0 && goes_before(tensor, order[at - 1]); at--) { order[at] = order[at - 1]; }
         order[at] = tensor;
     }
     *out = 0;

@@ -213,7 +213,7 @@ template <bool TURNS, class T> __device__ inline void rp_attn_few(const rp_few_c
         name(const rp_kernel_args<params> args) {                                                                                \
         extern __shared__ __align__(16) float memory[];                                                                          \
         rp_cluster_begin(reinterpret_cast<uint64_t *>(memory));                                                                  \
-        if (gridDim.x * gridDim.y <= 256) { rp_release(); }                                                                               \
+        rp_release();                                                                                                         \
         rp_attn_few<turns>(call, memory);                                                                                        \
     }
 #else

@@ -1,5 +1,5 @@
 // attn_time: causal attention over the tokens of one variate. Keys of the prompt are stored once for all paths.
-// A group for each (b, s, v, token, head); of many paths, a group for several (attn_shared.cuh).
+// A group for each (b, s, v, token, head); of many paths, a group for several (attn_shared.cuh); of few keys, attn_time_short.cuh.
 #include "attention.cuh"
 
 // Keys 0 .. n_prefix - 1 of the prompt, then those of the path.
@@ -77,6 +77,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f16_plain(c
 #include "attn_mixed.cuh"
 #include "attn_shared.cuh"
 #include "attn_spread.cuh"
+#include "attn_time_short.cuh"
 #include "attn_time_tiled.cuh"
 #include "attn_few.cuh"
 

@@ -20,8 +20,6 @@ static_assert(sizeof(rp_kernel_args<rp_draw_params>) == 128, "core/args.h: 128 b
 // Launches of a recording overlap where one depends on the one before alone (backend_cuda/record.c): a kernel starts when all
 // groups of the one before have called rp_release, or ended, and rp_wait returns when that one is done and what it wrote can be
 // read. Every kernel calls rp_wait in every group, before it reads or writes anything but weights; rp_begin is both.
-// Long launches release nothing early: groups of the next one would take places on multiprocessors that happen to have one free,
-// crowd there, and run long after the others are done.
 __device__ inline void rp_release() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
@@ -33,8 +31,7 @@ __device__ inline void rp_wait() {
 #endif
 }
 __device__ inline void rp_begin() {
-    const uint32_t most = 256;             // groups of a launch that is short: they fit on a GPU together
-    if (gridDim.x * gridDim.y <= most) { rp_release(); }
+    rp_release();
     rp_wait();
 }
 

@@ -16,6 +16,19 @@ __device__ inline float rp_exp_below(float x) {
 // The same; NaN where x is, which rp_exp_below makes a number of.
 __device__ inline float rp_exp_or_nan(float x) { return rp_exp_below(x) + (x == x ? 0.0f : x); }
 
+// rp_silu. The quotient is of 1 + t, at most 2, and one Newton step, then one of the quotient, round it to nearest; where t is so small
+// that what is left would be subnormal, 1 + t = 1.
+__device__ inline float rp_silu_flat(float x) {
+    const float t = rp_exp_below(x > 0.0f ? -x : x), over = x < 0.0f ? t : 1.0f, under = 1.0f + t;
+    float inverse;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(under));
+    inverse = __fmaf_rn(inverse, __fmaf_rn(-under, inverse, 1.0f), inverse);
+    float quotient = __fmul_rn(over, inverse);
+    quotient = __fmaf_rn(__fmaf_rn(-under, quotient, over), inverse, quotient);
+    quotient = __fmaf_rn(__fmaf_rn(-under, quotient, over), inverse, quotient);
+    return x < -105.0f ? -0.0f : __fmul_rn(x, quotient);
+}
+
 // rp_log1p for 0 <= x <= 1: both of its ways, which share their polynomial. What rounding took from 1 + x is a power of two or 0, so
 // its quotient is a product with 1 / (1 + x), which one Newton step rounds to nearest.
 __device__ inline float rp_log1p_unit(float x) {

@@ -1,60 +1,162 @@
 // linear in float32 on the matrix units of compute capability 9.0: each number is three of bfloat16 (triple.cuh), and the six
-// larger of the nine products of parts make a product (order: core/op_params.h). Warpgroups that feed read x and w, split them and store the
-// parts in shared memory, STAGES chunks of 64 columns of k ahead; one or two warpgroups multiply, 64 x N results each, and add
-// up the sums of chunks. Two take turns, chunk by chunk, so that one multiplies while the other adds. Groups stay: each takes tiles of y
-// until none is left, rows first. Weights are asked for before the launch that makes x is done (rp_wait). Included by linear.cu;
+// larger of the nine products of parts make a product (order: core/op_params.h). Warpgroups that feed read w, split it and store the
+// parts in shared memory, STAGES chunks of 64 columns of k ahead; one or two warpgroups multiply, 64 x N results each, read and split
+// their rows of x, which stay in registers, and add up the sums of chunks. Two take turns, chunk by chunk, so that one multiplies while
+// the other adds and splits; one alone splits the next chunk while the units multiply. Groups stay: each takes tiles
+// of y until none is left, rows first. Weights are asked for before the launch that makes x is done (rp_wait). Included by linear.cu;
 // the host picks among the shapes of tiles (core/ops/linear.c).
 #ifndef RP_LINEAR_TRIPLE_CUH
 #define RP_LINEAR_TRIPLE_CUH
 
-#include "matrix.cuh"
+#include "exp.cuh"
 #include "op_math.h"
 #include "triple.cuh"
 #include "wgmma.cuh"
 
 #ifdef RP_HAS_WGMMA
 
-// Two neighbouring results, from column `column` (even) on: chunk sums, then bias, then residual or silu. pairs:
-// rows of y and of the residual lie in whole pairs.
-__device__ inline void rp_triple_store(const rp_linear_params &p, const rp_linear_view &view, bool pairs, uint32_t row, uint32_t column,
-                                       float2 value) {
-    if (!pairs) {
-        rp_linear_store(p, view, row, column, value.x);
-        rp_linear_store(p, view, row, column + 1, value.y);
-        return;
-    }
-    if (row >= p.m || column >= p.n) { return; }
-    const uint64_t at = (uint64_t)row * p.n + column;
-    if (p.has_bias) { value.x += view.bias[column], value.y += view.bias[column + 1]; }
-    if (p.has_residual) {
-        const float2 rest = *reinterpret_cast<const float2 *>(view.residual + at);
-        value.x += rest.x, value.y += rest.y;
-    }
-    if (p.silu) { value = make_float2(rp_silu(value.x), rp_silu(value.y)); }
-    *reinterpret_cast<float2 *>(view.y + at) = value;
+// Two neighbours of an array, of which so many are there. PAIRS: it lies in whole pairs.
+template <bool PAIRS> __device__ inline float2 rp_triple_two(const float *at, int there) {
+    if constexpr (PAIRS) { return there > 0 ? *reinterpret_cast<const float2 *>(at) : make_float2(0, 0); }
+    return make_float2(there > 0 ? at[0] : 0, there > 1 ? at[1] : 0);
 }
+template <bool PAIRS> __device__ inline void rp_triple_put(float *at, int there, float a, float b) {
+    if constexpr (PAIRS) {
+        if (there > 0) { *reinterpret_cast<float2 *>(at) = make_float2(a, b); }
+    } else {
+        if (there > 0) { at[0] = a; }
+        if (there > 1) { at[1] = b; }
+    }
+}
+
+// Blocks of eight columns of two rows, from `row` and `column` (even) on, as a lane holds them: chunk sums, then bias, then residual, gate
+// or silu. All that is read is asked for at once. PAIRS: rows of y and of the residual lie in whole pairs.
+template <bool PAIRS, int BLOCKS>
+__device__ inline void rp_triple_store(const rp_linear_params &p, const rp_linear_view &view, float (&total)[BLOCKS][4], uint32_t row, uint32_t column) {
+    static_assert(RP_LINEAR_GATE == 8 && BLOCKS % 2 == 0, "neighbours j and j + 1 are a and b");
+    const uint64_t at = (uint64_t)row * p.n + column;
+    const int left = (int)(p.n - column);                                  // columns that there are from there on
+    if (p.has_bias) {
+        float2 bias[BLOCKS];
+#pragma unroll
+        for (int j = 0; j < BLOCKS; j++) { bias[j] = rp_triple_two<PAIRS>(view.bias + column + j * 8, left - j * 8); }
+#pragma unroll
+        for (int j = 0; j < BLOCKS; j++) {
+            total[j][0] += bias[j].x, total[j][1] += bias[j].y, total[j][2] += bias[j].x, total[j][3] += bias[j].y;
+        }
+    }
+    if (p.has_residual) {
+        float2 rest[BLOCKS][2];
+#pragma unroll
+        for (int e = 0; e < BLOCKS * 2; e++) {
+            const uint32_t j = e / 2, h = e % 2 * 8;
+            rest[j][e % 2] = rp_triple_two<PAIRS>(view.residual + at + (uint64_t)h * p.n + j * 8, row + h < p.m ? left - (int)j * 8 : 0);
+        }
+#pragma unroll
+        for (int e = 0; e < BLOCKS * 2; e++) { total[e / 2][e % 2 * 2] += rest[e / 2][e % 2].x, total[e / 2][e % 2 * 2 + 1] += rest[e / 2][e % 2].y; }
+    }
+    if (p.gated || p.silu) {
+#pragma unroll
+        for (int e = 0; e < BLOCKS * 4; e++) {
+            float &value = total[e / 4][e % 4];
+            if (p.silu || e / 4 % 2 == 0) { value = rp_silu_flat(value); }
+            asm volatile("" : "+f"(value));                                // all side by side, whichever are stored
+        }
+    }
+    if (p.gated) {
+        float *y = view.y + rp_linear_gated_at(p, row, column);
+#pragma unroll
+        for (int e = 0; e < BLOCKS; e++) {
+            const int j = e / 2 * 2, h = e % 2;
+            rp_triple_put<PAIRS>(y + (uint64_t)(h * 8) * (p.n / 2) + j * 4, row + h * 8 < p.m ? left - j * 8 : 0, total[j][h * 2] * total[j + 1][h * 2],
+                                 total[j][h * 2 + 1] * total[j + 1][h * 2 + 1]);
+        }
+    } else {
+#pragma unroll
+        for (int e = 0; e < BLOCKS * 2; e++) {
+            const int j = e / 2, h = e % 2;
+            rp_triple_put<PAIRS>(view.y + at + (uint64_t)(h * 8) * p.n + j * 8, row + h * 8 < p.m ? left - j * 8 : 0, total[j][h * 2], total[j][h * 2 + 1]);
+        }
+    }
+}
+// Whether rows of y, of the residual and the bias lie in whole pairs.
+__device__ inline bool rp_triple_pairs(const rp_linear_params &p, const rp_linear_view &view) {
+    return p.n % 2 == 0 && (reinterpret_cast<uint64_t>(view.y) | reinterpret_cast<uint64_t>(view.residual) | reinterpret_cast<uint64_t>(view.bias)) % 8 == 0;
+}
+
+// What an invocation that multiplies reads of x: two rows of its warp's sixteen, of each sixteen columns four neighbours, which it calls
+// columns 2 (lane % 4), + 1, + 8, + 9 (any order of k inside a sixteen will do while x and w agree). Asked for a chunk ahead.
+struct rp_triple_x {
+    const rp_linear_params &p;
+    const rp_linear_view &view;
+    uint32_t rows, m_tiles, tiles, tile_step;    // rows of a tile
+    uint32_t row, column, step;                  // this invocation's first row in a tile, its first column, and from chunk to chunk
+    uint32_t tile, now;                          // the chunk to be asked for next
+    const float *from[2];
+    float4 piece[4][2];
+
+    __device__ inline void begin() {             // rows that are not there: the last one, for results that nobody stores
+        const uint32_t at = tile % m_tiles * rows + row;
+#pragma unroll
+        for (int h = 0; h < 2; h++) { from[h] = view.x + (uint64_t)min(at + h * 8, p.m - 1) * p.k + column; }
+        now = column;
+    }
+    // Behind the last chunk there is nothing to ask for: the same once more.
+    __device__ inline void ask() {
+#pragma unroll
+        for (int e = 0; e < 8; e++) {
+            const float *at = from[e % 2] + e / 2 * 16;
+            if (view.wide) {
+                piece[e / 2][e % 2] = *reinterpret_cast<const float4 *>(at);
+            } else {
+                piece[e / 2][e % 2] = make_float4(at[0], at[1], at[2], at[3]);
+            }
+        }
+        now += step;
+        if (now < p.k) {
+            from[0] += step, from[1] += step;
+        } else if (tile + tile_step < tiles) {
+            tile += tile_step;
+            begin();
+        }
+    }
+    // The parts of what was asked for, as rp_mma takes them. Not into those that the units are still to read.
+    __device__ inline void split(uint32_t (&parts)[3][4][4]) {
+#pragma unroll
+        for (int e = 0; e < 8; e++) {
+            float4 &four = piece[e / 2][e % 2];
+            asm volatile("" : "+f"(four.x), "+f"(four.y), "+f"(four.z), "+f"(four.w));     // not before what stands before
+            uint32_t low[3], high[3];
+            rp_triple_split(four.x, four.y, low);
+            rp_triple_split(four.z, four.w, high);
+#pragma unroll
+            for (int part = 0; part < 3; part++) { parts[part][e / 2][e % 2] = low[part], parts[part][e / 2][2 + e % 2] = high[part]; }
+        }
+    }
+    // Parts that were split while the units multiplied, which may be given to them now. The compiler has the units wait for each product
+    // where registers that they read are set while they multiply, and sees through a copy: nothing is added, but it cannot know.
+    __device__ inline void take(uint32_t (&parts)[3][4][4], const uint32_t (&from)[3][4][4]) {
+#pragma unroll
+        for (int e = 0; e < 48; e++) { parts[e / 16][e / 4 % 4][e % 4] = from[e / 16][e / 4 % 4][e % 4] + p.norm; }   // 0: few rows alone
+    }
+};
 
 #include "linear_triple_shared.cuh"
 
-// Tiles of BM_GROUPS x 64 rows and BN_GROUPS x N columns, a warpgroup for each 64 x N. SETS: the 256 that feed form so many sets, each
-// with a chunk of its own on its way. HELD: of the parts of x, so many are read once a chunk by those who multiply, and stay in registers.
-// CLUSTER: so many groups share a tile, group r with chunks r, r + CLUSTER, .. (linear_triple_shared.cuh).
-template <int BM_GROUPS, int BN_GROUPS, int N, int STAGES, int SETS, int HELD, int REGISTERS, int CLUSTER = 1>
-struct rp_triple_tile {
-    static constexpr int groups = BM_GROUPS * BN_GROUPS, feeders = 256;
-    static constexpr int threads = groups * 128 + feeders;
-    static constexpr int bm = BM_GROUPS * 64, bn = BN_GROUPS * N;
-    static constexpr int x_halves = bm * 64, w_halves = bn * 64;                   // of one part
-    static constexpr int stage_halves = 3 * (x_halves + w_halves);
+// Tiles of WARPGROUPS x 64 rows and N columns, a warpgroup for each 64 rows. SETS: so many sets of 128 feed, each with a chunk of its own on
+// its way. REGISTERS: of those who multiply; those who feed give them theirs. CLUSTER: so many groups share a tile, group r with chunks
+// r, r + CLUSTER, .. (linear_triple_shared.cuh).
+template <int WARPGROUPS, int N, int STAGES, int SETS, int REGISTERS, int CLUSTER = 1> struct rp_triple_tile {
+    static constexpr int groups = WARPGROUPS, threads = (WARPGROUPS + SETS) * 128;
+    static constexpr int bm = WARPGROUPS * 64, bn = N;
+    static constexpr int w_halves = N * 64, stage_halves = 3 * w_halves;            // of one part, of all
     static constexpr int sent_bytes = CLUSTER > 1 ? bm / CLUSTER * bn * 4 : 0;      // of a chunk's sums, to one group
     static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + 2 * CLUSTER * sent_bytes;
     static constexpr int width = N, stages = STAGES, cluster = CLUSTER;
-    static constexpr int set_threads = feeders / SETS, step = set_threads / 16;    // sixteen invocations a row
-    static constexpr int xs = bm / step, ws = bn / step;                           // pieces of four that one invocation brings
-    // REGISTERS: of those who multiply; those who feed give them theirs.
-    static constexpr int feed_registers = groups == 2 ? 256 - REGISTERS : (504 - REGISTERS) / 2;
-    static_assert(step % 8 == 0 && bm % step == 0 && bn % step == 0, "all pieces of an invocation turn alike");
-    static_assert(SETS <= STAGES && (groups == 1 || groups == 2), "");
+    static constexpr int step = 8, ws = N / step;                                   // sixteen invocations a row; pieces of four that one brings
+    static constexpr int held = ws <= 12 ? ws : ws / 2;                             // of those, on their way at a time
+    static constexpr int feed_registers = (65536 / threads / 8 * 8 * (WARPGROUPS + SETS) - WARPGROUPS * REGISTERS) / SETS / 8 * 8;
+    static_assert(SETS <= STAGES && (WARPGROUPS == 1 || WARPGROUPS == 2) && ws % held == 0, "");
 
     struct tile_at {
         uint32_t row, column;
@@ -71,61 +173,46 @@ struct rp_triple_tile {
     template <bool WIDE>
     __device__ static inline void feed(const rp_linear_params &p, const rp_linear_view &view, __nv_bfloat16 *memory, uint64_t *full, uint64_t *empty,
                                        uint32_t tiles, uint32_t m_tiles, uint32_t chunks) {
-        const uint32_t thread = threadIdx.x - groups * 128, set = thread / set_threads, local = thread % set_threads;
-        const uint32_t first = local / 16, piece = local % 16;
-        const uint32_t to = first * 64 + (piece / 2 ^ first % 8) * 8 + piece % 2 * 4;
+        const uint32_t thread = threadIdx.x - groups * 128, set = thread / 128, first = thread % 128 / 16, piece = thread % 16;
+        const uint32_t to = first * 64 + (piece / 4 * 2 ^ first) * 8 + piece % 4 * 2;                // its first two numbers; and eight columns on
         const uint32_t rank = blockIdx.x % CLUSTER, own = CLUSTER > 1 ? (chunks - rank + CLUSTER - 1) / CLUSTER : chunks;
         uint32_t stage = set, parity = 1, tile = blockIdx.x / CLUSTER, chunk = set;
-        const float *from_x, *from_w;                                      // this invocation's first pieces,
-        int x_rows, w_rows;                                                // and the rows that there are from there on
-        float4 x[xs] = {}, w[ws] = {};
+        const float *from;                                                 // this invocation's first piece of a chunk,
+        int rows;                                                          // and the rows that there are from there on
+        float4 w[held] = {};
         const auto settle = [&]() {                                        // the chunk may lie in a later tile
             if (CLUSTER > 1 && own == 0) { tile = tiles; }
             while (chunk >= own && tile < tiles) { chunk -= own, tile += gridDim.x / CLUSTER; }
-            const tile_at at = place(tile, m_tiles);
-            const uint64_t column = (uint64_t)(chunk * CLUSTER + rank) * 64 + piece * 4;
-            x_rows = (int)(p.m - at.row - first), w_rows = (int)(p.n - at.column - first);
-            from_x = view.x + (uint64_t)(at.row + first) * p.k + column, from_w = view.w + (uint64_t)(at.column + first) * p.k + column;
+            const uint32_t row = place(tile, m_tiles).column + first;
+            rows = tile < tiles ? (int)(p.n - row) : 0;
+            from = view.w + (uint64_t)row * p.k + (uint64_t)(chunk * CLUSTER + rank) * 64 + piece * 4;
         };
-        const auto load_x = [&](int i) {
-            if (i * step < x_rows) { x[i] = four<WIDE>(from_x + (uint64_t)(i * step) * p.k); }
-        };
-        const auto load_w = [&](int i) {
-            if (i * step < w_rows) { w[i] = four<WIDE>(from_w + (uint64_t)(i * step) * p.k); }
-        };
-        const auto keep = [&](__nv_bfloat16 *part, int distance, const float4 &value) {
-            uint32_t low[3], high[3];
-            rp_triple_split(value.x, value.y, low);
-            rp_triple_split(value.z, value.w, high);
-#pragma unroll
-            for (int e = 0; e < 3; e++) { *reinterpret_cast<uint2 *>(part + e * distance) = make_uint2(low[e], high[e]); }
+        const auto load = [&](int i) {
+            if (i * step < rows) { w[i % held] = four<WIDE>(from + (uint64_t)(i * step) * p.k); }
         };
         settle();
-        if (tile < tiles) {
 #pragma unroll
-            for (int i = 0; i < ws; i++) { load_w(i); }
-        }
-        rp_wait();
-        if (tile < tiles) {
-#pragma unroll
-            for (int i = 0; i < xs; i++) { load_x(i); }
-        }
+        for (int i = 0; i < held; i++) { load(i); }
 #pragma unroll 1
         while (tile < tiles) {
             __nv_bfloat16 *part = memory + stage * stage_halves + to;
-            chunk += SETS;
-            settle();
-            if (tile >= tiles) { x_rows = w_rows = 0; }
             rp_barrier_wait(&empty[stage], parity);
 #pragma unroll
             for (int i = 0; i < ws; i++) {
-                keep(part + 3 * x_halves + i * step * 64, w_halves, w[i]);
-                load_w(i);
-            }
+                const float4 value = w[i % held];
+                uint32_t low[3], high[3];
+                rp_triple_split(value.x, value.y, low);
+                rp_triple_split(value.z, value.w, high);
 #pragma unroll
-            for (int i = 0; i < xs; i++) {
-                keep(part + i * step * 64, x_halves, x[i]);
-                load_x(i);
+                for (int e = 0; e < 3; e++) {
+                    *reinterpret_cast<uint32_t *>(part + e * w_halves + i * step * 64) = low[e];
+                    *reinterpret_cast<uint32_t *>(memory + stage * stage_halves + (to ^ 8) + e * w_halves + i * step * 64) = high[e];
+                }
+                if (i == ws - held) {
+                    chunk += SETS;
+                    settle();
+                }
+                load((i + held) % ws);
             }
             rp_wgmma_publish();
             __syncwarp();                  // parts: stored by all, published by each
@@ -136,31 +223,14 @@ struct rp_triple_tile {
     }
 
     // The products of one chunk: parts of x and of w, small ones first.
-    __device__ static inline void products(float (&acc)[N / 8][4], const __nv_bfloat16 *x, const __nv_bfloat16 *w, uint32_t lane, uint32_t warp) {
+    __device__ static inline void products(float (&acc)[N / 8][4], const uint32_t (&x)[3][4][4], const __nv_bfloat16 *w) {
         static constexpr int of_x[] = { 2, 1, 0, 1, 0, 0 }, of_w[] = { 0, 1, 2, 0, 1, 0 };
-        uint32_t held[HELD > 0 ? HELD : 1][4][4];
-        if constexpr (HELD > 0) {
-#pragma unroll
-            for (int e = 0; e < HELD; e++) {
-#pragma unroll
-                for (int j = 0; j < 4; j++) {
-                    const uint32_t row = warp * 16 + lane % 16;
-                    rp_load_blocks(held[e][j], reinterpret_cast<const __half *>(x + e * x_halves + row * 64 + ((2 * j + lane / 16) ^ row % 8) * 8));
-                }
-            }
-        }
         rp_wgmma_begin();
 #pragma unroll
         for (int i = 0; i < 6; i++) {
-            const uint64_t a = rp_box_describe(x + of_x[i] * x_halves), b = rp_box_describe(w + of_w[i] * w_halves);
+            const uint64_t b = rp_box_describe(w + of_w[i] * w_halves);
 #pragma unroll
-            for (int j = 0; j < 4; j++) {
-                if (of_x[i] < HELD) {
-                    rp_wgmma_held<N>(acc, held[of_x[i] < HELD ? of_x[i] : 0][j], b + j * 2, i > 0 || j > 0);
-                } else {
-                    rp_wgmma<N, true>(acc, a + j * 2, b + j * 2, i > 0 || j > 0);
-                }
-            }
+            for (int j = 0; j < 4; j++) { rp_wgmma_held<N>(acc, x[of_x[i]][j], b + j * 2, i > 0 || j > 0); }
         }
         rp_wgmma_commit();
     }
@@ -173,43 +243,24 @@ struct rp_triple_tile {
         }
     }
 
-    // Sixteen columns of two rows, `first` those of blocks j and `second` of j + 1.
-    __device__ static inline void store_pair(const rp_linear_params &p, const rp_linear_view &view, bool pairs, const float (&first)[4],
-                                             const float (&second)[4], uint32_t row0, uint32_t column) {
-        static_assert(RP_LINEAR_GATE == 8, "neighbours j and j + 1 are a and b");
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const float *a = first + half * 2, *b = second + half * 2;
-            const uint32_t row = row0 + half * 8;
-            if (p.gated) {
-                rp_linear_store_gated(p, view, row, column, a[0], b[0]);
-                rp_linear_store_gated(p, view, row, column + 1, a[1], b[1]);
-            } else {
-                rp_triple_store(p, view, pairs, row, column, make_float2(a[0], a[1]));
-                rp_triple_store(p, view, pairs, row, column + 8, make_float2(b[0], b[1]));
-            }
-        }
-    }
-
     // Those who multiply.
     __device__ static inline void multiply(const rp_linear_params &p, const rp_linear_view &view, const __nv_bfloat16 *memory, uint64_t *full, uint64_t *empty,
                                            uint32_t tiles, uint32_t m_tiles, uint32_t chunks) {
-        const uint32_t which = threadIdx.x / 128, lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
-        const uint32_t below = BM_GROUPS == 2 ? which * 64 : 0, beside = BN_GROUPS == 2 ? which * N : 0;   // this warpgroup's part of a tile
-        const bool pairs = p.n % 2 == 0 && (reinterpret_cast<uint64_t>(view.y) | reinterpret_cast<uint64_t>(view.residual)) % 8 == 0;
-        uint32_t stage = 0, parity = 0;
-        float total[N / 8][4], acc[groups == 1 ? 2 : 1][N / 8][4];
-        const auto begin = [&](float (&to)[N / 8][4]) {                    // the next chunk
-            const __nv_bfloat16 *x = memory + stage * stage_halves;
-            rp_barrier_wait(&full[stage], parity);
-            products(to, x + below * 64, x + 3 * x_halves + beside * 64, lane, warp);
-        };
-        const auto end = [&](uint32_t of) {
-            if (lane == 0) { rp_barrier_arrive(&empty[of]); }
-        };
-        const auto advance = [&]() {
+        const uint32_t which = threadIdx.x / 128, lane = threadIdx.x % 32, row = which * 64 + threadIdx.x / 32 % 4 * 16 + lane / 4;
+        const bool pairs = rp_triple_pairs(p, view);
+        rp_triple_x x = { p, view, bm, m_tiles, tiles, gridDim.x, row, lane % 4 * 4, 64, blockIdx.x };
+        uint32_t parts[3][4][4], next[3][4][4], stage = 0, parity = 0;
+        float total[N / 8][4], acc[N / 8][4];
+        const auto end = [&]() {
+            rp_wgmma_wait<0>();
+            if (lane == 0) { rp_barrier_arrive(&empty[stage]); }
             if (++stage == STAGES) { stage = 0, parity ^= 1; }
+            add(total, acc);
         };
+        x.begin();
+        x.ask();
+        x.split(parts);
+        x.ask();
         if (groups == 2 && which == 1) { asm volatile("bar.arrive 1, 256;" ::: "memory"); }   // the first turn is the other's
 #pragma unroll 1
         for (uint32_t i = blockIdx.x; i < tiles; i += gridDim.x) {
@@ -222,52 +273,29 @@ struct rp_triple_tile {
             if constexpr (groups == 2) {
 #pragma unroll 1
                 for (uint32_t chunk = 0; chunk < chunks; chunk++) {
+                    rp_barrier_wait(&full[stage], parity);
                     asm volatile("bar.sync %0, 256;" ::"r"(which + 1) : "memory");     // the other's chunk is with the units
-                    begin(acc[0]);
+                    products(acc, parts, memory + stage * stage_halves);
                     asm volatile("bar.arrive %0, 256;" ::"r"(2 - which) : "memory");
-                    rp_wgmma_wait<0>();
-                    end(stage);
-                    advance();
-                    add(total, acc[0]);
+                    end();
+                    x.split(parts);
+                    x.ask();
                 }
-            } else {                       // the next chunk multiplies while one is added
-                uint32_t last = stage;
-                begin(acc[0]);
-                advance();
-                uint32_t chunk = 1;
+            } else {
 #pragma unroll 1
-                for (; chunk + 1 < chunks; chunk += 2) {
-                    begin(acc[groups == 1]);
-                    rp_wgmma_wait<1>();
-                    end(last);
-                    add(total, acc[0]);
-                    last = stage;
-                    advance();
-                    begin(acc[0]);
-                    rp_wgmma_wait<1>();
-                    end(last);
-                    add(total, acc[groups == 1]);
-                    last = stage;
-                    advance();
-                }
-                if (chunk < chunks) {
-                    begin(acc[groups == 1]);
-                    rp_wgmma_wait<1>();
-                    end(last);
-                    add(total, acc[0]);
-                    rp_wgmma_wait<0>();
-                    end(stage);
-                    advance();
-                    add(total, acc[groups == 1]);
-                } else {
-                    rp_wgmma_wait<0>();
-                    end(last);
-                    add(total, acc[0]);
+                for (uint32_t chunk = 0; chunk < chunks; chunk++) {
+                    rp_barrier_wait(&full[stage], parity);
+                    products(acc, parts, memory + stage * stage_halves);
+                    x.split(next);
+                    x.ask();
+                    end();
+                    x.take(parts, next);
                 }
             }
-#pragma unroll
-            for (int j = 0; j < N / 8; j += 2) {
-                store_pair(p, view, pairs, total[j], total[j + 1], at.row + below + warp * 16 + lane / 4, at.column + beside + lane % 4 * 2 + j * 8);
+            if (pairs) {
+                rp_triple_store<true>(p, view, total, at.row + row, at.column + lane % 4 * 2);
+            } else {
+                rp_triple_store<false>(p, view, total, at.row + row, at.column + lane % 4 * 2);
             }
         }
     }
@@ -279,7 +307,7 @@ struct rp_triple_tile {
         const rp_linear_view view = rp_linear_view_of(args);
         const uint32_t m_tiles = (p.m + bm - 1) / bm, tiles = m_tiles * ((p.n + bn - 1) / bn), chunks = p.k / 64;
         if (threadIdx.x == 0) {
-            for (int i = 0; i < STAGES; i++) { rp_barrier_init(&full[i], set_threads / 32), rp_barrier_init(&empty[i], groups * 4); }   // warps
+            for (int i = 0; i < STAGES; i++) { rp_barrier_init(&full[i], 4), rp_barrier_init(&empty[i], groups * 4); }   // warps
             for (int i = 0; i < 2 && CLUSTER > 1; i++) { rp_barrier_init(&come[i], 1), rp_barrier_init(&room[i], groups * 4 * CLUSTER); }
             rp_barrier_publish();
         }
@@ -318,17 +346,18 @@ struct rp_triple_tile {
         rp_triple_tile<__VA_ARGS__>::run(args, triple_memory);                                                                \
     }
 
-RP_TRIPLE_KERNEL(linear_triple_128x128, RP_LINEAR_TRIPLE_SHARED(128, 128, 2), 2, 1, 128, 2, 1, 0, 152)
-RP_TRIPLE_KERNEL(linear_triple_128x96, RP_LINEAR_TRIPLE_SHARED(128, 96, 2), 2, 1, 96, 2, 1, 2, 152)
-RP_TRIPLE_KERNEL(linear_triple_128x64, RP_LINEAR_TRIPLE_SHARED(128, 64, 3), 2, 1, 64, 3, 1, 2, 144)
-RP_TRIPLE_KERNEL(linear_triple_64x128, RP_LINEAR_TRIPLE_SHARED(64, 128, 3), 1, 2, 64, 3, 1, 2, 144)
-RP_TRIPLE_KERNEL(linear_triple_64x96, RP_LINEAR_TRIPLE_SHARED(64, 96, 3), 1, 1, 96, 3, 2, 0, 216)
-RP_TRIPLE_KERNEL(linear_triple_64x64, RP_LINEAR_TRIPLE_SHARED(64, 64, 4), 1, 1, 64, 4, 2, 0, 168)
+RP_TRIPLE_KERNEL(linear_triple_128x128, RP_LINEAR_TRIPLE_SHARED(128, 4), 2, 128, 4, 1, 216)
+RP_TRIPLE_KERNEL(linear_triple_128x96, RP_LINEAR_TRIPLE_SHARED(96, 5), 2, 96, 5, 1, 208)
+RP_TRIPLE_KERNEL(linear_triple_128x64, RP_LINEAR_TRIPLE_SHARED(64, 6), 2, 64, 6, 1, 200)
+RP_TRIPLE_KERNEL(linear_triple_64x96, RP_LINEAR_TRIPLE_SHARED(96, 5), 1, 96, 5, 2, 240)
+RP_TRIPLE_KERNEL(linear_triple_64x64, RP_LINEAR_TRIPLE_SHARED(64, 6), 1, 64, 6, 2, 240)
+RP_TRIPLE_KERNEL(linear_triple_64x32, RP_LINEAR_TRIPLE_SHARED(32, 8), 1, 32, 8, 2, 216)
 #define CLUSTER_OF(n) __cluster_dims__(n, 1, 1)
-RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_128x64_4, CLUSTER_OF(4), RP_LINEAR_TRIPLE_CLUSTER(128, 64, 2), 2, 1, 64, 2, 1, 2, 144, 4)
-RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_128x64_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(128, 64, 2), 2, 1, 64, 2, 1, 2, 144, 2)
-RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_64x64_4, CLUSTER_OF(4), RP_LINEAR_TRIPLE_CLUSTER(64, 64, 3), 1, 1, 64, 3, 2, 0, 168, 4)
-RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_64x64_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(64, 64, 3), 1, 1, 64, 3, 2, 0, 168, 2)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_128x64_4, CLUSTER_OF(4), RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 2, 64, 4, 1, 216, 4)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_128x64_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 2, 64, 4, 1, 216, 2)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_64x64_4, CLUSTER_OF(4), RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 1, 64, 4, 2, 240, 4)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_64x64_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 1, 64, 4, 2, 240, 2)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_64x32_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(64, 32, 6), 1, 32, 6, 2, 216, 2)
 
 #endif
 #endif

@@ -2,34 +2,20 @@
 //   rope_kv_f32        one invocation for each pair (2i, 2i + 1) of each head
 //   rope_kv_f32_wide   one for two pairs, heads in whole pieces of four
 //   rope_kv_f16        likewise, float16
-// What a dead token has is read, and goes nowhere. Nothing is released early: groups of the next launch would crowd beside some of these.
-#include "matrix.cuh"
+// What a dead token has is read, and goes nowhere.
+#include "rope_pairs.cuh"
 
+// Columns of q, k and v of one token.
 template <class T> struct rp_rope_numbers {
     T q, k, v;
 };
 
-// A pair, or two: turned, q times and k over its factors.
-__device__ inline void rp_rope_turn(rp_rope_numbers<float2> &x, const float *turn, const float *power, uint32_t column, uint32_t half) {
+// A pair, turned, q times and k over its factors.
+__device__ inline void rp_rope_turn2(rp_rope_numbers<float2> &x, const float *turn, const float *power, uint32_t column, uint32_t half) {
     const float f0 = power[column % half], f1 = power[(column + 1) % half], cosine = turn[column], sine = turn[column + 1];
     x.q = make_float2((x.q.x * cosine - x.q.y * sine) * f0, (x.q.y * cosine + x.q.x * sine) * f1);
     x.k = make_float2((x.k.x * cosine - x.k.y * sine) / f0, (x.k.y * cosine + x.k.x * sine) / f1);
 }
-template <class Raw>
-__device__ inline void rp_rope_turn4(const rp_rope_numbers<Raw> &x, float4 &q, float4 &k, const float *turn, const float *power, uint32_t column,
-                                     uint32_t half) {
-    const float4 t = *reinterpret_cast<const float4 *>(turn + column), a = rp_wide4(x.q), c = rp_wide4(x.k);   // cos, sin of two pairs
-    float f[4];
-#pragma unroll
-    for (uint32_t i = 0; i < 4; i++) { f[i] = power[column + i < half ? column + i : column + i - half]; }
-    q = make_float4((a.x * t.x - a.y * t.y) * f[0], (a.y * t.x + a.x * t.y) * f[1], (a.z * t.z - a.w * t.w) * f[2], (a.w * t.z + a.z * t.w) * f[3]);
-    k = make_float4(__fdividef(c.x * t.x - c.y * t.y, f[0]), __fdividef(c.y * t.x + c.x * t.y, f[1]),     // 2 ulp
-                    __fdividef(c.z * t.z - c.w * t.w, f[2]), __fdividef(c.w * t.z + c.z * t.w, f[3]));
-}
-
-__device__ inline void rp_rope_put(float *to, const float4 &x) { *reinterpret_cast<float4 *>(to) = x; }
-__device__ inline void rp_rope_put(__half *to, const float4 &x) { *reinterpret_cast<uint2 *>(to) = rp_narrow4(x); }
-__device__ inline void rp_rope_put(__half *to, const uint2 &x) { *reinterpret_cast<uint2 *>(to) = x; }
 
 // COLUMNS 2, pieces float2; COLUMNS 4, pieces as rp_four_of<T> has them.
 template <uint32_t COLUMNS, class T, class Piece> __device__ inline void rp_rope_kv(const rp_kernel_args<rp_rope_kv_params> &args) {
@@ -56,18 +42,18 @@ template <uint32_t COLUMNS, class T, class Piece> __device__ inline void rp_rope
     T *q_to = rp_at<T>(args, 5) + at * width + in_head;         // [B, S, V, n, h, d]
     T *k_to = rp_at<T>(args, 6) + cached, *v_to = rp_at<T>(args, 7) + cached;   // [B, S, V, cap, h, d]
     if constexpr (COLUMNS == 2) {
-        rp_rope_turn(x, turn, power, column, half);
+        rp_rope_turn2(x, turn, power, column, half);
         *reinterpret_cast<Piece *>(q_to) = x.q, *reinterpret_cast<Piece *>(k_to) = x.k, *reinterpret_cast<Piece *>(v_to) = x.v;
     } else {
-        float4 q, k;
-        rp_rope_turn4(x, q, k, turn, power, column, half);
-        rp_rope_put(q_to, q), rp_rope_put(k_to, k), rp_rope_put(v_to, x.v);
+        rp_rope_turn by = { *reinterpret_cast<const float4 *>(turn + column) };
+        rp_rope_powers(by, power, column, half);
+        rp_rope_put(q_to, rp_rope_query(x.q, by)), rp_rope_put(k_to, rp_rope_key(x.k, by)), rp_rope_put(v_to, x.v);
     }
 }
 
 #define RP_ROPE_KV(name, columns, type, piece)                                                                                  \
     extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) name(const rp_kernel_args<rp_rope_kv_params> args) {           \
-        rp_wait();                                                                                                              \
+        rp_begin();                                                                                                             \
         rp_rope_kv<columns, type, piece>(args);                                                                                 \
     }
 RP_ROPE_KV(rope_kv_f32, 2, float, float2)

@@ -88,9 +88,8 @@ template <int N> __device__ inline void rp_wgmma_wait() { asm volatile("wgmma.wa
 #define RP_ACC4(j) "+f"(acc[j][0]), "+f"(acc[j][1]), "+f"(acc[j][2]), "+f"(acc[j][3])
 #define RP_ACC16(j) RP_ACC4(j), RP_ACC4(j + 1), RP_ACC4(j + 2), RP_ACC4(j + 3)
 #define RP_ACC32(j) RP_ACC16(j), RP_ACC16(j + 4)
-#define RP_TEXT32                                                                                                                 \
-    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, " \
-    "%27, %28, %29, %30, %31"
+#define RP_TEXT16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
+#define RP_TEXT32 RP_TEXT16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
 #define RP_TEXT48 RP_TEXT32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
 #define RP_TEXT64 RP_TEXT48 ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
 #define RP_TEXT96                                                                                                                  \
@@ -136,7 +135,9 @@ template <int N, bool BF16 = false> __device__ inline void rp_wgmma(float (&acc)
                  : __VA_ARGS__                                                                                                       \
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(more))
 template <int N> __device__ inline void rp_wgmma_held(float (&acc)[N / 8][4], const uint32_t (&a)[4], uint64_t b, int more) {
-    if constexpr (N == 64) {
+    if constexpr (N == 32) {
+        RP_WGMMA_HELD("32", RP_TEXT16, "16", "17", "18", "19", "20", "21", RP_ACC16(0));
+    } else if constexpr (N == 64) {
         RP_WGMMA_HELD("64", RP_TEXT32, "32", "33", "34", "35", "36", "37", RP_ACC32(0));
     } else if constexpr (N == 96) {
         RP_WGMMA_HELD("96", RP_TEXT48, "48", "49", "50", "51", "52", "53", RP_ACC32(0), RP_ACC16(8));

@@ -124,7 +124,7 @@ typedef struct kronos_forecaster {
     rp_run prompt, collect;
     kronos_decode sample, single;       // single: one path, without chance; empty where max_paths is 1: sample does it
 
-    void *scratch;                      // host: one padded input at a time, or the results
+    void *scratch;                      // host: one padded input at a time; or the results, and a row of paths
     rp_replays queue;                   // host: the replays of one forecast
     rp_device_inputs from_device;       // host: what brings bars from the caller's device memory
 } kronos_forecaster;

@@ -219,7 +219,6 @@ static void fill_queue(kronos_forecaster *f, const kronos_decode *d, const rp_ba
 rp_status kronos_forecast_device(rp_forecaster *forecaster, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series,
                                  const rp_forecast_config *config, const rp_forecast_result *result) {
     kronos_forecaster *f = (kronos_forecaster *)forecaster;
-    rp_device *device = f->base.model->device;
     const kronos_decode *d = kronos_decode_of(f, config->paths);
     RP_RETURN(check(f, bars, there, n_series, config));
     RP_RETURN(put_inputs(f, bars, n_series, config));
@@ -232,9 +231,11 @@ rp_status kronos_forecast_device(rp_forecaster *forecaster, const rp_bars *bars,
     RP_RETURN(rp_replays_finish(&f->queue, config));
     if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series, DEVICE_BAD_BARS)); }
     if (!wanted) { return RP_OK; }
-    RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
-    const rp_results r = { .values = f->scratch, .rows = n_series * RP_BAR_COLUMNS, .horizon_cap = f->base.config.max_horizon,
-                           .paths_cap = d->paths_cap, .horizon = config->horizon, .paths = config->paths ? config->paths : 1 };
+    const float *values;
+    RP_RETURN(rp_results_read(f->host_out, f->out_words, f->scratch, &values));
+    const rp_results r = { .values = values, .row = (float *)f->scratch + f->out_words, .rows = n_series * RP_BAR_COLUMNS,
+                           .horizon_cap = f->base.config.max_horizon, .paths_cap = d->paths_cap, .horizon = config->horizon,
+                           .paths = config->paths ? config->paths : 1 };
     rp_results_fill(&r, config, result);
     return RP_OK;
 }

@@ -85,7 +85,8 @@ static rp_status allocate(kronos_forecaster *f, const rp_sizes *sizes) {
     RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
     RP_RETURN(backend->buffer_create(device, sizes->activations ? sizes->activations : 256, RP_MEMORY_DEVICE, &f->activations));
     const uint64_t replays = 3 + f->base.info.chunks * (2 + 2 * (uint64_t)f->rounds);   // a bar takes two at most
-    f->scratch = malloc(sizes->in > sizes->out ? sizes->in : sizes->out);
+    const uint64_t results = sizes->out + (f->base.config.max_paths + 1) * sizeof(float);
+    f->scratch = malloc(sizes->in > results ? sizes->in : results);
     if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
     if (f->base.config.device_inputs) { RP_RETURN(rp_device_inputs_create(&f->from_device, device, f->base.config.max_batch)); }
     return rp_replays_create(&f->queue, device, replays);

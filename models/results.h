@@ -4,10 +4,11 @@
 
 #include <stdbool.h>
 
-#include "reprise.h"
+#include "backend.h"
 
 typedef struct rp_results {
-    float *values;                        // [rows, horizon_cap, paths_cap]; sorted in place where quantiles are wanted
+    const float *values;                  // [rows, horizon_cap, paths_cap]; each number is read once, a row of paths at a time
+    float *row;                           // room for the paths of one time step
     uint32_t rows;                        // B V
     uint32_t horizon_cap, paths_cap;      // as laid out
     uint32_t horizon, paths;              // as wanted
@@ -17,6 +18,10 @@ typedef struct rp_results {
 static inline bool rp_results_wanted(const rp_forecast_config *config, const rp_forecast_result *result) {
     return result->samples != NULL || result->mean != NULL || (result->quantiles != NULL && config->n_quantiles > 0);
 }
+
+// Waits for all replays, and then gives the numbers of a host buffer: where they lie, or, where that holds others, `count` of them in
+// `scratch`.
+rp_status rp_results_read(rp_buffer *from, uint64_t count, float *scratch, const float **out);
 
 // Fills those of samples [rows, horizon, paths], mean [rows, horizon], quantiles [n, rows, horizon] that the caller wants.
 // In mean mode (config->paths == 0) only the mean. Quantiles are linear between order statistics: level q lies at q (paths - 1).

@@ -79,6 +79,9 @@ typedef struct toto_inputs {
     rp_tensor *bad;                   // [B] u32: becomes 1 where a series from the device has unusable numbers; see toto_forecast.c
 } toto_inputs;
 
+// Of one layer, for attention over time: a cache [2, ..], and its halves.
+typedef struct toto_keys { rp_tensor *k, *v, *kv; } toto_keys;
+
 typedef struct toto_forecaster {
     rp_forecaster base;
     rp_arena arena;                   // graphs and plans
@@ -94,9 +97,9 @@ typedef struct toto_forecaster {
 
     toto_inputs in, staged;           // on the device; in host_in
     rp_tensor *forced;                // [R, S, B, V, P]; NULL unless forced_wanted
-    rp_tensor *rope, *xpos;           // tables, see toto_graph.c
+    rp_tensor *turns, *rope, *xpos;   // tables, see toto_graph.c: the first is both others
     uint32_t xpos_zero;
-    rp_tensor **k_prompt, **v_prompt; // for each layer [B, V, n, D]; NULL for space-wise ones
+    toto_keys *prompt_keys;           // for each layer [B, V, n, D]; NULL for space-wise ones
     rp_tensor *result;                // [B, V, R P, S]
     rp_tensor *scale_state, *scale_global, *affine, *dist;   // of the prompt's last patch: [B, V, 4], [B, V, 2], [B, V, P, 2], [B, V, P, 4, k]
 
@@ -106,7 +109,7 @@ typedef struct toto_forecaster {
     toto_tap taps[TOTO_MAX_TAPS];
     uint32_t n_taps;
 
-    float *scratch;                   // host: one padded input at a time, or the results
+    float *scratch;                   // host: one padded input at a time; or the results, and a row of paths
     rp_replays queue;                 // host: the replays of one forecast
     rp_device_inputs from_device;     // host: what brings series from the caller's device memory
 } toto_forecaster;

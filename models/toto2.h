@@ -1,6 +1,6 @@
 // Toto 2.0 (specs: Datadog/Toto-2.0-*): what its files share. toto2_config.c reads config.json, toto2_weights.c folds the
-// tensors, toto2_graph.c builds the prompt and the rounds of block decode, toto2_forecaster.c sizes and records them,
-// toto2_forecast.c runs them.
+// tensors, toto2_state.c says where a forecaster's numbers lie, toto2_graph.c builds the prompt and the rounds of block decode,
+// toto2_forecaster.c sizes and records them, toto2_forecast.c runs them.
 #ifndef RP_TOTO2_H
 #define RP_TOTO2_H
 
@@ -80,6 +80,7 @@ typedef struct toto2_forecaster {
     rp_arena arena;                 // graphs and plans
     uint32_t patches, future;       // N; most future patches, and A = N + future
     uint32_t block;                 // K: patches predicted in one call
+    uint32_t side;                  // of all B V variates, so many side by side in embedding and layers over time of the longest call
     bool taps_wanted;               // keep what verify reads
 
     rp_buffer *host_in, *host_out;  // RP_MEMORY_HOST: inputs packed as on the device, results
@@ -88,10 +89,11 @@ typedef struct toto2_forecaster {
     uint64_t in_words, out_words;
 
     toto2_inputs in, staged;        // on the device; in host_in
-    rp_tensor *rope, *powers;       // tables, see toto2_graph.c
+    rp_tensor *rope, *powers;       // tables, see toto2_state.c
     uint32_t zero;                  // the row of power 0
     rp_tensor **k, **v;             // for each layer [B, V, A, g, d]; NULL for those over variates
     rp_tensor *stats, *hidden;      // [B, V, RP_BLOCK_STATE] f64, [B, V, N] u32
+    rp_tensor *inputs_of_parts, *left;   // [B, V, n, 2, P], [B, V, K, D]: what parts read and leave; NULL: all variates go together
     rp_tensor *result;              // [B, V, 9, future P]
 
     rp_run inputs;                  // with device_inputs: the copy of host_in; else it is the prompt's first node, and this is empty
@@ -106,9 +108,18 @@ typedef struct toto2_forecaster {
     rp_device_inputs from_device;   // host: what brings series from the caller's device memory
 } toto2_forecaster;
 
+// Tokens of one variate in the longest call.
+uint32_t toto2_most_tokens(const toto2_forecaster *f);
+
+// Lays the device's state out in one buffer, and the inputs in theirs; fills state, in and out of *out. Called by toto2_build.
+rp_status toto2_lay_state(toto2_forecaster *f, rp_sizes *out);
+
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.
 // Buffers may be stand-ins (see toto2_forecaster.c): their memory is not touched.
 rp_status toto2_build(toto2_forecaster *f, rp_sizes *out);
+
+// Whether `side` may be less than all variates: no layer over variates comes before one over time, as in every published model.
+bool toto2_can_part(const toto2_forecaster *f);
 
 // Fills the tables of rotary angles and xPos powers; once, when the state exists.
 rp_status toto2_write_tables(toto2_forecaster *f);

@@ -157,8 +157,9 @@ rp_status toto2_forecast_device(rp_forecaster *forecaster, const rp_series *seri
     RP_RETURN(rp_replays_finish(&f->queue, config));
     if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series, RP_DEVICE_BAD_ROWS)); }
     if (!wanted) { return RP_OK; }
-    RP_RETURN(f->base.model->device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
-    fill_result(f, f->scratch, n_series * f->base.config.variates, config, result);
+    const float *levels;
+    RP_RETURN(rp_results_read(f->host_out, f->out_words, f->scratch, &levels));
+    fill_result(f, levels, n_series * f->base.config.variates, config, result);
     return RP_OK;
 }
 

@@ -49,15 +49,47 @@ static rp_status size(toto2_forecaster *f, rp_model *model, const rp_forecaster_
 }
 
 // Sizes over stand-in buffers; the arena is emptied again.
-static rp_status measure(rp_forecaster *forecaster, uint32_t paths, rp_sizes *out) {
-    (void)paths;
-    toto2_forecaster *f = (toto2_forecaster *)forecaster;
+static rp_status measure_side(toto2_forecaster *f, uint32_t side, rp_sizes *out) {
     rp_buffer state = { 0 }, in = { 0 }, result = { 0 };
+    f->side = side;
     f->state = &state, f->host_in = &in, f->host_out = &result, f->activations = NULL;
     rp_status status = toto2_build(f, out);
     f->state = f->host_in = f->host_out = NULL;
     rp_arena_destroy(&f->arena);
     return status;
+}
+
+// What a forecaster may take: a fifth of the weights, and the keys and values of all layers, of which a single pass keeps one's.
+static uint64_t fair_bytes(const toto2_forecaster *f) {
+    const toto2_config *c = &((toto2_model *)f->base.model)->config;
+    const uint64_t tokens = (uint64_t)f->base.config.max_batch * f->base.config.variates * (f->patches + f->future);
+    uint64_t bytes = f->base.model->info.device_bytes / 5;
+    for (uint32_t i = 0; i < c->layers; i++) {
+        if (!toto2_layer_is_variate(c, i)) { bytes += 2 * tokens * c->kv_heads * toto2_head_width(c) * sizeof(float); }
+    }
+    return bytes;
+}
+
+#define MOST_PARTS 16      // each costs its launches
+#define QUICK_TOKENS 8192  // side by side they keep a GPU busy
+
+// All variates side by side, or, where that takes more than is fair, as many as do not. What no parts make fair, as series and results
+// alone may be more, stays in parts so long that they cost little time.
+static rp_status measure(rp_forecaster *forecaster, uint32_t paths, rp_sizes *out) {
+    (void)paths;
+    toto2_forecaster *f = (toto2_forecaster *)forecaster;
+    const uint32_t all = f->base.config.max_batch * f->base.config.variates, least = toto2_can_part(f) ? ceil_div(all, MOST_PARTS) : all;
+    const uint32_t quick = ceil_div(QUICK_TOKENS, toto2_most_tokens(f));
+    const uint64_t fair = fair_bytes(f);
+    RP_RETURN(measure_side(f, all, out));
+    while (out->state + out->activations > fair && f->side > least) {
+        const uint64_t room = fair > out->state ? fair - out->state : 0;      // activations grow with what goes side by side
+        const uint64_t guess = f->side * room / out->activations, fewer = guess < f->side ? guess : f->side - 1;
+        const uint32_t parts = ceil_div(all, fewer > least ? (uint32_t)fewer : least);
+        RP_RETURN(measure_side(f, ceil_div(all, parts), out));               // parts as long as each other
+    }
+    if (out->state + out->activations <= fair || f->side >= quick) { return RP_OK; }
+    return measure_side(f, quick < all ? quick : all, out);
 }
 
 rp_status toto2_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info) {

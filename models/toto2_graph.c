@@ -1,24 +1,8 @@
-// Toto 2.0's graphs: the first call, from the context, a round of block decode, the shorter last one; and where everything
-// lives. Runs twice for each forecaster: once over stand-in buffers to learn the sizes, once over the real ones.
-#include <math.h>
-#include <stdlib.h>
-
+// Toto 2.0's graphs: the first call, from the context, a round of block decode, the shorter last one. Runs at least twice for each
+// forecaster: over stand-in buffers to learn the sizes, then over the real ones.
 #include "product.h"
 #include "region.h"
 #include "toto2.h"
-
-#define XPOS_BASE 256.0        // exponents count in 1/256, spec section 2
-#define ROPE_BASE 10000.0
-
-static void lay_inputs(toto2_forecaster *f, rp_region *r, toto2_inputs *in) {
-    const uint32_t B = f->base.config.max_batch, V = f->base.config.variates;
-    in->step = rp_region_lay(r, "step block", RP_SHAPE(RP_U32, RP_STEP_WORDS));
-    in->n_patches = rp_region_lay(r, "patches of each series", RP_SHAPE(RP_U32, B));
-    in->settings = rp_region_lay(r, "guards", RP_SHAPE(RP_U32, 2));
-    in->group_ids = rp_region_lay(r, "group ids", RP_SHAPE(RP_I32, B, V));
-    in->series = rp_region_lay(r, "series", RP_SHAPE(RP_F32, 2, B, V, f->patches + f->future, ((toto2_model *)f->base.model)->config.patch));
-    in->bad = f->base.config.device_inputs ? rp_region_lay(r, "unusable series", RP_SHAPE(RP_U32, B)) : NULL;
-}
 
 // ---- building blocks ----
 
@@ -27,17 +11,41 @@ typedef struct builder {
     const toto2_model *m;
     const toto2_config *c;
     rp_graph *g;
-    uint32_t B, V;
+    uint32_t B, V;                    // series and variates in work: all, or those of a part
+    uint32_t first;                   // of all B V, the one that they begin with
     uint32_t n;                       // tokens of each variate that x has now
     uint32_t tokens;                  // of the call
     uint32_t count;                   // patches that the call predicts at most
     bool later;
     bool tail;                        // x has only the tokens that predict
+    uint32_t side;                    // of all B V, those of a part
+    rp_tensor *left;                  // [B, V, count, D] of all: where parts leave their tokens that predict; NULL: all are one part
 } builder;
 
 static uint32_t rows_of(const builder *b) { return b->B * b->V * b->n; }
 
 static bool is_f16(const rp_tensor *tensor) { return tensor != NULL && tensor->dtype == RP_F16; }
+
+static void fail_memory(rp_graph *g) {
+    if (g->status != RP_OK) { return; }
+    g->status = rp_fail(g->device, RP_OUT_OF_MEMORY, "Host memory ran out while building the graph '%s'.", g->name);
+}
+
+// Of a tensor [B] or [B, V, ..] of all series and variates, those in work.
+static rp_tensor *in_work(builder *b, rp_tensor *all) {
+    const uint32_t B = b->f->base.config.max_batch, V = b->f->base.config.variates;
+    if (all == NULL || (b->B == B && b->V == V)) { return all; }
+    rp_shape shape = rp_shape_of(all->dtype, all->n_dims, all->shape);
+    shape.dims[0] = b->B;
+    if (shape.n_dims > 1) { shape.dims[1] = b->V; }
+    rp_tensor *some = rp_region_view(b->g->arena, all, shape);
+    if (some == NULL) {
+        fail_memory(b->g);
+        return NULL;
+    }
+    some->offset += all->n_dims > 1 ? rp_tensor_bytes(all) / B / V * b->first : rp_tensor_bytes(all) / B * (b->first / V);
+    return some;
+}
 
 static rp_tensor *linear(builder *b, const char *label, rp_tensor *x, const toto2_linear *w, rp_tensor *residual, uint32_t n, uint32_t k) {
     const rp_product p = { .x = x, .w = w->w, .bias = w->b, .residual = residual, .m = rows_of(b), .n = n, .k = k };
@@ -58,7 +66,7 @@ static rp_tensor *residual_mlp(builder *b, const char *label, rp_tensor *x, cons
 static rp_tensor *predicting(builder *b, rp_tensor *x) {
     const struct rp_gather_last_params p = { .batch = b->B, .variates = b->V, .tokens = b->n, .width = b->c->width,
                                              .extra = b->later ? b->f->block - 1 : 0, .count = b->count, .from_start = b->later };
-    rp_tensor *in[] = { x, b->f->in.n_patches }, *out[] = { NULL };
+    rp_tensor *in[] = { x, in_work(b, b->f->in.n_patches) }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_GATHER_LAST, "tokens that predict", &p, sizeof p, in, out);
     return out[0];
 }
@@ -89,13 +97,14 @@ static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, 
     const struct rp_block_rope_params rope = { .batch = b->B, .variates = b->V, .tokens = b->n, .heads = c->heads, .kv_heads = c->kv_heads,
                                                .head_width = d, .cap = cap, .zero = f->zero, .patch_size = c->patch, .block = f->block,
                                                .later = b->later, .x_f16 = is_f16(qkv) };
-    rp_tensor *rope_in[] = { qkv, f->rope, f->powers, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, f->k[layer], f->v[layer] };
+    rp_tensor *n_patches = in_work(b, f->in.n_patches), *k = in_work(b, f->k[layer]), *v = in_work(b, f->v[layer]);
+    rp_tensor *rope_in[] = { qkv, f->rope, f->powers, n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
     rp_graph_add(b->g, RP_OP_BLOCK_ROPE, label, &rope, sizeof rope, rope_in, rope_out);
     const struct rp_block_attn_params p = { .batch = b->B, .variates = b->V, .tokens = tail ? b->count : b->n, .q_tokens = b->n,
                                             .tail = tail, .heads = c->heads, .kv_heads = c->kv_heads, .head_width = d, .cap = cap,
                                             .patches = f->patches, .patch_size = c->patch, .block = f->block, .later = b->later,
                                             .scale = scale_of(d), .scale_rest = scale_rest_of(d), .mixed = b->m->mixed };
-    rp_tensor *in[] = { rope_out[0], f->k[layer], f->v[layer], f->hidden, f->in.n_patches, f->in.step }, *out[] = { NULL };
+    rp_tensor *in[] = { rope_out[0], k, v, in_work(b, f->hidden), n_patches, f->in.step }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_BLOCK_ATTN, label, &p, sizeof p, in, out);
     return out[0];
 }
@@ -133,7 +142,9 @@ static rp_tensor *layer(builder *b, uint32_t i, rp_tensor *x, bool last) {
     const rp_product mlp = { .x = x, .w = w->fc1.w, .bias = w->fc1.b, .norm = w->norm2, .eps = w->eps2, .m = rows_of(b), .n = 2 * toto2_mlp_width(c),
                              .k = D, .gated = true, .y_f16 = b->m->mixed };
     rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &mlp);
-    return linear(b, LABEL("mlp out"), h, &w->fc2, x, D, toto2_mlp_width(c));
+    const rp_product out = { .x = h, .w = w->fc2.w, .bias = w->fc2.b, .residual = x, .m = rows_of(b), .n = D, .k = toto2_mlp_width(c),
+                             .y = last ? in_work(b, b->left) : NULL };
+    return rp_product_add(b->g, LABEL("mlp out"), NULL, &out);
 #undef LABEL
 }
 
@@ -151,16 +162,43 @@ static void copy_inputs(toto2_forecaster *f, rp_graph *g) {
     rp_copy_add(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all));
 }
 
-// Statistics and the tokens' inputs, through the embedding: [B V n, D].
-static rp_tensor *embed(builder *b) {
+// Statistics and the tokens' inputs, [B, V, n, 2, P].
+static rp_tensor *scale(builder *b) {
     toto2_forecaster *f = b->f;
     const toto2_config *c = b->c;
     const struct rp_block_scale_params p = { .batch = b->B, .variates = b->V, .tokens = b->tokens, .patches = f->patches,
                                              .series_patches = f->patches + f->future, .patch_size = c->patch, .block = f->block,
                                              .later = b->later, .x_f16 = is_f16(b->m->embed.first.w) };
-    rp_tensor *in[] = { f->in.series, f->in.settings, f->in.n_patches, f->in.step, f->stats }, *out[] = { NULL, f->stats, f->hidden };
+    rp_tensor *x = NULL;
+    if (b->left != NULL) {
+        x = rp_region_view(b->g->arena, f->inputs_of_parts, RP_SHAPE(f->inputs_of_parts->dtype, b->B, b->V, b->tokens, 2, c->patch));
+        if (x == NULL) { fail_memory(b->g); }
+    }
+    rp_tensor *in[] = { f->in.series, f->in.settings, f->in.n_patches, f->in.step, f->stats }, *out[] = { x, f->stats, f->hidden };
     rp_graph_add(b->g, RP_OP_BLOCK_SCALE, "scaler", &p, sizeof p, in, out);
-    return residual_mlp(b, "patch embedding", out[0], &b->m->embed, 2 * c->patch, c->embed_hidden, c->width);
+    return out[0];
+}
+
+// [B V n, D]
+static rp_tensor *embed(builder *b, rp_tensor *x) {
+    return residual_mlp(b, "patch embedding", x, &b->m->embed, 2 * b->c->patch, b->c->embed_hidden, b->c->width);
+}
+
+// Embedding and the layers over time, which come first: one part of the series and variates after the other, so that what is alive
+// between two layers is that of a part. Returns the tokens that predict, of all.
+static rp_tensor *in_parts(builder *b, rp_tensor *x, uint32_t last) {
+    const uint32_t B = b->B, V = b->V, side = b->side;
+    for (b->first = 0; b->first < B * V; b->first += b->B * b->V) {
+        const uint32_t series = B - b->first / V, variates = V - b->first % V;      // that are left; whole series, or variates of one
+        b->B = side < V ? 1 : side / V < series ? side / V : series;
+        b->V = side < variates ? side : variates;
+        b->n = b->tokens;
+        b->tail = false;
+        rp_tensor *of = embed(b, in_work(b, x));
+        for (uint32_t i = 0; i < last; i++) { of = layer(b, i, of, i + 1 == last); }
+    }
+    b->B = B, b->V = V, b->first = 0;
+    return b->left;
 }
 
 // From the tokens that predict to quantiles; the medians go into the series, and the step block moves on.
@@ -181,6 +219,22 @@ static void predict(builder *b, rp_tensor *x) {
     rp_graph_add(b->g, RP_OP_ADVANCE, "advance", &step, sizeof step, step_in, step_out);
 }
 
+// The last layer over time, plus 1; 0: there is none.
+static uint32_t last_over_time(const toto2_config *c) {
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < c->layers; i++) { last = toto2_layer_is_variate(c, i) ? last : i + 1; }
+    return last;
+}
+
+bool toto2_can_part(const toto2_forecaster *f) {
+    const toto2_config *c = &((toto2_model *)f->base.model)->config;
+    const uint32_t last = last_over_time(c);
+    for (uint32_t i = 0; i < last; i++) {
+        if (toto2_layer_is_variate(c, i)) { return false; }
+    }
+    return last > 0 && !f->taps_wanted;
+}
+
 // A call that predicts at most `count` patches of each variate.
 static rp_graph *build_call(toto2_forecaster *f, const char *name, bool later, uint32_t count) {
     const toto2_model *m = (toto2_model *)f->base.model;
@@ -191,16 +245,28 @@ static rp_graph *build_call(toto2_forecaster *f, const char *name, bool later, u
     builder b = { .f = f, .m = m, .c = c, .g = g, .B = f->base.config.max_batch, .V = f->base.config.variates, .n = tokens,
                   .tokens = tokens, .count = count, .later = later };
     if (!later && !f->base.config.device_inputs) { copy_inputs(f, g); }
-    rp_tensor *x = embed(&b);
-    tap(&b, "context_embed", x, 1);
-    uint32_t last = 0;                 // the last layer over time, plus 1
-    for (uint32_t i = 0; i < c->layers; i++) { last = toto2_layer_is_variate(c, i) ? last : i + 1; }
-    if (f->taps_wanted) { last = UINT32_MAX; }
-    if (last == 0) {
-        x = predicting(&b, x);
-        b.tail = true, b.n = b.count;
+    // A call of fewer tokens than the longest has as many more side by side.
+    const uint64_t side = (uint64_t)f->side * toto2_most_tokens(f) / tokens;
+    if (side < b.B * b.V) {
+        b.side = (uint32_t)side;
+        b.left = rp_region_view(&f->arena, f->left, RP_SHAPE(RP_F32, b.B, b.V, count, c->width));
+        if (b.left == NULL) { return NULL; }
     }
-    for (uint32_t i = 0; i < c->layers; i++) {
+    rp_tensor *x = scale(&b);
+    uint32_t last = last_over_time(c), done = 0;
+    if (b.left != NULL) {
+        x = in_parts(&b, x, last);
+        done = last;
+    } else {
+        x = embed(&b, x);
+        tap(&b, "context_embed", x, 1);
+        if (f->taps_wanted) { last = UINT32_MAX; }
+        if (last == 0) {
+            x = predicting(&b, x);
+            b.tail = true, b.n = b.count;
+        }
+    }
+    for (uint32_t i = done; i < c->layers; i++) {
         x = layer(&b, i, x, i + 1 == last);
         tap(&b, rp_arena_format(&f->arena, "layer%u", i), x, m->layers[i].scale);
     }
@@ -220,49 +286,11 @@ static rp_status plan(rp_graph *g, rp_device *device, rp_buffer *activations, rp
     return RP_OK;
 }
 
-// The device's state in one buffer, in this order.
-static rp_status lay_state(toto2_forecaster *f, uint64_t *bytes) {
-    toto2_model *m = (toto2_model *)f->base.model;
-    const toto2_config *c = &m->config;
-    const uint32_t B = f->base.config.max_batch, V = f->base.config.variates, A = f->patches + f->future, d = toto2_head_width(c);
-    rp_region r = { &f->arena, f->state, 0, false };
-    lay_inputs(f, &r, &f->in);
-    f->in_words = r.used / 4;
-    f->rope = rp_region_lay(&r, "rotary angles", RP_SHAPE(RP_F32, A, d / 4, 2));
-    f->zero = A / 2 + 1;
-    f->powers = rp_region_lay(&r, "xpos powers", RP_SHAPE(RP_F32, 2 * f->zero + 1, d / 4));
-    f->stats = rp_region_lay(&r, "running statistics", RP_SHAPE(RP_F64, B, V, RP_BLOCK_STATE));
-    f->hidden = rp_region_lay(&r, "hidden patches", RP_SHAPE(RP_U32, B, V, f->patches));
-    f->k = rp_arena_alloc(&f->arena, c->layers * sizeof(rp_tensor *));
-    f->v = rp_arena_alloc(&f->arena, c->layers * sizeof(rp_tensor *));
-    r.failed = r.failed || !f->k || !f->v;
-    const bool later = f->block < f->future;      // calls that read what the first kept; in a single pass all layers share one place
-    rp_tensor *k = NULL, *v = NULL;
-    for (uint32_t i = 0; i < c->layers && !r.failed; i++) {
-        if (toto2_layer_is_variate(c, i)) { continue; }
-        if (later || k == NULL) {
-            k = rp_region_lay(&r, "keys", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
-            v = rp_region_lay(&r, "values", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
-        }
-        f->k[i] = k, f->v[i] = v;
-    }
-    f->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, V, RP_BLOCK_QUANTILES, f->future * c->patch));
-    *bytes = r.used;
-    return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;
-}
-
 rp_status toto2_build(toto2_forecaster *f, rp_sizes *out) {
     rp_device *device = f->base.model->device;
     *out = (rp_sizes){ 0 };
     f->n_taps = 0;
-    RP_RETURN(lay_state(f, &out->state));
-    rp_region staged = { &f->arena, f->host_in, 0, false };
-    lay_inputs(f, &staged, &f->staged);
-    out->in = staged.used;
-    out->out = rp_tensor_bytes(f->result);
-    f->out_words = out->out / 4;
-    if (staged.failed) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster."); }
-
+    RP_RETURN(toto2_lay_state(f, out));
     f->last_count = f->future % f->block;
     f->inputs.plan = f->round.plan = f->last.plan = NULL;
     if (f->base.config.device_inputs) {
@@ -283,28 +311,4 @@ rp_status toto2_build(toto2_forecaster *f, rp_sizes *out) {
     rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
     rp_copy_add(collect, "results", rp_region_view(&f->arena, f->result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to);
     return plan(collect, device, f->activations, &f->collect.plan, &out->activations);
-}
-
-// ---- tables: float64, rounded once to what the device keeps ----
-
-rp_status toto2_write_tables(toto2_forecaster *f) {
-    toto2_model *m = (toto2_model *)f->base.model;
-    rp_device *device = m->base.device;
-    const uint32_t pairs = f->rope->shape[1], positions = f->rope->shape[0], exponents = f->powers->shape[0], w = 2 * pairs;
-    double *table = malloc(((size_t)positions * 2 + exponents) * pairs * sizeof *table), *power = table + (size_t)positions * pairs * 2;
-    if (table == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while making the rotary tables."); }
-    for (uint32_t i = 0; i < pairs; i++) {
-        const double theta = pow(ROPE_BASE, -2.0 * i / w), base = (2 * i + 0.4 * w) / (1.4 * w);
-        for (uint32_t t = 0; t < positions; t++) {
-            table[((size_t)t * pairs + i) * 2] = cos(t * theta);
-            table[((size_t)t * pairs + i) * 2 + 1] = sin(t * theta);
-        }
-        for (uint32_t e = 0; e < exponents; e++) {
-            power[(size_t)e * pairs + i] = m->config.xpos ? pow(base, ((double)e - f->zero) / XPOS_BASE) : 1;
-        }
-    }
-    rp_status status = device->backend->write(f->state, f->rope->offset, RP_F32, table, RP_F64, (uint64_t)positions * pairs * 2);
-    if (status == RP_OK) { status = device->backend->write(f->state, f->powers->offset, RP_F32, power, RP_F64, (uint64_t)exponents * pairs); }
-    free(table);
-    return status;
 }

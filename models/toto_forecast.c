@@ -1,4 +1,5 @@
 // One forecast: inputs into host-visible memory, replays queued, results taken from host-visible memory at the end.
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -19,12 +20,11 @@ static rp_status put_series(toto_forecaster *f, const rp_series *s, uint32_t b, 
     float *values = f->scratch, *mask = values + row;
     memset(values, 0, 2 * row * sizeof *values);
     for (uint32_t v = 0; v < V && s->values != NULL; v++) {
-        for (uint32_t t = 0; t < s->context; t++) {
-            const size_t from = (size_t)v * s->context + t, to = (size_t)v * T + pad + t;
-            const bool real = s->mask == NULL || s->mask[from];
-            values[to] = real || isfinite(s->values[from]) ? s->values[from] : 0;
-            mask[to] = real;
-        }
+        const float *from = s->values + (size_t)v * s->context;
+        const uint8_t *real = s->mask ? s->mask + (size_t)v * s->context : NULL;
+        float *to = values + (size_t)v * T + pad, *seen = mask + (size_t)v * T + pad;
+        for (uint32_t t = 0; t < s->context; t++) { to[t] = fabsf(from[t]) <= FLT_MAX ? from[t] : 0; }   // only masked ones are not
+        for (uint32_t t = 0; t < s->context; t++) { seen[t] = real == NULL || real[t] != 0; }
     }
     RP_RETURN(put(f, f->staged.series, b * row, RP_F32, values, RP_F32, row));
     RP_RETURN(put(f, f->staged.mask, b * row, RP_F32, mask, RP_F32, row));
@@ -99,7 +99,6 @@ static void fill_queue(toto_forecaster *f, const toto_decode *d, const rp_foreca
 rp_status toto_forecast_device(rp_forecaster *forecaster, const rp_series *series, const rp_device_series *there, uint32_t n_series,
                                const rp_forecast_config *config, const rp_forecast_result *result) {
     toto_forecaster *f = (toto_forecaster *)forecaster;
-    rp_device *device = f->base.model->device;
     const toto_decode *d = config->paths ? &f->sample : &f->mean;
     const bool wanted = rp_results_wanted(config, result);
     RP_RETURN(rp_series_check(&f->base, series, there, n_series, config));
@@ -112,8 +111,9 @@ rp_status toto_forecast_device(rp_forecaster *forecaster, const rp_series *serie
     RP_RETURN(rp_replays_finish(&f->queue, config));
     if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series, RP_DEVICE_BAD_ROWS)); }
     if (!wanted) { return RP_OK; }
-    RP_RETURN(device->backend->read(f->host_out, 0, RP_F32, f->scratch, RP_F32, f->out_words));
-    const rp_results r = { .values = f->scratch, .rows = n_series * f->base.config.variates,
+    const float *values;
+    RP_RETURN(rp_results_read(f->host_out, f->out_words, f->scratch, &values));
+    const rp_results r = { .values = values, .row = f->scratch + f->out_words, .rows = n_series * f->base.config.variates,
                            .horizon_cap = f->rounds * ((toto_model *)f->base.model)->config.patch, .paths_cap = d->paths_cap,
                            .horizon = config->horizon, .paths = config->paths ? config->paths : 1 };
     rp_results_fill(&r, config, result);

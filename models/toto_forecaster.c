@@ -76,8 +76,8 @@ static rp_status allocate(toto_forecaster *f, const rp_sizes *sizes) {
     RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
     RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
     RP_RETURN(backend->buffer_create(device, sizes->activations ? sizes->activations : 256, RP_MEMORY_DEVICE, &f->activations));
-    const uint64_t scratch = sizes->in > sizes->out ? sizes->in : sizes->out;
-    f->scratch = malloc(scratch);
+    const uint64_t results = sizes->out + (f->base.config.max_paths + 1) * sizeof(float);
+    f->scratch = malloc(sizes->in > results ? sizes->in : results);
     if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
     if (f->base.config.device_inputs) { RP_RETURN(rp_device_inputs_create(&f->from_device, device, 2 * f->base.config.max_batch)); }
     return rp_replays_create(&f->queue, device, 3 + (uint64_t)f->base.info.chunks * f->rounds);

@@ -32,7 +32,7 @@ typedef struct builder {
     rp_graph *g;
     uint32_t B, S, V, n;              // this graph's rows: [B, S, V, n]
     bool decode;
-    rp_tensor *const *k_suffix, *const *v_suffix;   // decode: for each layer
+    const toto_keys *suffix;          // decode: for each layer
 } builder;
 
 static uint32_t rows_of(const builder *b) { return b->B * b->S * b->V * b->n; }
@@ -57,18 +57,30 @@ static rp_tensor *attention_space(builder *b, const char *label, rp_tensor *qkv)
 // What attention over time keeps and reads: in precision mixed float16, as the units that multiply it take it.
 static rp_dtype time_dtype(const toto_model *m) { return m->mixed && toto_head_width(&m->config) % 4 == 0 ? RP_F16 : RP_F32; }
 
+// Whether few keys are all that a query can see, so that one launch turns and attends.
+static bool is_short(const toto_forecaster *f, const toto_config *c) {
+    return RP_ATTN_SHORT_TAKES(f->tokens + f->rounds - 1, toto_head_width(c));
+}
+
 static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, rp_tensor *qkv) {
     toto_forecaster *f = b->f;
-    const uint32_t d = toto_head_width(b->c), extra = b->m->labels != NULL, R = f->rounds - 1, f16 = time_dtype(b->m) == RP_F16;
-    rp_tensor *k = b->decode ? b->k_suffix[layer] : f->k_prompt[layer], *v = b->decode ? b->v_suffix[layer] : f->v_prompt[layer];
+    const uint32_t d = toto_head_width(b->c), extra = b->m->labels != NULL, R = b->decode ? f->rounds - 1 : 0, f16 = time_dtype(b->m) == RP_F16;
+    const toto_keys *prompt = &f->prompt_keys[layer], *own = b->decode ? &b->suffix[layer] : prompt;
+    const float scale = scale_of(d), rest = (float)(1 / sqrt(d) - scale);
+    if (is_short(f, b->c)) {
+        const struct rp_attn_rope_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, f->tokens, R, extra, f->rope->shape[0], f->xpos_zero,
+                                               scale, rest, f16 };
+        rp_tensor *in[] = { qkv, f->turns, b->decode ? prompt->kv : NULL, own->kv, f->in.n_patches, f->in.step }, *out[] = { own->kv, NULL };
+        rp_graph_add(b->g, RP_OP_ATTN_ROPE, label, &p, sizeof p, in, out);
+        return out[1];
+    }
     const struct rp_rope_kv_params rope = { b->B, b->S, b->V, b->n, b->c->heads, d, b->decode ? R : f->tokens, b->decode, extra,
                                             f->xpos_zero, f16 };
-    rp_tensor *rope_in[] = { qkv, f->rope, f->xpos, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
+    rp_tensor *rope_in[] = { qkv, f->rope, f->xpos, f->in.n_patches, f->in.step }, *rope_out[] = { NULL, own->k, own->v };
     rp_graph_add(b->g, RP_OP_ROPE_KV, label, &rope, sizeof rope, rope_in, rope_out);
-    const struct rp_attn_time_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, f->tokens, b->decode ? R : 0, extra,
-                                           scale_of(d), (float)(1 / sqrt(d) - scale_of(d)), 0, b->m->mixed, b->m->mixed, f16 };
-    rp_tensor *in[] = { rope_out[0], f->k_prompt[layer], f->v_prompt[layer], b->decode ? k : NULL, b->decode ? v : NULL,
-                        f->in.n_patches, f->in.step };
+    const struct rp_attn_time_params p = { b->B, b->S, b->V, b->n, b->c->heads, d, f->tokens, R, extra, scale, rest, 0, b->m->mixed, b->m->mixed,
+                                           f16 };
+    rp_tensor *in[] = { rope_out[0], prompt->k, prompt->v, b->decode ? own->k : NULL, b->decode ? own->v : NULL, f->in.n_patches, f->in.step };
     rp_tensor *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_ATTN_TIME, label, &p, sizeof p, in, out);
     return out[0];
@@ -167,7 +179,7 @@ static void draw(builder *b, const toto_decode *d, rp_tensor *dist, rp_tensor *a
 }
 
 // What each path owns; laid out for C paths, seen through narrower views in mean mode.
-typedef struct path_state { rp_tensor *scale, *patch, **k, **v, *result; } path_state;
+typedef struct path_state { rp_tensor *scale, *patch, *result; toto_keys *keys; } path_state;
 
 // The first patch of every path, from the prompt's one distribution.
 static rp_graph *build_start(builder b, const toto_decode *d, const path_state *s) {
@@ -214,22 +226,27 @@ static rp_status plan(rp_graph *g, rp_device *device, rp_buffer *activations, rp
     return RP_OK;
 }
 
+// Keys and values of a cache [2, ..], each as a tensor of its own.
+static toto_keys keys_of(rp_arena *arena, rp_tensor *kv) {
+    if (kv == NULL) { return (toto_keys){ 0 }; }
+    const rp_shape half = rp_shape_of(kv->dtype, kv->n_dims - 1, kv->shape + 1);
+    return (toto_keys){ rp_region_part(arena, kv, kv->name, half, 0), rp_region_part(arena, kv, kv->name, half, rp_tensor_bytes(kv) / 2), kv };
+}
+
 static rp_status build_decode(toto_forecaster *f, toto_decode *d, const path_state *whole, uint64_t *most) {
     toto_model *m = (toto_model *)f->base.model;
     const toto_config *c = &m->config;
     const uint32_t B = f->base.config.max_batch, V = f->base.config.variates, L = c->layers, R = f->rounds - 1, C = d->paths;
     const rp_dtype dtype = time_dtype(m);
-    rp_arena *a = &f->arena;
     path_state s = { .scale = rp_region_view(&f->arena, whole->scale, RP_SHAPE(RP_F64, B, C, V, 4)),
                      .patch = rp_region_view(&f->arena, whole->patch, RP_SHAPE(RP_F32, B, C, V, c->patch)),
                      .result = rp_region_view(&f->arena, whole->result, RP_SHAPE(RP_F32, B, V, f->rounds * c->patch, d->paths_cap)),
-                     .k = rp_arena_alloc(a, L * sizeof(rp_tensor *)), .v = rp_arena_alloc(a, L * sizeof(rp_tensor *)) };
-    if (s.k == NULL || s.v == NULL) { return rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
+                     .keys = rp_arena_alloc(&f->arena, L * sizeof *s.keys) };
+    if (s.keys == NULL) { return rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     for (uint32_t i = 0; i < L; i++) {
-        s.k[i] = rp_region_view(&f->arena, whole->k[i], RP_SHAPE(dtype, B, C, V, R, c->width));
-        s.v[i] = rp_region_view(&f->arena, whole->v[i], RP_SHAPE(dtype, B, C, V, R, c->width));
+        s.keys[i] = keys_of(&f->arena, rp_region_view(&f->arena, whole->keys[i].kv, RP_SHAPE(dtype, 2, B, C, V, R, c->width)));
     }
-    builder b = { .f = f, .m = m, .c = c, .B = B, .S = C, .V = V, .n = 1, .decode = true, .k_suffix = s.k, .v_suffix = s.v };
+    builder b = { .f = f, .m = m, .c = c, .B = B, .S = C, .V = V, .n = 1, .decode = true, .suffix = s.keys };
     d->start_dist = f->dist, d->start_affine = f->affine;
     RP_RETURN(plan(build_start(b, d, &s), m->base.device, f->activations, &d->start.plan, most));
     d->step.plan = NULL;
@@ -248,25 +265,23 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     rp_region r = { &f->arena, f->state, 0, false };
     lay_inputs(f, &r, &f->in);
     f->in_words = r.used / 4;
-    f->rope = rp_region_lay(&r, "rotary angles", RP_SHAPE(RP_F32, positions, half, 2));
     f->xpos_zero = positions / 2 + 1;
-    f->xpos = rp_region_lay(&r, "xpos powers", RP_SHAPE(RP_F32, 2 * f->xpos_zero + 1, half));
+    const uint32_t exponents = 2 * f->xpos_zero + 1;
+    f->turns = rp_region_lay(&r, "rotary angles, xpos powers", RP_SHAPE(RP_F32, (2 * positions + exponents) * half));
+    f->rope = rp_region_part(&f->arena, f->turns, "rotary angles", RP_SHAPE(RP_F32, positions, half, 2), 0);
+    f->xpos = rp_region_part(&f->arena, f->turns, "xpos powers", RP_SHAPE(RP_F32, exponents, half), (uint64_t)positions * half * 8);
     f->scale_state = rp_region_lay(&r, "scaler state", RP_SHAPE(RP_F64, B, V, 4));
     f->scale_global = rp_region_lay(&r, "prompt statistics", RP_SHAPE(RP_F64, B, V, 2));
     f->affine = rp_region_lay(&r, "loc and scale", RP_SHAPE(RP_F32, B, V, P, 2));
     f->dist = rp_region_lay(&r, "first distribution", RP_SHAPE(RP_F32, B, V, P, 4, c->components));
-    f->k_prompt = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
-    f->v_prompt = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
-    s->k = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
-    s->v = rp_arena_alloc(&f->arena, L * sizeof(rp_tensor *));
-    r.failed = r.failed || !f->k_prompt || !f->v_prompt || !s->k || !s->v;
+    f->prompt_keys = rp_arena_alloc(&f->arena, L * sizeof *f->prompt_keys);
+    s->keys = rp_arena_alloc(&f->arena, L * sizeof *s->keys);
+    r.failed = r.failed || !f->prompt_keys || !s->keys;
     for (uint32_t i = 0; i < L && !r.failed; i++) {
         if (toto_layer_is_space(c, i)) { continue; }
-        f->k_prompt[i] = rp_region_lay(&r, "prompt keys", RP_SHAPE(dtype, B, V, n, D));
-        f->v_prompt[i] = rp_region_lay(&r, "prompt values", RP_SHAPE(dtype, B, V, n, D));
+        f->prompt_keys[i] = keys_of(&f->arena, rp_region_lay(&r, "prompt keys and values", RP_SHAPE(dtype, 2, B, V, n, D)));
         if (R == 0) { continue; }
-        s->k[i] = rp_region_lay(&r, "path keys", RP_SHAPE(dtype, B, C, V, R, D));
-        s->v[i] = rp_region_lay(&r, "path values", RP_SHAPE(dtype, B, C, V, R, D));
+        s->keys[i] = keys_of(&f->arena, rp_region_lay(&r, "path keys and values", RP_SHAPE(dtype, 2, B, C, V, R, D)));
     }
     s->scale = rp_region_lay(&r, "scaler state of each path", RP_SHAPE(RP_F64, B, C, V, 4));
     s->patch = rp_region_lay(&r, "last patch", RP_SHAPE(RP_F32, B, C, V, P));

@@ -360,6 +360,84 @@ static void linear_fused_agrees(void **state) {
     }
 }
 
+// attn_rope gives the bits of the two launches that it stands for. On fast devices, whose kernels say so.
+static void attn_rope_agrees(void **state) {
+    const job *j = *state;
+    test_need(j->device);
+    rp_device *device = j->device->device;
+    if (!device->fast) { skip(); }
+    for (uint32_t index = 0;; index++) {
+        test_case whole;
+        if (!test_case_make(&whole, RP_OP_ATTN_ROPE, index, index)) {
+            test_case_free(&whole);
+            break;
+        }
+        const struct rp_attn_rope_params p = *(const struct rp_attn_rope_params *)(const void *)whole.params;
+        if (p.f16) {                                                      // on matrix units, or not
+            test_case_free(&whole);
+            continue;
+        }
+        const bool decode = p.suffix_cap > 0;
+        const uint64_t D = (uint64_t)p.heads * p.head_width, rows = (uint64_t)p.batch * p.paths * p.variates, queries = rows * p.tokens * D;
+        const uint64_t angles = (uint64_t)p.positions * p.head_width, powers = whole.tensor[1].count - angles;
+        const uint64_t prefix = (uint64_t)p.batch * p.variates * p.prefix_cap * D, own = rows * (decode ? p.suffix_cap : p.prefix_cap) * D;
+        const float *in[4];
+        for (uint32_t i = 0; i < 4; i++) { in[i] = whole.tensor[i].data; }
+        const uint32_t *n_patches = whole.tensor[4].data;
+        struct rp_step step;
+        memcpy(&step, whole.tensor[5].data, sizeof step);
+
+        test_case c = { .op = RP_OP_ROPE_KV };
+        const struct rp_rope_kv_params turn = { p.batch, p.paths, p.variates, p.tokens, p.heads, p.head_width, decode ? p.suffix_cap : p.prefix_cap,
+                                                decode, p.extra, p.xpos_zero, 0 };
+        test_start(&c, whole.name, &turn, sizeof turn);
+        memcpy(test_f32(&c, 0, 3 * queries), in[0], 3 * queries * sizeof **in);
+        memcpy(test_f32(&c, 1, angles), in[1], angles * sizeof **in);
+        memcpy(test_f32(&c, 2, powers), in[1] + angles, powers * sizeof **in);
+        memcpy(test_u32(&c, 3, p.batch), n_patches, p.batch * sizeof *n_patches);
+        test_step(&c, 4, step);
+        test_output(&c, 5, queries);
+        test_output(&c, 6, own);
+        test_output(&c, 7, own);
+        memcpy(c.tensor[6].data, in[3], own * sizeof **in);
+        memcpy(c.tensor[7].data, in[3] + own, own * sizeof **in);
+        test_result turned = run_alone(device, &c);
+
+        c = (test_case){ .op = RP_OP_ATTN_TIME };
+        const struct rp_attn_time_params attend = { .batch = p.batch, .paths = p.paths, .variates = p.variates, .tokens = p.tokens, .heads = p.heads,
+                                                    .head_width = p.head_width, .prefix_cap = p.prefix_cap, .suffix_cap = p.suffix_cap,
+                                                    .extra = p.extra, .scale = p.scale, .scale_rest = p.scale_rest };
+        test_start(&c, whole.name, &attend, sizeof attend);
+        float *q = test_f32(&c, 0, queries);
+        for (uint64_t i = 0; i < queries; i++) { q[i] = (float)turned.value[0][i]; }
+        for (uint32_t half = 0; half < 2; half++) {                       // keys, values
+            if (decode) { memcpy(test_f32(&c, 1 + half, prefix), in[2] + half * prefix, prefix * sizeof **in); }
+            float *cache = test_f32(&c, (decode ? 3 : 1) + half, own);
+            for (uint64_t i = 0; i < own; i++) { cache[i] = (float)turned.value[1 + half][i]; }
+        }
+        memcpy(test_u32(&c, 5, p.batch), n_patches, p.batch * sizeof *n_patches);
+        test_step(&c, 6, step);
+        test_output(&c, 7, queries);
+        test_result attended = run_alone(device, &c);
+
+        char name[64];
+        snprintf(name, sizeof name, "%s", whole.name);
+        test_result once = run_alone(device, &whole);
+        for (uint64_t i = 0; i < 2 * own; i++) {
+            if (once.value[0][i] != turned.value[1 + i / own][i % own]) {
+                fail_msg("%s: element %llu of the cache is %.17g in one launch, %.17g in two", name, (unsigned long long)i, once.value[0][i],
+                         turned.value[1 + i / own][i % own]);
+            }
+        }
+        for (uint64_t i = 0; i < queries; i++) {
+            if (once.value[1][i] != attended.value[0][i]) {
+                fail_msg("%s: element %llu is %.17g in one launch, %.17g in two", name, (unsigned long long)i, once.value[1][i], attended.value[0][i]);
+            }
+        }
+        test_result_free(&turned), test_result_free(&attended), test_result_free(&once);
+    }
+}
+
 // Attention in float32 has the same bits whichever kernel runs. A device of its own, made to have what only some have, or many
 // processors or few, takes every kernel for every case that the kernel is for.
 static void attention_agrees(void **state) {
@@ -368,8 +446,9 @@ static void attention_agrees(void **state) {
     rp_device *device = j->device->device;
     if (!device->fast) { skip(); }                                        // one kernel
     static const uint32_t processors[] = { 1, 16, 4096 };                 // large blocks of queries, smaller ones, and the smallest
-    static const char *const kernels[] = { "attn_time_f32", "attn_time_f32_shared", "attn_time_f32_spread", "attn_time_f32_tiled_8",
-                                           "attn_time_f32_tiled_4", "attn_time_f32_tiled_2", "attn_time_f32_tiled_wide", "attn_time_f32_tiled_widest" };
+    static const char *const kernels[] = { "attn_time_f32", "attn_time_f32_shared", "attn_time_f32_spread", "attn_time_f32_short",
+                                           "attn_time_f32_short_2", "attn_time_f32_tiled_8", "attn_time_f32_tiled_4", "attn_time_f32_tiled_2",
+                                           "attn_time_f32_tiled_wide", "attn_time_f32_tiled_widest" };
     uint32_t n_ran[TEST_COUNT(kernels)] = { 0 };
     test_device own = { .required = true };
     test_ok(device, rp_device_create(device->info.spec, &device->config, &own.device), "a device");
@@ -422,7 +501,7 @@ static void attention_agrees(void **state) {
 }
 
 int main(void) {
-    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 5 + TEST_COUNT(pair_ops) + TEST_COUNT(same_bits_ops)) };
+    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 6 + TEST_COUNT(pair_ops) + TEST_COUNT(same_bits_ops)) };
     static job jobs[MAX_TESTS];
     static char names[MAX_TESTS][64];
     static struct CMUnitTest tests[MAX_TESTS];
@@ -445,6 +524,11 @@ int main(void) {
                 n++;
                 snprintf(names[n], sizeof *names, "linear fused agrees on %s", devices[d].spec);
                 tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = linear_fused_agrees, .initial_state = j };
+                n++;
+            }
+            if (op == RP_OP_ATTN_ROPE) {
+                snprintf(names[n], sizeof *names, "attn_rope agrees on %s", devices[d].spec);
+                tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = attn_rope_agrees, .initial_state = j };
                 n++;
             }
             if (op == RP_OP_ATTN_TIME) {

@@ -331,6 +331,27 @@ static void overlaps_only_where_it_can(void **state) {
     }
 }
 
+// Behind a launch of many groups only one that fills multiprocessors may come early.
+static void overlaps_where_groups_do_not_crowd(void **state) {
+    (void)state;
+    rig r;
+    rp_cuda_driver driver = fake_table();
+    assert_int_equal(rig_open(&r, &driver, 0, false), RP_OK);
+    assert_int_equal(rig_plan(&r), RP_OK);
+    rp_launch *before = &r.plan->launches[0], *launch = &r.plan->launches[1];     // which depends on it alone
+    for (uint32_t large = 0; large < 2; large++) {
+        before->grid[0] = RP_CUDA_SHORT_GROUPS / 2 + 1, before->grid[1] = 2;
+        launch->shared_bytes = large ? RP_CUDA_MOST_SHARED + 1 : RP_CUDA_MOST_SHARED;
+        fake.n_nodes = 0;
+        assert_int_equal(r.device.backend->record(&r.device, r.plan, &r.recording), RP_OK);
+        assert_int_equal(fake.nodes[1].n_deps, 1);
+        assert_int_equal(fake.nodes[1].overlaps, large);
+        r.device.backend->recording_destroy(r.recording);
+        r.recording = NULL;
+    }
+    rig_close(&r);
+}
+
 static void replay_is_one_launch(void **state) {
     (void)state;
     rig r;
@@ -796,6 +817,7 @@ int main(void) {
         cmocka_unit_test_setup(records_what_the_plan_says, fake_reset),
         cmocka_unit_test_setup(maps_go_with_a_launch, fake_reset),
         cmocka_unit_test_setup(overlaps_only_where_it_can, fake_reset),
+        cmocka_unit_test_setup(overlaps_where_groups_do_not_crowd, fake_reset),
         cmocka_unit_test_setup(replay_is_one_launch, fake_reset),
         cmocka_unit_test_setup(a_queue_is_one_launch, fake_reset),
         cmocka_unit_test_setup(long_queues_are_cut, fake_reset),

@@ -133,6 +133,49 @@ static void any_capacity(void **state) {
     free_series(&series);
 }
 
+// Variates in parts, as many side by side as the weights' bytes leave room for, whole series or some of one, give the bits of all at once.
+static void in_parts(void **state) {
+    rp_device *device = test_device_of(state);
+    const uint32_t contexts[] = { 96, 3, 50 }, all = 4 * VARIATES;
+    const size_t bytes = (size_t)LEVELS * 3 * VARIATES * HORIZON * sizeof(float);
+    rp_series series[3];
+    for (uint32_t i = 0; i < 3; i++) { series[i] = make_series(i, contexts[i]); }
+    for (uint32_t block = 0; block <= BLOCK; block += BLOCK) {
+        fixture whole = open_with(device, 96, HORIZON, 4, block);
+        const rp_forecaster_config sizes = whole.forecaster->config;
+        uint64_t *weights = &whole.model->info.device_bytes, most = 0;
+        const uint64_t own = *weights;
+        rp_forecaster_destroy(whole.forecaster);
+        *weights = 0;                                    // no parts take as little
+        test_ok(device, rp_forecaster_create(whole.model, &sizes, &whole.forecaster), "create");
+        assert_int_equal(((toto2_forecaster *)whole.forecaster)->side, all);
+        float *want = run(device, whole.forecaster, series, 3, HORIZON);
+        uint32_t last = 0, some = 0, several = 0;        // parts of variates of a series, of series
+        while (last < all) {
+            rp_forecaster *f;
+            test_ok(device, rp_forecaster_create(whole.model, &sizes, &f), "create");
+            const uint32_t side = ((toto2_forecaster *)f)->side;
+            const uint64_t takes = f->info.device_bytes;
+            assert_true(side == all || (side >= last && takes >= most && takes < whole.forecaster->info.device_bytes));
+            if (side < all && side > last) {
+                float *got = run(device, f, series, 3, HORIZON);
+                assert_memory_equal(want, got, bytes);
+                free(got);
+            }
+            some += side < VARIATES, several += side >= VARIATES && side < all;
+            if (side < all) { most = takes; }
+            last = side < all || some + several > 0 ? side : 0;
+            *weights += own / 50;
+            rp_forecaster_destroy(f);
+        }
+        assert_true(several > 0 && (some > 0 || block == 0));   // here a single pass' widest step is soon that of the last layers, which are whole
+        *weights = own;
+        free(want);
+        close_it(&whole);
+    }
+    for (uint32_t i = 0; i < 3; i++) { free_series(&series[i]); }
+}
+
 // The first block is the beginning of the single pass: its tokens see no later ones, and what xPos centres cancels between keys and
 // queries of one call. The two round differently, so they agree as the goldens' float32 does: to 1e-4 standard deviations, which
 // here are 2 and more. Later blocks see medians, and differ.
@@ -503,7 +546,7 @@ static void in_mixed(void **state) {
 
 int main(void) {
     static const test_named all[] = {
-        { "any batch", any_batch }, { "any capacity", any_capacity }, { "first block", first_block },
+        { "any batch", any_batch }, { "any capacity", any_capacity }, { "in parts", in_parts }, { "first block", first_block },
         { "padding is missing", padding_is_missing },
         { "levels agree", levels_agree }, { "known future", known_future }, { "guards", guards }, { "steady", steady },
         { "recorded once", recorded_once }, { "series on the device", series_on_the_device }, { "as tensors", as_tensors },

@@ -57,6 +57,20 @@ static void decode_steps(void **state) {
                 const struct rp_attn_time_params time = { .batch = 5, .paths = paths[s], .variates = 1, .tokens = 1, .heads = 4,
                                                           .head_width = heads[h], .prefix_cap = 400, .suffix_cap = 120, .y_f16 = f16, .mixed = 1,
                                                           .x_f16 = f16 };
+                struct rp_attn_time_params few = time;                   // keys
+                for (uint32_t suffix = 1; suffix < RP_ATTN_SHORT_KEYS; suffix += 3) {
+                    few.prefix_cap = RP_ATTN_SHORT_KEYS - suffix, few.suffix_cap = suffix;
+                    memset(params, 0, sizeof params);
+                    memcpy(params, &few, sizeof few);
+                    check(RP_OP_ATTN_TIME, params, name);
+                    const struct rp_attn_rope_params rope = { .batch = 5, .paths = paths[s], .variates = 1, .tokens = 1, .heads = 4,
+                                                              .head_width = heads[h], .prefix_cap = few.prefix_cap, .suffix_cap = suffix,
+                                                              .positions = RP_ATTN_SHORT_KEYS, .f16 = f16 };
+                    if (!RP_ATTN_SHORT_TAKES(RP_ATTN_SHORT_KEYS, heads[h])) { continue; }
+                    memset(params, 0, sizeof params);
+                    memcpy(params, &rope, sizeof rope);
+                    check(RP_OP_ATTN_ROPE, params, name);
+                }
                 memset(params, 0, sizeof params);
                 memcpy(params, &time, sizeof time);
                 check(RP_OP_ATTN_TIME, params, name);

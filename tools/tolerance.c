@@ -21,6 +21,7 @@ const tolerance_rule tolerance_rules[RP_OP_COUNT] = {
     [RP_OP_RMSNORM] = { NULL, tolerance_rmsnorm, NULL },
     [RP_OP_ROPE_KV] = { tolerance_begin_rope_kv, tolerance_rope_kv, NULL },
     [RP_OP_ATTN_TIME] = { tolerance_begin_attn_time, tolerance_attn_time, tolerance_absolute_attn_time },
+    [RP_OP_ATTN_ROPE] = { tolerance_begin_attn_rope, tolerance_attn_rope, tolerance_absolute_attn_rope },
     [RP_OP_ATTN_SPACE] = { tolerance_begin_attn_space, tolerance_attn_space, tolerance_absolute_attn_space },
     [RP_OP_SILU_MUL] = { NULL, tolerance_silu_mul, NULL },
     [RP_OP_MIXTURE] = { tolerance_begin_mixture, tolerance_mixture, NULL },

@@ -25,7 +25,7 @@ typedef struct tolerance_case {
     rp_op op;
     uint32_t params[RP_PARAM_BYTES / 4];
     tolerance_tensor tensor[RP_MAX_BINDINGS];   // inputs as they were before the run; outputs are not looked at
-    double extra[2];                            // the op's own: bounds of its inputs, set by tolerance_begin
+    double extra[3];                            // the op's own: bounds of its inputs, set by tolerance_begin
 } tolerance_case;
 
 #define TOLERANCE_PARAMS(c, op) const struct rp_##op##_params *p = (const void *)(c)->params
@@ -58,18 +58,19 @@ double tolerance_largest(const tolerance_tensor *t);        // |x| of an F32 or 
 #define RULE(name)                                                                                                          \
     double tolerance_##name(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude);
 RULE(linear) RULE(rmsnorm) RULE(fold_head) RULE(mixture)                    // tolerance_sums.c
-RULE(attn_time) RULE(attn_step) RULE(attn_space) RULE(block_attn)           // tolerance_attention.c
+RULE(attn_time) RULE(attn_step) RULE(attn_rope) RULE(attn_space) RULE(block_attn)   // tolerance_attention.c
 RULE(scaler) RULE(scale_step)                                               // tolerance_scaling.c
 RULE(rope_kv) RULE(rope_half) RULE(silu_mul) RULE(embed_bars) RULE(unpack_bits) RULE(bars_result)   // tolerance_point.c
 RULE(draw) RULE(draw_token)                                                 // tolerance_draw.c
 RULE(block_scale) RULE(block_rope) RULE(block_result)                       // tolerance_blocks.c
 #undef RULE
 #define BEGIN(name) void tolerance_begin_##name(tolerance_case *c);
-BEGIN(linear) BEGIN(mixture) BEGIN(attn_time) BEGIN(attn_step) BEGIN(attn_space) BEGIN(scaler) BEGIN(scale_step) BEGIN(rope_kv)
-BEGIN(block_scale) BEGIN(block_attn) BEGIN(block_result)
+BEGIN(linear) BEGIN(mixture) BEGIN(attn_time) BEGIN(attn_step) BEGIN(attn_rope) BEGIN(attn_space) BEGIN(scaler) BEGIN(scale_step)
+BEGIN(rope_kv) BEGIN(block_scale) BEGIN(block_attn) BEGIN(block_result)
 #undef BEGIN
 #define ABSOLUTE(name) void tolerance_absolute_##name(tolerance_case *c);
-ABSOLUTE(products) ABSOLUTE(attn_time) ABSOLUTE(attn_step) ABSOLUTE(attn_space) ABSOLUTE(block_attn) ABSOLUTE(embed_bars) ABSOLUTE(bars_result)
+ABSOLUTE(products) ABSOLUTE(attn_time) ABSOLUTE(attn_step) ABSOLUTE(attn_rope) ABSOLUTE(attn_space) ABSOLUTE(block_attn)
+ABSOLUTE(embed_bars) ABSOLUTE(bars_result)
 #undef ABSOLUTE
 
 #endif

@@ -126,10 +126,8 @@ double tolerance_attn_step(const tolerance_case *c, uint32_t output, uint64_t in
     return allowed_mixed(c->extra[0], c->extra[1], keys, magnitude) + U16ROUND * fabs(ref) + 0x1p-25;
 }
 
-// The values alone.
-void tolerance_absolute_attn_step(tolerance_case *c) {
-    TOLERANCE_PARAMS(c, attn_step);
-    const uint64_t D = (uint64_t)p->heads * p->head_width;
+// The values alone, of q, k and v of tokens [.., 3, D], and of two tensors behind it, keys and values one after the other.
+static void values_absolute(tolerance_case *c, uint64_t D) {
     const tolerance_tensor *qkv = &c->tensor[0];
     const uint64_t size = rp_dtype_size(qkv->dtype);
     for (uint64_t at = 2 * D; at < qkv->count; at += 3 * D) {
@@ -139,6 +137,62 @@ void tolerance_absolute_attn_step(tolerance_case *c) {
         const tolerance_tensor *kv = &c->tensor[i];
         tolerance_make_absolute(&(tolerance_tensor){ kv->dtype, kv->count / 2, (char *)kv->data + kv->count / 2 * size });
     }
+}
+
+void tolerance_absolute_attn_step(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, attn_step);
+    values_absolute(c, (uint64_t)p->heads * p->head_width);
+}
+
+// extra[0] and extra[1], as above; extra[2]: the largest power or its inverse, which a number that was turned has in front.
+void tolerance_begin_attn_rope(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, attn_rope);
+    const tolerance_tensor *qkv = &c->tensor[0], *prefix = &c->tensor[2], *own = &c->tensor[3];
+    const uint32_t *n_patches = c->tensor[4].data, step = ((const uint32_t *)c->tensor[5].data)[4];
+    const uint64_t D = (uint64_t)p->heads * p->head_width, prefix_values = prefix->count / 2, own_values = own->count / 2;
+    const bool decode = p->suffix_cap > 0;
+    double sum = 0, key = 0, value = 0;
+    for (uint64_t i = (uint64_t)p->positions * p->head_width; i < c->tensor[1].count; i++) {
+        const double power = tolerance_at(&c->tensor[1], i);
+        c->extra[2] = fmax(c->extra[2], fmax(power, 1 / power));
+    }
+    for (uint64_t token = 0; token < (uint64_t)p->batch * p->paths * p->variates * p->tokens; token++) {
+        sum = fmax(sum, 2 * c->extra[2] * widest_head(qkv, token * 3 * D, p->heads, p->head_width));
+        key = fmax(key, 2 * c->extra[2] * largest(qkv, (token * 3 + 1) * D, D));
+        value = fmax(value, largest(qkv, (token * 3 + 2) * D, D));
+    }
+    for (uint64_t row = 0; decode && row < (uint64_t)p->batch * p->paths * p->variates; row++) {
+        const uint64_t b = row / (p->paths * p->variates), v = row % p->variates, own_at = row * p->suffix_cap * D, before = (step - 1) * D;
+        const uint64_t shared_at = (b * p->variates + v) * p->prefix_cap * D, shared = (n_patches[b] + (uint64_t)p->extra) * D;
+        key = fmax(key, fmax(largest(prefix, shared_at, shared), largest(own, own_at, before)));
+        value = fmax(value, fmax(largest(prefix, prefix_values + shared_at, shared), largest(own, own_values + own_at, before)));
+    }
+    c->extra[0] = sum * key * (double)p->scale;
+    if (p->f16) { mixed_extra(c, p->head_width + 20, (double)p->scale, sum, key, p->prefix_cap + p->suffix_cap, value); }
+}
+
+// Turned, as in rope_kv: 10 roundings of (|a| + |b|) |factor|, so a score carries twice that more. kv: new keys; their values and the rest
+// of the cache as they are.
+double tolerance_attn_rope(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
+    TOLERANCE_PARAMS(c, attn_rope);
+    const uint32_t d = p->head_width, keys = p->prefix_cap + p->suffix_cap, step = ((const uint32_t *)c->tensor[5].data)[4];
+    if (output == 0) {
+        const bool decode = p->suffix_cap > 0;
+        const uint64_t D = (uint64_t)p->heads * d, slots = decode ? p->suffix_cap : p->prefix_cap, row = index / (slots * D), slot = index / D % slots;
+        if (row >= (uint64_t)p->batch * p->paths * p->variates) { return 0; }
+        const uint64_t n_tokens = ((const uint32_t *)c->tensor[4].data)[row / (p->paths * p->variates)] + (uint64_t)p->extra;
+        if (decode ? slot + 1 != step : slot >= n_tokens) { return 0; }
+        const uint64_t from = ((row * p->tokens + (decode ? 0 : slot)) * 3 + 1) * D + index % D / 2 * 2;
+        const double both = fabs(tolerance_at(&c->tensor[0], from)) + fabs(tolerance_at(&c->tensor[0], from + 1));
+        return 10 * U32ROUND * both * c->extra[2] + 2 * FLUSH + (p->f16 ? U16ROUND * (1 + U16ROUND) * fabs(ref) + 0x1p-25 : 0);
+    }
+    if (!p->f16) { return allowed(d + 20, c->extra[0], keys, magnitude); }
+    return allowed_mixed(c->extra[0], c->extra[1], keys, magnitude) + U16ROUND * fabs(ref) + 0x1p-25;
+}
+
+void tolerance_absolute_attn_rope(tolerance_case *c) {
+    TOLERANCE_PARAMS(c, attn_rope);
+    values_absolute(c, (uint64_t)p->heads * p->head_width);
 }
 
 // extra[0], as above; qkv holds q, k and v of a token one after the other.

@@ -52,6 +52,17 @@ static bool launch_few(const struct rp_attn_time_params *p, rp_launch *out) {
     return true;
 }
 
+// Short contexts.
+static bool launch_short(const struct rp_attn_time_params *p, rp_launch *out) {
+    const bool decode = p->suffix_cap > 0 && !p->own;
+    const uint64_t keys = (uint64_t)p->prefix_cap + p->suffix_cap, sets = (uint64_t)p->batch * (decode ? 1 : p->paths) * p->variates * p->heads;
+    static const char *const kernels[2][2] = { { "attn_time_f32_short", "attn_time_f32_short_2" }, { "attn_time_f16_short", "attn_time_f16_short_2" } };
+    if (!out->fast || !RP_ATTN_SHORT_TAKES(keys, p->head_width) || (decode && p->tokens != 1)) { return false; }
+    launch_queries(out, kernels[p->x_f16][keys > RP_ATTN_SHORT_LANES], sets, decode ? p->paths : p->tokens, p->prefix_cap + (decode ? 0 : p->suffix_cap),
+                   decode ? p->suffix_cap : 0, p->head_width, p->x_f16 ? 2 : 4);
+    return true;
+}
+
 // Prompts and own windows.
 static bool launch_tiled(const struct rp_attn_time_params *p, rp_launch *out) {
     static const attn_tiled_kernels kernels = { "attn_time_f32_tiled_8", "attn_time_f32_tiled_4", "attn_time_f32_tiled_2",
@@ -78,7 +89,7 @@ static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
 
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
-    if (launch_mixed(p, out, false) || launch_few(p, out) || launch_tiled(p, out) || launch_spread(p, out)) { return; }
+    if (launch_short(p, out) || launch_mixed(p, out, false) || launch_few(p, out) || launch_tiled(p, out) || launch_spread(p, out)) { return; }
     if (p->x_f16 && launch_mixed(p, out, true)) { return; }
     if (out->fast && !p->x_f16 && p->suffix_cap > 0 && !p->own && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
         p->head_width <= RP_ATTN_SHARED_HEAD) {

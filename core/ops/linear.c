@@ -128,16 +128,17 @@ static bool linear_triple(const struct rp_linear_params *p, const rp_launch *lau
 // what a tile takes besides. A cluster shares a tile's chunks; clusters of four leave a tenth of the multiprocessors without one.
 static void launch_triple(const struct rp_linear_params *p, rp_launch *out) {
     static const struct { const char *kernel; uint32_t rows, columns, cluster, group, bytes, chunk, store; } tiles[RP_LINEAR_TRIPLE_SHAPES] = {
-        { "linear_triple_128x128", 128, 128, 1, 512, RP_LINEAR_TRIPLE_SHARED(128, 128, 2), 5400, 21900 },
-        { "linear_triple_128x96", 128, 96, 1, 512, RP_LINEAR_TRIPLE_SHARED(128, 96, 2), 4100, 15800 },
-        { "linear_triple_128x64", 128, 64, 1, 512, RP_LINEAR_TRIPLE_SHARED(128, 64, 3), 3150, 11800 },
-        { "linear_triple_64x128", 64, 128, 1, 512, RP_LINEAR_TRIPLE_SHARED(64, 128, 3), 3300, 11400 },
-        { "linear_triple_64x96", 64, 96, 1, 384, RP_LINEAR_TRIPLE_SHARED(64, 96, 3), 2500, 16300 },
-        { "linear_triple_64x64", 64, 64, 1, 384, RP_LINEAR_TRIPLE_SHARED(64, 64, 4), 1870, 10400 },
-        { "linear_triple_shared_128x64_4", 128, 64, 4, 512, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 2), 4700, 8500 },
-        { "linear_triple_shared_128x64_2", 128, 64, 2, 512, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 2), 4100, 9000 },
-        { "linear_triple_shared_64x64_4", 64, 64, 4, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 3), 2750, 7000 },
-        { "linear_triple_shared_64x64_2", 64, 64, 2, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 3), 2750, 6500 },
+        { "linear_triple_128x128", 128, 128, 1, 384, RP_LINEAR_TRIPLE_SHARED(128, 4), 3400, 9000 },
+        { "linear_triple_128x96", 128, 96, 1, 384, RP_LINEAR_TRIPLE_SHARED(96, 5), 2600, 8000 },
+        { "linear_triple_128x64", 128, 64, 1, 384, RP_LINEAR_TRIPLE_SHARED(64, 6), 1900, 7000 },
+        { "linear_triple_64x96", 64, 96, 1, 384, RP_LINEAR_TRIPLE_SHARED(96, 5), 1400, 8000 },
+        { "linear_triple_64x64", 64, 64, 1, 384, RP_LINEAR_TRIPLE_SHARED(64, 6), 1000, 7000 },
+        { "linear_triple_64x32", 64, 32, 1, 384, RP_LINEAR_TRIPLE_SHARED(32, 8), 750, 6000 },
+        { "linear_triple_shared_128x64_4", 128, 64, 4, 384, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 2500, 8000 },
+        { "linear_triple_shared_128x64_2", 128, 64, 2, 384, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 2500, 8000 },
+        { "linear_triple_shared_64x64_4", 64, 64, 4, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 1600, 7000 },
+        { "linear_triple_shared_64x64_2", 64, 64, 2, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 1600, 7000 },
+        { "linear_triple_shared_64x32_2", 64, 32, 2, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 32, 6), 1200, 7000 },
     };
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < RP_LINEAR_TRIPLE_SHAPES; i++) {

@@ -1,5 +1,5 @@
 // rope_kv: rotary position with xPos on q and k, and k and v put into their cache; spec toto.md section 3.
-#include "op.h"
+#include "xpos.h"
 
 rp_status rp_shape_rope_kv(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(rope_kv);
@@ -39,7 +39,7 @@ void rp_ref_rope_kv(const void *params, void *const *binding) {
     const ref_u32 *n_patches = binding[3];
     const struct rp_step step = ref_step(binding[4]);
     void *q = binding[5], *k_cache = binding[6], *v_cache = binding[7];
-    const uint32_t d = p->head_width, half = d / 2, D = p->heads * d;
+    const uint32_t d = p->head_width, D = p->heads * d;
     for (uint32_t row = 0; row < p->batch * p->paths * p->variates; row++) {
         const uint32_t b = row / (p->paths * p->variates), n_tokens = n_patches[b].value + p->extra;
         for (uint32_t token = 0; token < p->tokens; token++) {
@@ -47,22 +47,14 @@ void rp_ref_rope_kv(const void *params, void *const *binding) {
             const uint32_t position = p->decode ? n_tokens + step.step - 1 : token;
             const uint32_t slot = p->decode ? step.step - 1 : token;
             const uint32_t last = p->decode ? position : n_tokens - 1;
-            const double *turn = rope + (size_t)position * half * 2;
-            const double *power = xpos + ((size_t)p->xpos_zero + position - last / 2) * half;
+            const ref_xpos by = ref_xpos_of(rope, xpos, position, p->xpos_zero + position - last / 2, d);
             const size_t from = ((size_t)row * p->tokens + token) * 3 * D;
             const size_t to = ((size_t)row * p->tokens + token) * D, cached = ((size_t)row * p->cap + slot) * D;
-            for (uint32_t i = 0; i < D; i += 2) {
-                const uint32_t j = i % d;
-                const double cosine = turn[j], sine = turn[j + 1], f0 = power[j % half], f1 = power[(j + 1) % half];
-                double x[3][2];                                          // of q, k and v
-                for (uint32_t e = 0; e < 6; e++) { x[e / 2][e % 2] = ref_get(binding[0], from + e / 2 * (size_t)D + i + e % 2, p->f16); }
-                ref_put(q, to + i, (x[0][0] * cosine - x[0][1] * sine) * f0, p->f16);
-                ref_put(q, to + i + 1, (x[0][1] * cosine + x[0][0] * sine) * f1, p->f16);
-                ref_put(k_cache, cached + i, (x[1][0] * cosine - x[1][1] * sine) / f0, p->f16);
-                ref_put(k_cache, cached + i + 1, (x[1][1] * cosine + x[1][0] * sine) / f1, p->f16);
-                ref_put(v_cache, cached + i, x[2][0], p->f16);
-                ref_put(v_cache, cached + i + 1, x[2][1], p->f16);
+            for (uint32_t h = 0; h < D; h += d) {
+                ref_xpos_turn(&by, binding[0], from + h, q, to + h, true, p->f16);
+                ref_xpos_turn(&by, binding[0], from + D + h, k_cache, cached + h, false, p->f16);
             }
+            for (uint32_t i = 0; i < D; i++) { ref_put(v_cache, cached + i, ref_get(binding[0], from + 2 * (size_t)D + i, p->f16), p->f16); }
         }
     }
 }

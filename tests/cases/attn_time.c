@@ -1,6 +1,6 @@
 // attn_time: prompt (causal, dead tokens) and decode (shared prefix, private suffix), tiles of 64 not full, full and
 // overflowing, scores far apart, a maximum that comes late so that every tile rescales; own suffixes, causal, with dead tokens
-// and without a prefix.
+// and without a prefix. "short": all keys in one tile of at most 32, from one query to more than a group takes.
 #include "attention.h"
 
 static const struct { const char *name; struct rp_attn_time_params p; bool steep; } cases[] = {
@@ -63,6 +63,24 @@ static const struct { const char *name; struct rp_attn_time_params p; bool steep
     { "decode, 10 paths, 4 heads of 208", { 1, 10, 1, 1, 4, 208, 200, 70, 0, 0, 0, 0, 0, 0, 0 }, false },
     { "decode, one path, many tiles", { 2, 1, 2, 1, 2, 64, 2500, 120, 1, 0, 0, 0, 0, 0, 0 }, true },
     { "decode, 19 paths, head 256", { 2, 19, 1, 1, 1, 256, 130, 70, 0, 0, 0, 0, 0, 0, 0 }, true },
+    { "short, prompt, 16 keys, head 64", { 3, 1, 2, 16, 2, 64, 16, 0, 0, 0, 0, 0, 0, 0, 0 }, true },
+    { "short, prompt, label, head 52", { 3, 1, 1, 13, 3, 52, 13, 0, 1, 0, 0, 0, 0, 0, 0 }, false },
+    { "short, prompt, 32 keys, head 128", { 2, 1, 1, 32, 2, 128, 32, 0, 0, 0, 0, 0, 0, 0, 0 }, true },
+    { "short, prompt, paths, head 100", { 2, 3, 2, 17, 1, 100, 17, 0, 0, 0, 0, 0, 0, 0, 0 }, false },
+    { "short, prompt of two, head 4", { 2, 1, 1, 2, 5, 4, 2, 0, 0, 0, 0, 0, 0, 0, 0 }, false },
+    { "short, decode, 37 paths, head 64", { 2, 37, 2, 1, 3, 64, 8, 3, 0, 0, 0, 0, 0, 0, 0 }, true },
+    { "short, decode, 32 keys, head 64", { 1, 19, 1, 1, 2, 64, 20, 12, 1, 0, 0, 0, 0, 0, 0 }, true },
+    { "short, decode, one path, head 128", { 3, 1, 2, 1, 2, 128, 17, 15, 0, 0, 0, 0, 0, 0, 0 }, true },
+    { "short, decode, long suffix, head 128", { 1, 9, 1, 1, 2, 128, 1, 31, 0, 0, 0, 0, 0, 0, 0 }, false },
+    { "short, own, head 64", { 3, 2, 2, 11, 2, 64, 5, 11, 0, 0, 0, 1, 0, 0, 0 }, true },
+    { "short, own, 32 keys, label, head 20", { 3, 3, 1, 18, 2, 20, 14, 18, 1, 0, 0, 1, 0, 0, 0 }, false },
+    { "mixed, short, decode, to float16", { 2, 20, 1, 1, 2, 64, 9, 6, 0, 0, 0, 0, 1, 1, 0 }, false },
+    { "float16, short, prompt, head 64", { 3, 1, 2, 8, 12, 64, 8, 0, 0, 0, 0, 0, 1, 1, 1 }, true },
+    { "float16, short, prompt, 30 keys, head 128", { 2, 2, 1, 30, 2, 128, 30, 0, 1, 0, 0, 0, 0, 1, 1 }, true },
+    { "float16, short, decode, 70 paths, head 64", { 2, 70, 1, 1, 12, 64, 8, 3, 1, 0, 0, 0, 1, 1, 1 }, true },
+    { "float16, short, decode, 31 keys, head 68", { 2, 7, 3, 1, 2, 68, 22, 9, 0, 0, 0, 0, 0, 1, 1 }, false },
+    { "float16, short, own, head 36", { 3, 4, 1, 9, 3, 36, 4, 9, 0, 0, 0, 1, 1, 1, 1 }, false },
+    { "float16, short, own, 29 keys, head 64", { 3, 2, 2, 21, 1, 64, 8, 21, 1, 0, 0, 1, 0, 1, 1 }, true },
     { "decode to float16", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0, 0, 1, 0, 0 }, false },
 };
 
