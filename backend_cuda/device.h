@@ -12,7 +12,7 @@
 #define RP_CUDA_MOST_SHARED 116224u    // bytes of shared memory of a group, beyond which no multiprocessor has room for two
 #define RP_CUDA_PLAIN_SHARED 49152u    // bytes of shared memory that a group gets without asking first
 #define RP_CUDA_BATCH_REPLAYS 64u      // in one batch, at most, and
-#define RP_CUDA_BATCH_LAUNCHES 640u    // some 6 us of host time and 2 KB of device memory each when it is made, once
+#define RP_CUDA_BATCH_NODES 640u       // kernels: some 6 us of host time and 2 KB of device memory each when it is made, once
 #define RP_CUDA_MAX_BATCHES 24         // kept
 
 typedef struct rp_cuda_staging {
@@ -84,6 +84,7 @@ struct rp_recording {
     const rp_plan *plan;
     rp_cu_graph graph;             // what batches are made of
     rp_cu_exec exec;               // both NULL on a device opened with config.direct
+    uint32_t n_nodes;              // of the graph: kernels
 };
 
 // queue.c

@@ -24,28 +24,29 @@ static bool is_among(const rp_recording *recording, rp_recording *const *recordi
 
 // How many repeats of a recording a batch holds that holds nothing else.
 static uint32_t most_of(const rp_recording *recording) {
-    const uint32_t most = RP_CUDA_BATCH_LAUNCHES / (recording->plan->n_launches ? recording->plan->n_launches : 1);
+    const uint32_t most = RP_CUDA_BATCH_NODES / (recording->n_nodes ? recording->n_nodes : 1);
     return most == 0 ? 1 : most < RP_CUDA_BATCH_REPLAYS ? most : RP_CUDA_BATCH_REPLAYS;
 }
 
-// How many of `same` repeats of a recording join the `n` replays of `launches` launches that a batch has already: all, or those that leave
+// How many of `same` repeats of a recording join the `n` replays of `nodes` nodes that a batch has already: all, or those that leave
 // whole batches of it, which are all the same one.
-static uint32_t count_joining(const rp_recording *recording, uint32_t same, uint32_t n, uint32_t launches) {
-    const uint32_t most = most_of(recording), some = same % most;
-    if (n == 0) { return same < most ? same : most; }
-    if (n + same <= RP_CUDA_BATCH_REPLAYS && launches + same * recording->plan->n_launches <= RP_CUDA_BATCH_LAUNCHES) { return same; }
-    return n + some <= RP_CUDA_BATCH_REPLAYS && launches + some * recording->plan->n_launches <= RP_CUDA_BATCH_LAUNCHES ? some : 0;
+static uint32_t count_joining(const rp_recording *recording, uint32_t same, uint32_t n, uint32_t nodes) {
+    const uint32_t some = same % most_of(recording);
+    if (n == 0) { return same; }     // most, at most
+    if (n + same <= RP_CUDA_BATCH_REPLAYS && nodes + same * recording->n_nodes <= RP_CUDA_BATCH_NODES) { return same; }
+    return n + some <= RP_CUDA_BATCH_REPLAYS && nodes + some * recording->n_nodes <= RP_CUDA_BATCH_NODES ? some : 0;
 }
 
 // Replays of the first batch of a queue: at least 1. It ends before a recording that it holds already, other than the last, so that
 // chunks of paths, and steps in turn with windows that slide, give the same batch each time around.
 static uint32_t batch_length(rp_recording *const *recordings, uint32_t n) {
-    uint32_t length = 0, launches = 0;
+    uint32_t length = 0, nodes = 0;
     while (length < n && recordings[length]->graph != NULL && !is_among(recordings[length], recordings, length)) {
         const rp_recording *next = recordings[length];
-        const uint32_t same = count_same(recordings + length, n - length), joining = count_joining(next, same, length, launches);
-        const bool whole = length == 0 && joining > 1 && joining == most_of(next);
-        launches += joining * next->plan->n_launches;
+        const uint32_t most = most_of(next), far = length == 0 && most < n ? most : n - length;   // no need to look at all of a long run
+        const uint32_t same = count_same(recordings + length, far), joining = count_joining(next, same, length, nodes);
+        const bool whole = length == 0 && joining > 1 && joining == most;
+        nodes += joining * next->n_nodes;
         length += joining;
         if (joining < same || whole) { break; }
     }
@@ -63,7 +64,7 @@ static rp_cuda_batch *find(rp_cuda *cuda, rp_recording *const *recordings, uint3
 }
 
 // NULL where the driver fails: then the replays are launched one by one, as before, and a fault shows there.
-static rp_cu_exec join(const rp_cuda *cuda, rp_recording *const *recordings, uint32_t n) {
+static rp_cu_exec make(const rp_cuda *cuda, rp_recording *const *recordings, uint32_t n) {
     const rp_cuda_driver *driver = &cuda->driver;
     rp_cu_graph graph = NULL;
     rp_cu_node before = NULL, node = NULL;
@@ -97,7 +98,7 @@ static void keep(rp_cuda *cuda, rp_recording *const *recordings, uint32_t n) {
     rp_cuda_batch *batch = place(cuda);
     if (batch == NULL) { return; }
     if (batch->exec != NULL) { (void)cuda->driver.exec_destroy(batch->exec); }   // in flight it lives on until it is done
-    *batch = (rp_cuda_batch){ .n = n, .exec = join(cuda, recordings, n), .used = cuda->calls };
+    *batch = (rp_cuda_batch){ .n = n, .exec = make(cuda, recordings, n), .used = cuda->calls };
     memcpy(batch->recordings, recordings, n * sizeof *recordings);
 }
 

@@ -118,6 +118,7 @@ static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes
     for (uint32_t i = 0; i < plan->n_launches; i++) {
         RP_RETURN(add_node(device, plan, i, out->graph, nodes, nodes + plan->n_launches));
     }
+    out->n_nodes = plan->n_launches;
     RP_RETURN(rp_cuda_check(device, cuda->driver.graph_instantiate(&out->exec, out->graph, 0), doing));
     return rp_cuda_check(device, cuda->driver.exec_upload(out->exec, cuda->stream), doing);
 }

@@ -87,7 +87,7 @@
 #define RP_ATTN_SHORT 16
 #define RP_ATTN_SHORT_LANES 16
 #define RP_ATTN_SHORT_KEYS 32
-#define RP_ATTN_SHORT_HEAD 128
+#define RP_ATTN_SHORT_HEAD 64
 #define RP_ATTN_SHORT_ROOM 49152
 #define RP_ATTN_SHORT_TAKES(keys, d) ((keys) <= RP_ATTN_SHORT_KEYS && (d) % 4 == 0 && (d) <= RP_ATTN_SHORT_HEAD)
 #define RP_ATTN_SHORT_BYTES(queries, keys, d, bytes) (4 * ((d) / 4 | 1) * (4 * (queries) + 2 * (bytes) * (keys)))

@@ -1,14 +1,20 @@
 // Attention where a query can see few keys, at most 2 RP_ATTN_SHORT_LANES; what attn_time_short.cuh and attn_rope.cu share. A query has
 // RP_ATTN_SHORT_LANES lanes; all keys and values that there is room for come to shared memory at once, before it is known which of
 // them are there. Then a key or two a lane, and a piece of the result. Same sums as rp_attend, so in float32 the same bits. For heads
-// in whole pieces of four.
+// in whole pieces of four, at most one a lane.
 #ifndef RP_ATTN_SHORT_CUH
 #define RP_ATTN_SHORT_CUH
 
 #include "attention.cuh"
 
 #define SHORT_LANES RP_ATTN_SHORT_LANES
-static_assert(SHORT_LANES == 16, "two queries a warp");
+static_assert(SHORT_LANES == 16 && RP_ATTN_SHORT_HEAD == 4 * SHORT_LANES, "two queries a warp, a piece of a head a lane");
+
+// This lane's piece of a head. Lanes that are too many do what the last one does, and write what it writes.
+__device__ inline uint32_t rp_short_piece(uint32_t pieces) { return min(threadIdx.x % SHORT_LANES, pieces - 1); }
+
+// What is loaded in front is asked for in front: the compiler moves no load across this.
+__device__ inline void rp_short_asked() { __syncwarp(); }
 
 // A piece of four on its way to shared memory.
 template <class Raw> __device__ inline void rp_short_copy(Raw *to, const void *from) {
@@ -16,18 +22,18 @@ template <class Raw> __device__ inline void rp_short_copy(Raw *to, const void *f
     asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(shared), "l"(from), "n"(sizeof(Raw)) : "memory");
 }
 
-// q . key, ascending, over n pieces. Blocks of four pieces: a loop that may end after each would wait for shared memory each time.
+// q . key, ascending, over n pieces. Blocks of eight: a loop that may end after each would wait for shared memory each time.
 template <class Raw> __device__ inline float rp_short_dot(const float4 *q, const Raw *key, uint32_t n) {
     float score = 0;
     uint32_t i = 0;
-#pragma unroll 2
-    for (; i + 4 <= n; i += 4) {
-        float4 a[4];
-        Raw b[4];
+#pragma unroll 1
+    for (; i + 8 <= n; i += 8) {
+        float4 a[8];
+        Raw b[8];
 #pragma unroll
-        for (int j = 0; j < 4; j++) { a[j] = q[i + j], b[j] = key[i + j]; }
+        for (int j = 0; j < 8; j++) { a[j] = q[i + j], b[j] = key[i + j]; }
 #pragma unroll
-        for (int j = 0; j < 4; j++) { score = rp_dot4(a[j], rp_wide4(b[j]), score); }
+        for (int j = 0; j < 8; j++) { score = rp_dot4(a[j], rp_wide4(b[j]), score); }
     }
 #pragma unroll 1
     for (; i < n; i++) { score = rp_dot4(q[i], rp_wide4(key[i]), score); }
@@ -46,13 +52,12 @@ __device__ inline float rp_short_sum(float value) {
     return value;
 }
 
-// Rows first, first + stride, .. below n of a head, `width` apart in memory and `pitch` in shared memory, by the lanes of a query.
+// Pieces of rows first, first + stride, .. below n, `width` apart in memory and `pitch` in shared memory, this lane's of each.
 template <class Raw, class T>
-__device__ inline void rp_short_rows(Raw *to, const T *from, uint32_t first, uint32_t n, uint32_t stride, uint32_t pitch, uint32_t pieces,
-                                     uint64_t width) {
-    for (uint32_t i = threadIdx.x % SHORT_LANES; i < pieces; i += SHORT_LANES) {
-        for (uint32_t c = first; c < n; c += stride) { rp_short_copy(&to[c * pitch + i], from + c * width + i * 4); }
-    }
+__device__ inline void rp_short_rows(Raw *to, const T *from, uint32_t first, uint32_t n, uint32_t stride, uint32_t pitch, uint32_t width) {
+    from += (uint64_t)first * width, to += first * pitch;
+#pragma unroll 1
+    for (uint32_t c = first; c < n; c += stride, from += (uint64_t)stride * width, to += stride * pitch) { rp_short_copy(to, from); }
 }
 
 // What is in shared memory: a query [pieces], keys and values [.., pitch], `pieces` of each; keys and values were asked for by the two
@@ -68,9 +73,10 @@ template <class Raw> struct rp_short_work {
     __device__ uint32_t place(uint32_t c) const { return (c < n_prefix ? c : own0 + c - n_prefix) * pitch; }
 };
 
-// Softmax of the scores, times the values, to elements at .. of y where that is wanted. Called by the whole group alike. PER: keys a
-// lane, 1 or 2.
-template <int PER, class Raw> __device__ inline void rp_short_attend(const rp_short_work<Raw> &w, void *y, uint64_t at, bool wanted, bool f16) {
+// Softmax of the scores, times the values; this lane's piece to elements at, .. of y where that is wanted. Called by the whole group
+// alike. PER: keys a lane, 1 or 2.
+template <int PER, class Raw>
+__device__ inline void rp_short_attend(const rp_short_work<Raw> &w, void *y, uint64_t at, bool wanted, bool f16) {
     const uint32_t lane = threadIdx.x % SHORT_LANES;
     rp_copy_wait<1>();
     __syncthreads();                       // q, k: written by all, read by all
@@ -90,26 +96,32 @@ template <int PER, class Raw> __device__ inline void rp_short_attend(const rp_sh
     sum = rp_short_sum(sum);
     rp_copy_wait<0>();
     __syncthreads();                       // values: written by all, read by all
-    for (uint32_t base = 0; base < w.pieces; base += SHORT_LANES) {
-        const uint32_t piece = min(base + lane, w.pieces - 1);
-        float4 x = make_float4(0, 0, 0, 0);
+    const uint32_t piece = rp_short_piece(w.pieces);
+    float4 x = make_float4(0, 0, 0, 0);
 #pragma unroll
-        for (int e = 0; e < PER; e++) {
-            const uint32_t end = min(w.cap, (e + 1) * SHORT_LANES);              // the same for all lanes
-#pragma unroll 4
-            for (uint32_t c = e * SHORT_LANES; c < end; c++) {
-                const float p = __shfl_sync(0xffffffffu, weight[e], c % SHORT_LANES, SHORT_LANES);
-                if (c < w.n) { rp_add4(x, p, rp_wide4(w.values[w.place(c) + piece])); }
+    for (int e = 0; e < PER; e++) {
+        const uint32_t end = min(w.cap, (e + 1) * SHORT_LANES);                  // the same for all lanes
+#pragma unroll 1
+        for (uint32_t first = e * SHORT_LANES; first < end; first += 4) {
+            Raw v[4];
+#pragma unroll
+            for (uint32_t c = 0; c < 4; c++) {
+                rp_zero4(v[c]);
+                if (first + c < w.n) { v[c] = w.values[w.place(first + c) + piece]; }
+            }
+#pragma unroll
+            for (uint32_t c = 0; c < 4; c++) {                                   // a key that is not seen adds 0
+                rp_add4(x, __shfl_sync(0xffffffffu, weight[e], (first + c) % SHORT_LANES, SHORT_LANES), rp_wide4(v[c]));
             }
         }
-        if (base + lane >= w.pieces || !wanted) { continue; }
-        const bool any = sum > 0.0f && top > -RP_INFINITY;
-        x = any ? make_float4(x.x / sum, x.y / sum, x.z / sum, x.w / sum) : make_float4(0, 0, 0, 0);
-        if (f16) {
-            *reinterpret_cast<uint2 *>(static_cast<__half *>(y) + at + piece * 4) = rp_narrow4(x);
-        } else {
-            *reinterpret_cast<float4 *>(static_cast<float *>(y) + at + piece * 4) = x;
-        }
+    }
+    if (!wanted) { return; }
+    const bool any = sum > 0.0f && top > -RP_INFINITY;
+    x = any ? make_float4(x.x / sum, x.y / sum, x.z / sum, x.w / sum) : make_float4(0, 0, 0, 0);
+    if (f16) {
+        __stwb(reinterpret_cast<uint2 *>(static_cast<__half *>(y) + at), rp_narrow4(x));
+    } else {
+        __stwb(reinterpret_cast<float4 *>(static_cast<float *>(y) + at), x);
     }
 }
 

@@ -13,15 +13,15 @@ template <class T, int PER> __device__ inline void rp_attn_time_short(const rp_k
     const bool decode = p.suffix_cap > 0 && !p.own;          // queries are paths, else tokens of one path
     const uint32_t d = p.head_width, width = p.heads * d, pieces = d / 4, pitch = pieces | 1;        // eight keys lie in different banks
     const uint32_t n_rows = decode ? p.paths : p.tokens, queries = blockDim.x / SHORT_LANES, blocks = (n_rows + queries - 1) / queries;
-    const uint32_t query = threadIdx.x / SHORT_LANES, lane = threadIdx.x % SHORT_LANES;
+    const uint32_t query = threadIdx.x / SHORT_LANES, piece = rp_short_piece(pieces);
     uint64_t group = rp_group();
     if (group >= (uint64_t)p.batch * (decode ? 1 : p.paths) * p.variates * p.heads * blocks) { return; }
     const uint32_t row = rp_take(group, blocks) * queries + query, head = rp_take(group, p.heads), v = rp_take(group, p.variates);
     const uint32_t s = decode ? 0 : rp_take(group, p.paths), b = (uint32_t)group, of = min(row, n_rows - 1);
     const uint64_t sequence = ((uint64_t)b * p.paths + s) * p.variates + v;                          // of row 0
-    const uint64_t at = (sequence * p.tokens + (uint64_t)of * (decode ? p.variates : 1)) * width + head * d;   // in q and y [B, S, V, n, h, d]
-    const uint64_t prefix = ((uint64_t)b * p.variates + v) * p.prefix_cap * width + head * d;        // in [B, V, N, h, d]
-    const uint64_t suffix = (sequence + (decode ? (uint64_t)of * p.variates : 0)) * p.suffix_cap * width + head * d;   // in [B, S, V, R, h, d]
+    const uint64_t at = (sequence * p.tokens + (uint64_t)of * (decode ? p.variates : 1)) * width + head * d + piece * 4;   // of [B, S, V, n, h, d]
+    const uint64_t prefix = ((uint64_t)b * p.variates + v) * p.prefix_cap * width + head * d + piece * 4;   // of [B, V, N, h, d]
+    const uint64_t suffix = (sequence + (decode ? (uint64_t)of * p.variates : 0)) * p.suffix_cap * width + head * d + piece * 4;
     const uint32_t own0 = p.prefix_cap + (decode ? query * p.suffix_cap : 0);                        // where the suffix lies in shared memory
     const uint32_t n_keys = p.prefix_cap + (decode ? queries : 1) * p.suffix_cap;
     float4 *q = memory + query * pitch;
@@ -30,15 +30,17 @@ template <class T, int PER> __device__ inline void rp_attn_time_short(const rp_k
 
     rp_wait();
     const uint32_t n_patches = rp_at<const uint32_t>(args, 5)[b], step = rp_at<const rp_step>(args, 6)->step;
+    const Raw own = *reinterpret_cast<const Raw *>(rp_at<const T>(args, 0) + at);
+    rp_short_asked();
     const auto bring = [&](Raw *to, uint32_t of_prefix, uint32_t of_suffix) {
-        rp_short_rows(to, rp_at<const T>(args, of_prefix) + prefix, query, p.prefix_cap, queries, pitch, pieces, width);
-        rp_short_rows(to + own0 * pitch, rp_at<const T>(args, of_suffix) + suffix, decode ? 0 : query, p.suffix_cap, decode ? 1 : queries, pitch,
-                      pieces, width);
+        rp_short_rows(to + piece, rp_at<const T>(args, of_prefix) + prefix, query, p.prefix_cap, queries, pitch, width);
+        rp_short_rows(to + own0 * pitch + piece, rp_at<const T>(args, of_suffix) + suffix, decode ? 0 : query, p.suffix_cap,
+                      decode ? 1 : queries, pitch, width);
         rp_copy_commit();
     };
     bring(k, 1, 3);
     bring(values, 2, 4);
-    for (uint32_t i = lane; i < pieces; i += SHORT_LANES) { q[i] = rp_wide4(*reinterpret_cast<const Raw *>(rp_at<const T>(args, 0) + at + i * 4)); }
+    q[piece] = rp_wide4(own);
 
     // What the query sees: keys 0 .. n_prefix - 1 of the prompt, then the suffix's first n_suffix.
     const uint32_t n_tokens = n_patches + p.extra, there = min(step, p.suffix_cap);
@@ -54,8 +56,8 @@ template <class T, int PER> __device__ inline void rp_attn_time_short(const rp_k
 #define RP_ATTN_SHORT_KERNEL(name, type, per)                                                                                     \
     extern "C" __global__ void __launch_bounds__(RP_ATTN_SHORT * SHORT_LANES) name(const rp_kernel_args<rp_attn_time_params> args) { \
         extern __shared__ __align__(16) float memory[];                                                                        \
-        rp_release();                                                                                                    \
-        rp_attn_time_short<type, per>(args, reinterpret_cast<float4 *>(memory));                                                     \
+        rp_release();                                                                                                          \
+        rp_attn_time_short<type, per>(args, reinterpret_cast<float4 *>(memory));                                               \
     }
 RP_ATTN_SHORT_KERNEL(attn_time_f32_short, float, 1)
 RP_ATTN_SHORT_KERNEL(attn_time_f32_short_2, float, 2)

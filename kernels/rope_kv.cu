@@ -53,7 +53,7 @@ template <uint32_t COLUMNS, class T, class Piece> __device__ inline void rp_rope
 
 #define RP_ROPE_KV(name, columns, type, piece)                                                                                  \
     extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) name(const rp_kernel_args<rp_rope_kv_params> args) {           \
-        rp_begin();                                                                                                             \
+        rp_begin();                                                                                                                                            \
         rp_rope_kv<columns, type, piece>(args);                                                                                 \
     }
 RP_ROPE_KV(rope_kv_f32, 2, float, float2)

@@ -10,6 +10,11 @@ struct rp_rope_turn {
     float f[4];
 };
 __device__ inline void rp_rope_powers(rp_rope_turn &t, const float *power, uint32_t column, uint32_t half) {
+    if (half % 4 == 0) {
+        const float4 f = *reinterpret_cast<const float4 *>(power + (column < half ? column : column - half));
+        t.f[0] = f.x, t.f[1] = f.y, t.f[2] = f.z, t.f[3] = f.w;
+        return;
+    }
 #pragma unroll
     for (uint32_t i = 0; i < 4; i++) { t.f[i] = power[column + i < half ? column + i : column + i - half]; }
 }
@@ -28,8 +33,8 @@ template <class Raw> __device__ inline float4 rp_rope_key(const Raw &x, const rp
     return make_float4(__fdividef(y.x, by.f[0]), __fdividef(y.y, by.f[1]), __fdividef(y.z, by.f[2]), __fdividef(y.w, by.f[3]));   // 2 ulp
 }
 
-__device__ inline void rp_rope_put(float *to, const float4 &x) { *reinterpret_cast<float4 *>(to) = x; }
-__device__ inline void rp_rope_put(__half *to, const float4 &x) { *reinterpret_cast<uint2 *>(to) = rp_narrow4(x); }
-__device__ inline void rp_rope_put(__half *to, const uint2 &x) { *reinterpret_cast<uint2 *>(to) = x; }
+__device__ inline void rp_rope_put(float *to, const float4 &x) { __stwb(reinterpret_cast<float4 *>(to), x); }
+__device__ inline void rp_rope_put(__half *to, const float4 &x) { __stwb(reinterpret_cast<uint2 *>(to), rp_narrow4(x)); }
+__device__ inline void rp_rope_put(__half *to, const uint2 &x) { __stwb(reinterpret_cast<uint2 *>(to), x); }
 
 #endif

@@ -469,7 +469,7 @@ static void long_queues_are_cut(void **state) {
     rp_cuda_driver driver = fake_table();
     char queue[1024], want[1024], word[256];
     letters_open(&l, &driver, 6);
-    assert_true(most * l.rig.plan->n_launches <= RP_CUDA_BATCH_LAUNCHES);    // so it is the replays that are too many here
+    assert_true(most * l.of[0]->n_nodes <= RP_CUDA_BATCH_NODES);    // so it is the replays that are too many here
 
     // A horizon: the odd steps with the prompt, then batches of steps alone, then the end.
     repeat(word, 'c', 3 * most + 5);
@@ -503,15 +503,14 @@ static void long_queues_are_cut(void **state) {
     letters_close(&l);
 }
 
-// Recordings of many launches: fewer in a batch, and one that is more than a batch holds is launched alone.
-static void batches_hold_so_many_launches(void **state) {
+// Recordings of many nodes: fewer in a batch, and one that is more than a batch holds is launched alone.
+static void batches_hold_so_many_nodes(void **state) {
     (void)state;
     letters l;
     rp_cuda_driver driver = fake_table();
     letters_open(&l, &driver, 3);
-    rp_plan large = *l.rig.plan, larger = *l.rig.plan;
-    large.n_launches = RP_CUDA_BATCH_LAUNCHES / 3, larger.n_launches = RP_CUDA_BATCH_LAUNCHES + 1;   // only counted from here on
-    l.of[1]->plan = &large, l.of[2]->plan = &larger;
+    assert_int_equal(l.of[0]->n_nodes, 5);
+    l.of[1]->n_nodes = RP_CUDA_BATCH_NODES / 3, l.of[2]->n_nodes = RP_CUDA_BATCH_NODES + 1;
     assert_int_equal(send(&l, "abbbbb"), RP_OK);
     assert_int_equal(send(&l, "abbbbb"), RP_OK);
     assert_string_equal(launched(&l), "abb bbb");
@@ -822,7 +821,7 @@ int main(void) {
         cmocka_unit_test_setup(replay_is_one_launch, fake_reset),
         cmocka_unit_test_setup(a_queue_is_one_launch, fake_reset),
         cmocka_unit_test_setup(long_queues_are_cut, fake_reset),
-        cmocka_unit_test_setup(batches_hold_so_many_launches, fake_reset),
+        cmocka_unit_test_setup(batches_hold_so_many_nodes, fake_reset),
         cmocka_unit_test_setup(batches_are_bounded, fake_reset),
         cmocka_unit_test_setup(batches_go_with_their_recordings, fake_reset),
         cmocka_unit_test_setup(what_cannot_be_joined_is_launched_singly, fake_reset),

@@ -87,7 +87,7 @@ static rp_status live(rp_device *device, kind k, rp_model **model, rp_forecaster
     RP_RETURN(rp_forecaster_create(*model, &sizes, forecaster));
     if (k == BARS) { return forecast_bars(*forecaster, &config, l); }
     RP_RETURN(k == TENSOR ? forecast_tensor(*forecaster, &config, l) : forecast_host(*forecaster, &config, l));
-    return forecast_host(*forecaster, &config, l);   // its replays in one launch
+    return k == DIRECT ? RP_OK : forecast_host(*forecaster, &config, l);   // its replays in one launch
 }
 
 // From opening the device to destroying it.

@@ -15,13 +15,14 @@ static inline uint64_t paths_of_cluster(uint32_t processors, uint64_t sets, uint
 // Shared memory that a group of a cluster can have.
 static inline uint64_t room_of_cluster(const rp_launch *out) { return out->wgmma ? RP_ATTN_SPREAD_MOST_90 : RP_ATTN_SPREAD_MOST; }
 
-// Short contexts: as many queries a group as a set has, or RP_ATTN_SHORT, or there is room for: `shared` keys of all and `own` ones of each, numbers of
-// so many bytes.
+// Short contexts: as many queries a group as a set has, or RP_ATTN_SHORT, or there is room for: `shared` keys of all and `own` ones of each,
+// numbers of so many bytes.
 static inline void launch_queries(rp_launch *out, const char *kernel, uint64_t sets, uint32_t rows, uint32_t shared, uint32_t own, uint32_t d,
                                   uint32_t bytes) {
     const uint32_t least = 32 / RP_ATTN_SHORT_LANES;                     // of a warp
     uint32_t queries = RP_ATTN_SHORT;
-    while (queries > least && (queries / 2 >= rows || RP_ATTN_SHORT_BYTES(queries, shared + queries * own, d, bytes) > RP_ATTN_SHORT_ROOM)) { queries /= 2; }
+    while (queries > least &&
+           (queries / 2 >= rows || RP_ATTN_SHORT_BYTES(queries, shared + queries * own, d, bytes) > RP_ATTN_SHORT_ROOM)) { queries /= 2; }
     rp_launch_rows(out, kernel, sets * ceil_div(rows, queries), queries * RP_ATTN_SHORT_LANES);
     out->shared_bytes = RP_ATTN_SHORT_BYTES(queries, shared + queries * own, d, bytes);
 }

@@ -8,7 +8,8 @@ rp_status rp_shape_attn_rope(const rp_graph *graph, const rp_node *node, rp_shap
     const rp_dtype dtype = p->f16 ? RP_F16 : RP_F32;
     const bool decode = p->suffix_cap > 0;
     const uint32_t d = p->head_width, D = p->heads * d, slots = decode ? p->suffix_cap : p->prefix_cap;
-    if (!RP_ATTN_SHORT_TAKES((uint64_t)p->prefix_cap + p->suffix_cap, d) || (decode ? p->tokens != 1 : p->paths != 1 || p->tokens != p->prefix_cap)) {
+    const bool whole = decode ? p->tokens == 1 : p->paths == 1 && p->tokens == p->prefix_cap;
+    if (!RP_ATTN_SHORT_TAKES((uint64_t)p->prefix_cap + p->suffix_cap, d) || !whole) {
         return rp_fail(graph->device, RP_INTERNAL, "'%s' asks for attention that no kernel makes (op_params.h, attn_rope).", node->label);
     }
     EXPECT(0, dtype, p->batch * p->paths * p->variates, p->tokens, 3, D);
@@ -25,13 +26,14 @@ rp_status rp_shape_attn_rope(const rp_graph *graph, const rp_node *node, rp_shap
 void rp_launch_attn_rope(const rp_node *node, rp_launch *out) {
     PARAMS(attn_rope);
     const bool decode = p->suffix_cap > 0, many = p->prefix_cap + p->suffix_cap > RP_ATTN_SHORT_LANES;
-    static const char *const kernels[2][2] = { { "attn_rope_f32_short", "attn_rope_f32_short_2" }, { "attn_rope_f16_short", "attn_rope_f16_short_2" } };
+    static const char *const kernels[2][2] = { { "attn_rope_f32_short", "attn_rope_f32_short_2" },
+                                               { "attn_rope_f16_short", "attn_rope_f16_short_2" } };
     if (!out->fast) {
         rp_launch_rows(out, "attn_rope_f32", (uint64_t)p->batch * p->paths * p->variates * p->tokens * p->heads, RP_GROUP_ROW);
         return;
     }
-    launch_queries(out, kernels[p->f16][many], (uint64_t)p->batch * p->variates * p->heads, decode ? p->paths : p->tokens, p->prefix_cap, p->suffix_cap,
-                   p->head_width, p->f16 ? 2 : 4);
+    launch_queries(out, kernels[p->f16][many], (uint64_t)p->batch * p->variates * p->heads, decode ? p->paths : p->tokens, p->prefix_cap,
+                   p->suffix_cap, p->head_width, p->f16 ? 2 : 4);
 }
 
 void rp_cost_attn_rope(const rp_node *node, rp_cost *out) {

@@ -56,10 +56,11 @@ static bool launch_few(const struct rp_attn_time_params *p, rp_launch *out) {
 static bool launch_short(const struct rp_attn_time_params *p, rp_launch *out) {
     const bool decode = p->suffix_cap > 0 && !p->own;
     const uint64_t keys = (uint64_t)p->prefix_cap + p->suffix_cap, sets = (uint64_t)p->batch * (decode ? 1 : p->paths) * p->variates * p->heads;
-    static const char *const kernels[2][2] = { { "attn_time_f32_short", "attn_time_f32_short_2" }, { "attn_time_f16_short", "attn_time_f16_short_2" } };
+    static const char *const kernels[2][2] = { { "attn_time_f32_short", "attn_time_f32_short_2" },
+                                               { "attn_time_f16_short", "attn_time_f16_short_2" } };
     if (!out->fast || !RP_ATTN_SHORT_TAKES(keys, p->head_width) || (decode && p->tokens != 1)) { return false; }
-    launch_queries(out, kernels[p->x_f16][keys > RP_ATTN_SHORT_LANES], sets, decode ? p->paths : p->tokens, p->prefix_cap + (decode ? 0 : p->suffix_cap),
-                   decode ? p->suffix_cap : 0, p->head_width, p->x_f16 ? 2 : 4);
+    launch_queries(out, kernels[p->x_f16][keys > RP_ATTN_SHORT_LANES], sets, decode ? p->paths : p->tokens,
+                   p->prefix_cap + (decode ? 0 : p->suffix_cap), decode ? p->suffix_cap : 0, p->head_width, p->x_f16 ? 2 : 4);
     return true;
 }
 

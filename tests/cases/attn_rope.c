@@ -1,4 +1,4 @@
-// attn_rope: prompts and steps, from one query to more than a group takes, one key to 32, heads of one piece to 128; label tokens, series
+// attn_rope: prompts and steps, from one query to more than a group takes, one key to 32, heads of one piece to sixteen; label tokens, series
 // shorter than the capacity, slots that stay untouched.
 #include "attention.h"
 
@@ -10,14 +10,14 @@ static const struct { const char *name; struct rp_attn_rope_params p; bool steep
     { "prompt, 8 tokens, head 64", { 2, 1, 1, 8, 12, 64, 8, 0, 0, 0, 0, 0, 0, 0 }, true },
     { "prompt, 16 tokens, head 20", { 3, 1, 1, 16, 2, 20, 16, 0, 0, 0, 0, 0, 0, 0 }, false },
     { "prompt, 17 tokens, head 64", { 3, 1, 2, 17, 1, 64, 17, 0, 1, 0, 0, 0, 0, 0 }, true },
-    { "prompt, 32 tokens, head 128", { 2, 1, 1, 32, 2, 128, 32, 0, 0, 0, 0, 0, 0, 0 }, false },
+    { "prompt, 32 tokens, head 60", { 2, 1, 1, 32, 2, 60, 32, 0, 0, 0, 0, 0, 0, 0 }, false },
     { "decode, one path, one key", { 1, 1, 1, 1, 1, 4, 1, 1, 0, 0, 0, 0, 0, 0 }, false },
     { "decode", { 2, 5, 3, 1, 2, 8, 9, 6, 0, 0, 0, 0, 0, 0 }, false },
     { "decode, label, 37 paths, head 64", { 3, 37, 2, 1, 3, 64, 8, 3, 1, 0, 0, 0, 0, 0 }, true },
-    { "decode, 31 keys, head 68", { 2, 17, 1, 1, 2, 68, 22, 9, 0, 0, 0, 0, 0, 0 }, true },
-    { "decode, long suffix, head 128", { 1, 9, 1, 1, 2, 128, 1, 31, 0, 0, 0, 0, 0, 0 }, false },
+    { "decode, 31 keys, head 48", { 2, 17, 1, 1, 2, 48, 22, 9, 0, 0, 0, 0, 0, 0 }, true },
+    { "decode, long suffix, head 64", { 1, 9, 1, 1, 2, 64, 1, 31, 0, 0, 0, 0, 0, 0 }, false },
     { "float16, prompt, 8 tokens, head 64", { 3, 1, 2, 8, 12, 64, 8, 0, 0, 0, 0, 0, 0, 1 }, true },
-    { "float16, prompt, label, 30 tokens, head 128", { 2, 1, 1, 30, 2, 128, 30, 0, 1, 0, 0, 0, 0, 1 }, true },
+    { "float16, prompt, label, 30 tokens, head 64", { 2, 1, 1, 30, 2, 64, 30, 0, 1, 0, 0, 0, 0, 1 }, true },
     { "float16, decode, 70 paths, head 64", { 2, 70, 1, 1, 12, 64, 8, 3, 0, 0, 0, 0, 0, 1 }, true },
     { "float16, decode, label, 32 keys, head 36", { 2, 7, 3, 1, 2, 36, 22, 10, 1, 0, 0, 0, 0, 1 }, false },
 };
