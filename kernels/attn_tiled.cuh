@@ -241,11 +241,21 @@ __device__ inline void rp_attn_tiled(const rp_tiled_work &w, const Keys &keys, u
     }
 }
 
+// The same for a block that may be the last, of few queries: then nobody works on those past the end.
+template <int ROWS, int FOURS, class Keys>
+__device__ inline void rp_attn_tiled_last(const rp_tiled_work &w, const Keys &keys, uint32_t row0, float *memory) {
+    if (ROWS > 2 && w.rows - row0 <= 2 * TILED_SETS) {
+        rp_attn_tiled<2, FOURS>(w, keys, row0, memory);
+    } else {
+        rp_attn_tiled<ROWS, FOURS>(w, keys, row0, memory);
+    }
+}
+
 // A kernel for each size of block.
 #define RP_ATTN_TILED(name, params, run, rows, fours, groups)                                                                       \
     extern "C" __global__ void __launch_bounds__(TILED_GROUP, groups) name(const rp_kernel_args<params> args) {                     \
         extern __shared__ __align__(16) float memory[];                                                                         \
-        rp_wait();                                                                                                              \
+        rp_begin();                                                                                                             \
         run<rows, fours>(args, memory);                                                                                         \
     }
 

@@ -29,7 +29,7 @@ template <int ROWS, int FOURS> __device__ inline void rp_time_tiled(const rp_ker
         .y = rp_at<void>(args, 7), .at = at,                                                      // [B, S, V, n, h, d]
         .rows = p.tokens, .alive = alive, .before = before, .n_prefix = n_prefix, .q_width = width, .width = width, .head_width = d,
         .scale = p.scale, .y_f16 = p.y_f16 != 0 };
-    rp_attn_tiled<ROWS, FOURS>(work, rp_tiled_all(), row0, memory);
+    rp_attn_tiled_last<ROWS, FOURS>(work, rp_tiled_all(), row0, memory);
 }
 
 RP_ATTN_TILED(attn_time_f32_tiled_8, rp_attn_time_params, rp_time_tiled, 8, 1, 3)

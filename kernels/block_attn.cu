@@ -69,7 +69,7 @@ template <int ROWS, int FOURS> __device__ inline void rp_block_tiled(const rp_ke
         .y = rp_at<void>(args, 6), .at = (uint64_t)row * p.tokens * width + head * d,                 // [B, V, n, h, d]
         .rows = p.tokens, .alive = first < live && before < p.cap ? min(min(p.tokens, live - first), p.cap - before) : 0, .before = before,
         .n_prefix = p.cap, .q_width = width, .width = stride, .head_width = d, .scale = p.scale, .y_f16 = p.mixed != 0 };
-    rp_attn_tiled<ROWS, FOURS>(work, rp_block_hidden{ rp_at<const uint32_t>(args, 3) + (uint64_t)row * p.patches, p.patches }, row0, memory);
+    rp_attn_tiled_last<ROWS, FOURS>(work, rp_block_hidden{ rp_at<const uint32_t>(args, 3) + (uint64_t)row * p.patches, p.patches }, row0, memory);
 }
 
 RP_ATTN_TILED(block_attn_f32_tiled_8, rp_block_attn_params, rp_block_tiled, 8, 1, 3)
