@@ -27,8 +27,8 @@ rp_status rp_shape_attn_step(const rp_graph *graph, const rp_node *node, rp_shap
 }
 
 // On matrix units: a cluster for up to RP_ATTN_FEW paths of a head. An invocation turns one piece of a query, or takes two, so that eight
-// warps a slice, or four, are the least; more of them bring more keys at once, and with ten, two groups still fit a multiprocessor beside
-// what runs there.
+// warps a slice, or four, are the least. Where groups come in several rounds, ten bring more keys at once, and two groups still fit a
+// multiprocessor.
 void rp_launch_attn_step(const rp_node *node, rp_launch *out) {
     PARAMS(attn_step);
     const uint32_t d = p->head_width;
@@ -38,7 +38,7 @@ void rp_launch_attn_step(const rp_node *node, rp_launch *out) {
     while (paths > 1 && RP_ATTN_STEP_BYTES(paths, d, RP_ATTN_FEW_GROUP / 32) > room_of_cluster(out)) { paths = ceil_div(paths, 2); }
     const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
     const uint64_t units = ceil_div(p->prefix_cap, 16) + paths * ceil_div(p->suffix_cap, 16);   // of sixteen keys, of a cluster
-    const uint32_t warps = d > 64 ? 16 : units > 8 * RP_ATTN_SPREAD ? 10 : 8;
+    const uint32_t warps = d > 64 ? 16 : units > 8 * RP_ATTN_SPREAD && groups > out->processors ? 10 : 8;
     if (!p->f16 || !out->clusters || (turns && d > 128)) {
         rp_launch_rows(out, p->f16 ? "attn_step_f16" : "attn_step_f32", sets * p->paths, RP_GROUP_ROW);
         return;
