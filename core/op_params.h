@@ -62,11 +62,11 @@
 // bfloat16, x = x0 + x1 + x2 (kernels/triple.cuh). A chunk of k is summed from 0 by the units: products (x2 w0), (x1 w1), (x0 w2), (x1 w0),
 // (x0 w1), (x0 w0), small ones first, each over the chunk's sixteens ascending. Chunk sums are added in ascending order, then bias,
 // then residual or gate. Whatever the number of rows, so no number depends on it. Tiles of RP_LINEAR_TRIPLE_SHAPES shapes, in shared
-// memory of stages of three parts of w, columns x 64, at multiples of 1024; where a cluster shares a tile, then two times the sums of
-// a chunk.
+// memory of stages of three parts of w, columns x 64, at multiples of 1024, then two or four such of w itself; where a cluster shares a tile,
+// then two times the sums of a chunk.
 #define RP_LINEAR_TRIPLE_CHUNK 64
-#define RP_LINEAR_TRIPLE_SHAPES 11
-#define RP_LINEAR_TRIPLE_SHARED(columns, stages) (1024 + 384 * (stages) * (columns))
+#define RP_LINEAR_TRIPLE_SHAPES 10
+#define RP_LINEAR_TRIPLE_SHARED(columns, stages) (1024 + (384 * (stages) + ((columns) <= 64 ? 1024 : 512)) * (columns))
 #define RP_LINEAR_TRIPLE_CLUSTER(rows, columns, stages) (RP_LINEAR_TRIPLE_SHARED(columns, stages) + 8 * (rows) * (columns))
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 

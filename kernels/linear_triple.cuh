@@ -90,33 +90,38 @@ struct rp_triple_x {
     const rp_linear_params &p;
     const rp_linear_view &view;
     uint32_t rows, m_tiles, tiles, tile_step;    // rows of a tile
-    uint32_t row, column, step;                  // this invocation's first row in a tile, its first column, and from chunk to chunk
-    uint32_t tile, now;                          // the chunk to be asked for next
+    uint32_t row, lane_column, step;             // this invocation's first row in a tile, its first column in a chunk; columns from chunk to chunk
+    uint32_t first, tile, column;                // where each tile begins; the chunk to be asked for next
     const float *from[2];
     float4 piece[4][2];
 
-    __device__ inline void begin() {             // rows that are not there: the last one, for results that nobody stores
+    // Rows that are not there: the last one, for results that nobody stores. Behind the last chunk: another one that nobody multiplies.
+    __device__ inline void begin() {
+        if (column >= p.k && tile + tile_step < tiles) { tile += tile_step, column = first; }
+        if (column >= p.k) { column = 0; }
         const uint32_t at = tile % m_tiles * rows + row;
 #pragma unroll
-        for (int h = 0; h < 2; h++) { from[h] = view.x + (uint64_t)min(at + h * 8, p.m - 1) * p.k + column; }
-        now = column;
+        for (int h = 0; h < 2; h++) { from[h] = view.x + (uint64_t)min(at + h * 8, p.m - 1) * p.k + column + lane_column; }
     }
-    // Behind the last chunk there is nothing to ask for: the same once more.
     __device__ inline void ask() {
+        if (view.wide) {
 #pragma unroll
-        for (int e = 0; e < 8; e++) {
-            const float *at = from[e % 2] + e / 2 * 16;
-            if (view.wide) {
-                piece[e / 2][e % 2] = *reinterpret_cast<const float4 *>(at);
-            } else {
-                piece[e / 2][e % 2] = make_float4(at[0], at[1], at[2], at[3]);
+            for (int e = 0; e < 8; e++) { piece[e / 2][e % 2] = *reinterpret_cast<const float4 *>(from[e % 2] + e / 2 * 16); }
+        } else {                                 // a loop, as loads that are only masked cost a sixth of all the time
+#pragma unroll 1
+            for (int i = 0; i < 4; i++) {
+#pragma unroll
+                for (int e = 0; e < 8; e++) {
+                    float4 &four = piece[e / 2][e % 2];
+                    const float one = from[e % 2][e / 2 * 16 + i];
+                    four.x = i == 0 ? one : four.x, four.y = i == 1 ? one : four.y, four.z = i == 2 ? one : four.z, four.w = i == 3 ? one : four.w;
+                }
             }
         }
-        now += step;
-        if (now < p.k) {
+        column += step;
+        if (column < p.k) {
             from[0] += step, from[1] += step;
-        } else if (tile + tile_step < tiles) {
-            tile += tile_step;
+        } else {
             begin();
         }
     }
@@ -148,15 +153,16 @@ struct rp_triple_x {
 // r, r + CLUSTER, .. (linear_triple_shared.cuh).
 template <int WARPGROUPS, int N, int STAGES, int SETS, int REGISTERS, int CLUSTER = 1> struct rp_triple_tile {
     static constexpr int groups = WARPGROUPS, threads = (WARPGROUPS + SETS) * 128;
+    static constexpr int raw_floats = N * 64, ahead = N <= 64 ? 2 : 1;              // of w as it is; chunks of it that each set has on their way
     static constexpr int bm = WARPGROUPS * 64, bn = N;
     static constexpr int w_halves = N * 64, stage_halves = 3 * w_halves;            // of one part, of all
     static constexpr int sent_bytes = CLUSTER > 1 ? bm / CLUSTER * bn * 4 : 0;      // of a chunk's sums, to one group
-    static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + 2 * CLUSTER * sent_bytes;
+    static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + SETS * ahead * raw_floats * 4 + 2 * CLUSTER * sent_bytes;
+    static constexpr int sums_at = STAGES * stage_halves + SETS * ahead * raw_floats * 2;   // halves
     static constexpr int width = N, stages = STAGES, cluster = CLUSTER;
-    static constexpr int step = 8, ws = N / step;                                   // sixteen invocations a row; pieces of four that one brings
-    static constexpr int held = ws <= 12 ? ws : ws / 2;                             // of those, on their way at a time
+    static constexpr int step = 8, ws = N / step;                                   // sixteen invocations a row; pieces of four that one splits
     static constexpr int feed_registers = (65536 / threads / 8 * 8 * (WARPGROUPS + SETS) - WARPGROUPS * REGISTERS) / SETS / 8 * 8;
-    static_assert(SETS <= STAGES && (WARPGROUPS == 1 || WARPGROUPS == 2) && ws % held == 0, "");
+    static_assert(SETS <= STAGES && (WARPGROUPS == 1 || WARPGROUPS == 2), "");
 
     struct tile_at {
         uint32_t row, column;
@@ -164,61 +170,60 @@ template <int WARPGROUPS, int N, int STAGES, int SETS, int REGISTERS, int CLUSTE
     // Tile number `i`: rows first, so that groups at work at the same time share weights.
     __device__ static tile_at place(uint32_t i, uint32_t m_tiles) { return { i % m_tiles * bm, i / m_tiles * bn }; }
 
-    template <bool WIDE> __device__ static inline float4 four(const float *at) {
-        if constexpr (WIDE) { return *reinterpret_cast<const float4 *>(at); }
-        return make_float4(at[0], at[1], at[2], at[3]);
-    }
-
-    // Those who feed. Rows that are not there keep what was: they make results that nobody stores.
+    // Those who feed. What an invocation splits it has had copied to memory of its own: loads would be waited for at each fence. Rows that are
+    // not there are zeros.
     template <bool WIDE>
     __device__ static inline void feed(const rp_linear_params &p, const rp_linear_view &view, __nv_bfloat16 *memory, uint64_t *full, uint64_t *empty,
                                        uint32_t tiles, uint32_t m_tiles, uint32_t chunks) {
         const uint32_t thread = threadIdx.x - groups * 128, set = thread / 128, first = thread % 128 / 16, piece = thread % 16;
         const uint32_t to = first * 64 + (piece / 4 * 2 ^ first) * 8 + piece % 4 * 2;                // its first two numbers; and eight columns on
-        const uint32_t rank = blockIdx.x % CLUSTER, own = CLUSTER > 1 ? (chunks - rank + CLUSTER - 1) / CLUSTER : chunks;
-        uint32_t stage = set, parity = 1, tile = blockIdx.x / CLUSTER, chunk = set;
-        const float *from;                                                 // this invocation's first piece of a chunk,
-        int rows;                                                          // and the rows that there are from there on
-        float4 w[held] = {};
-        const auto settle = [&]() {                                        // the chunk may lie in a later tile
-            if (CLUSTER > 1 && own == 0) { tile = tiles; }
-            while (chunk >= own && tile < tiles) { chunk -= own, tile += gridDim.x / CLUSTER; }
-            const uint32_t row = place(tile, m_tiles).column + first;
-            rows = tile < tiles ? (int)(p.n - row) : 0;
-            from = view.w + (uint64_t)row * p.k + (uint64_t)(chunk * CLUSTER + rank) * 64 + piece * 4;
-        };
-        const auto load = [&](int i) {
-            if (i * step < rows) { w[i % held] = four<WIDE>(from + (uint64_t)(i * step) * p.k); }
-        };
-        settle();
+        const uint32_t rank = blockIdx.x % CLUSTER, own = CLUSTER > 1 ? (chunks - rank + CLUSTER - 1) / CLUSTER : chunks, apart = gridDim.x / CLUSTER;
+        float *raw = reinterpret_cast<float *>(memory + STAGES * stage_halves) + set * ahead * raw_floats + first * 64 + piece * 4;
+        uint32_t tile = blockIdx.x / CLUSTER, chunk = set, stage = set, parity = 1;
+        const uint32_t all = (tiles - tile + apart - 1) / apart * own, count = all > set ? (all - set + SETS - 1) / SETS : 0;
+        const auto ask = [&](uint32_t slot) {                              // the chunk may lie in a later tile, or behind the last
+            while (own > 0 && chunk >= own && tile < tiles) { chunk -= own, tile += apart; }
+            if (own > 0 && tile < tiles) {
+                const uint32_t row = place(tile, m_tiles).column + first;
+                const float *from = view.w + (uint64_t)row * p.k + (uint64_t)(chunk * CLUSTER + rank) * 64 + piece * 4;
 #pragma unroll
-        for (int i = 0; i < held; i++) { load(i); }
+                for (int i = 0; i < ws; i++) {
+                    const bool there = row + i * step < p.n;
+                    rp_stage4<WIDE>(raw + slot * raw_floats + i * step * 64, there ? from + (uint64_t)(i * step) * p.k : view.w, !there, 0, 4);
+                }
+            }
+            rp_copy_commit();
+            chunk += SETS;
+        };
+#pragma unroll
+        for (int i = 0; i < ahead; i++) { ask(i); }
 #pragma unroll 1
-        while (tile < tiles) {
-            __nv_bfloat16 *part = memory + stage * stage_halves + to;
+        for (uint32_t n = 0; n < count; n++) {
+            const float *from = raw + n % ahead * raw_floats;
+            __nv_bfloat16 *low_part = memory + stage * stage_halves + to, *high_part = memory + stage * stage_halves + (to ^ 8);
+            rp_copy_wait<ahead - 1>();
             rp_barrier_wait(&empty[stage], parity);
+            float4 four[3];                // two on their way
+#pragma unroll
+            for (int i = 0; i < 2; i++) { four[i] = *reinterpret_cast<const float4 *>(from + i * step * 64); }
 #pragma unroll
             for (int i = 0; i < ws; i++) {
-                const float4 value = w[i % held];
+                if (i + 2 < ws) { four[(i + 2) % 3] = *reinterpret_cast<const float4 *>(from + (i + 2) * step * 64); }
                 uint32_t low[3], high[3];
-                rp_triple_split(value.x, value.y, low);
-                rp_triple_split(value.z, value.w, high);
+                rp_triple_split(four[i % 3].x, four[i % 3].y, low);
+                rp_triple_split(four[i % 3].z, four[i % 3].w, high);
 #pragma unroll
                 for (int e = 0; e < 3; e++) {
-                    *reinterpret_cast<uint32_t *>(part + e * w_halves + i * step * 64) = low[e];
-                    *reinterpret_cast<uint32_t *>(memory + stage * stage_halves + (to ^ 8) + e * w_halves + i * step * 64) = high[e];
+                    *reinterpret_cast<uint32_t *>(low_part + e * w_halves + i * step * 64) = low[e];
+                    *reinterpret_cast<uint32_t *>(high_part + e * w_halves + i * step * 64) = high[e];
                 }
-                if (i == ws - held) {
-                    chunk += SETS;
-                    settle();
-                }
-                load((i + held) % ws);
             }
             rp_wgmma_publish();
             __syncwarp();                  // parts: stored by all, published by each
             if (threadIdx.x % 32 == 0) { rp_barrier_arrive(&full[stage]); }
             stage += SETS;
             if (stage >= STAGES) { stage -= STAGES, parity ^= 1; }
+            ask(n % ahead);
         }
     }
 
@@ -248,7 +253,7 @@ template <int WARPGROUPS, int N, int STAGES, int SETS, int REGISTERS, int CLUSTE
                                            uint32_t tiles, uint32_t m_tiles, uint32_t chunks) {
         const uint32_t which = threadIdx.x / 128, lane = threadIdx.x % 32, row = which * 64 + threadIdx.x / 32 % 4 * 16 + lane / 4;
         const bool pairs = rp_triple_pairs(p, view);
-        rp_triple_x x = { p, view, bm, m_tiles, tiles, gridDim.x, row, lane % 4 * 4, 64, blockIdx.x };
+        rp_triple_x x = { p, view, bm, m_tiles, tiles, gridDim.x, row, lane % 4 * 4, 64, 0, blockIdx.x, 0 };
         uint32_t parts[3][4][4], next[3][4][4], stage = 0, parity = 0;
         float total[N / 8][4], acc[N / 8][4];
         const auto end = [&]() {
@@ -346,18 +351,17 @@ template <int WARPGROUPS, int N, int STAGES, int SETS, int REGISTERS, int CLUSTE
         rp_triple_tile<__VA_ARGS__>::run(args, triple_memory);                                                                \
     }
 
-RP_TRIPLE_KERNEL(linear_triple_128x128, RP_LINEAR_TRIPLE_SHARED(128, 4), 2, 128, 4, 1, 216)
-RP_TRIPLE_KERNEL(linear_triple_128x96, RP_LINEAR_TRIPLE_SHARED(96, 5), 2, 96, 5, 1, 208)
-RP_TRIPLE_KERNEL(linear_triple_128x64, RP_LINEAR_TRIPLE_SHARED(64, 6), 2, 64, 6, 1, 200)
-RP_TRIPLE_KERNEL(linear_triple_64x96, RP_LINEAR_TRIPLE_SHARED(96, 5), 1, 96, 5, 2, 240)
-RP_TRIPLE_KERNEL(linear_triple_64x64, RP_LINEAR_TRIPLE_SHARED(64, 6), 1, 64, 6, 2, 240)
+RP_TRIPLE_KERNEL(linear_triple_128x128, RP_LINEAR_TRIPLE_SHARED(128, 3), 2, 128, 3, 2, 216)
+RP_TRIPLE_KERNEL(linear_triple_128x96, RP_LINEAR_TRIPLE_SHARED(96, 4), 2, 96, 4, 2, 192)
+RP_TRIPLE_KERNEL(linear_triple_128x64, RP_LINEAR_TRIPLE_SHARED(64, 5), 2, 64, 5, 2, 176)
+RP_TRIPLE_KERNEL(linear_triple_64x96, RP_LINEAR_TRIPLE_SHARED(96, 4), 1, 96, 4, 2, 240)
+RP_TRIPLE_KERNEL(linear_triple_64x64, RP_LINEAR_TRIPLE_SHARED(64, 5), 1, 64, 5, 2, 216)
 RP_TRIPLE_KERNEL(linear_triple_64x32, RP_LINEAR_TRIPLE_SHARED(32, 8), 1, 32, 8, 2, 216)
 #define CLUSTER_OF(n) __cluster_dims__(n, 1, 1)
-RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_128x64_4, CLUSTER_OF(4), RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 2, 64, 4, 1, 216, 4)
-RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_128x64_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 2, 64, 4, 1, 216, 2)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_128x64_4, CLUSTER_OF(4), RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 2, 64, 4, 2, 200, 4)
+RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_128x64_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 2, 64, 4, 2, 200, 2)
 RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_64x64_4, CLUSTER_OF(4), RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 1, 64, 4, 2, 240, 4)
 RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_64x64_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 1, 64, 4, 2, 240, 2)
-RP_TRIPLE_SHARED_KERNEL(linear_triple_shared_64x32_2, CLUSTER_OF(2), RP_LINEAR_TRIPLE_CLUSTER(64, 32, 6), 1, 32, 6, 2, 216, 2)
 
 #endif
 #endif

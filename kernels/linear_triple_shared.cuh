@@ -15,11 +15,12 @@ __device__ inline void rp_triple_multiply_shared(const rp_linear_params &p, cons
     const uint32_t lane = threadIdx.x % 32, at_warp = threadIdx.x / 32;
     const uint32_t rank = blockIdx.x % cluster, rounds = (chunks + cluster - 1) / cluster;
     const bool whole = rp_triple_pairs(p, view);
-    float4 *slots = const_cast<float4 *>(reinterpret_cast<const float4 *>(memory + TILE::stages * TILE::stage_halves));
+    float4 *slots = const_cast<float4 *>(reinterpret_cast<const float4 *>(memory + TILE::sums_at));
     float4 *to = slots + (rank * warps_each + at_warp % warps_each) * blocks * 32 + lane;     // in the memory of group at_warp / warps_each
     uint32_t stage = 0, parity = 0, sent = 0, added = 0;         // rounds so far, of all tiles
-    rp_triple_x x = { p, view, TILE::bm, m_tiles, tiles, gridDim.x / cluster, at_warp * 16 + lane / 4,
-                      (rank < chunks ? rank * 64 : 0) + lane % 4 * 4, 64 * cluster, blockIdx.x / cluster };
+    const uint32_t first = rank < chunks ? rank * 64 : 0;
+    rp_triple_x x = { p, view, TILE::bm, m_tiles, tiles, gridDim.x / cluster, at_warp * 16 + lane / 4, lane % 4 * 4, 64 * cluster, first,
+                      blockIdx.x / cluster, first };
     uint32_t parts[3][4][4], next[3][4][4];
     float total[pieces][2][4], acc[blocks][4];
     const auto send = [&]() {

@@ -124,28 +124,28 @@ static bool linear_triple(const struct rp_linear_params *p, const rp_launch *lau
     return launch->wgmma && !p->w_f16 && p->k % RP_LINEAR_TRIPLE_CHUNK == 0;
 }
 
-// The tiles that are done soonest, by cycles of a multiprocessor as measured on an H200: `chunk` for one of k, `store` for
-// what a tile takes besides. A cluster shares a tile's chunks; clusters of four leave a tenth of the multiprocessors without one.
+// The tiles that are done soonest, by cycles of a multiprocessor as fits what an H200 took for ten shapes: `chunk` for one of k,
+// `store` for what a tile takes besides, `begin` for the launch, its first weights and its last results. A cluster shares a tile's chunks;
+// clusters of four leave a tenth of the multiprocessors without one.
 static void launch_triple(const struct rp_linear_params *p, rp_launch *out) {
-    static const struct { const char *kernel; uint32_t rows, columns, cluster, group, bytes, chunk, store; } tiles[RP_LINEAR_TRIPLE_SHAPES] = {
-        { "linear_triple_128x128", 128, 128, 1, 384, RP_LINEAR_TRIPLE_SHARED(128, 4), 3400, 9000 },
-        { "linear_triple_128x96", 128, 96, 1, 384, RP_LINEAR_TRIPLE_SHARED(96, 5), 2600, 8000 },
-        { "linear_triple_128x64", 128, 64, 1, 384, RP_LINEAR_TRIPLE_SHARED(64, 6), 1900, 7000 },
-        { "linear_triple_64x96", 64, 96, 1, 384, RP_LINEAR_TRIPLE_SHARED(96, 5), 1400, 8000 },
-        { "linear_triple_64x64", 64, 64, 1, 384, RP_LINEAR_TRIPLE_SHARED(64, 6), 1000, 7000 },
-        { "linear_triple_64x32", 64, 32, 1, 384, RP_LINEAR_TRIPLE_SHARED(32, 8), 750, 6000 },
-        { "linear_triple_shared_128x64_4", 128, 64, 4, 384, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 2500, 8000 },
-        { "linear_triple_shared_128x64_2", 128, 64, 2, 384, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 2500, 8000 },
-        { "linear_triple_shared_64x64_4", 64, 64, 4, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 1600, 7000 },
-        { "linear_triple_shared_64x64_2", 64, 64, 2, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 1600, 7000 },
-        { "linear_triple_shared_64x32_2", 64, 32, 2, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 32, 6), 1200, 7000 },
+    static const struct { const char *kernel; uint32_t rows, columns, cluster, group, bytes, chunk, store, begin; } tiles[RP_LINEAR_TRIPLE_SHAPES] = {
+        { "linear_triple_128x128", 128, 128, 1, 512, RP_LINEAR_TRIPLE_SHARED(128, 3), 4050, 10400, 3400 },
+        { "linear_triple_128x96", 128, 96, 1, 512, RP_LINEAR_TRIPLE_SHARED(96, 4), 3300, 6700, 4200 },
+        { "linear_triple_128x64", 128, 64, 1, 512, RP_LINEAR_TRIPLE_SHARED(64, 5), 2500, 3900, 4900 },
+        { "linear_triple_64x96", 64, 96, 1, 384, RP_LINEAR_TRIPLE_SHARED(96, 4), 2170, 7000, 4000 },
+        { "linear_triple_64x64", 64, 64, 1, 384, RP_LINEAR_TRIPLE_SHARED(64, 5), 1650, 2800, 4700 },
+        { "linear_triple_64x32", 64, 32, 1, 384, RP_LINEAR_TRIPLE_SHARED(32, 8), 1180, 1000, 6100 },
+        { "linear_triple_shared_128x64_4", 128, 64, 4, 512, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 4600, 1600, 10400 },
+        { "linear_triple_shared_128x64_2", 128, 64, 2, 512, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 4450, 2700, 11000 },
+        { "linear_triple_shared_64x64_4", 64, 64, 4, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 2530, 1200, 9100 },
+        { "linear_triple_shared_64x64_2", 64, 64, 2, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 2400, 2300, 8400 },
     };
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < RP_LINEAR_TRIPLE_SHAPES; i++) {
         const uint64_t n = ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns), cluster = tiles[i].cluster;
         const uint64_t room = (cluster > 2 ? out->processors * 10 / 11 : out->processors) / cluster, places = room > 0 ? room : 1;
         const uint64_t chunks = ceil_div(p->k / RP_LINEAR_TRIPLE_CHUNK, cluster);
-        const uint64_t cycles = ceil_div(n, places) * (chunks * tiles[i].chunk + tiles[i].store);
+        const uint64_t cycles = tiles[i].begin + ceil_div(n, places) * (chunks * tiles[i].chunk + tiles[i].store);
         if (out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) { continue; }
         least = cycles;
         out->kernel = tiles[i].kernel;
