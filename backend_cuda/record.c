@@ -1,6 +1,6 @@
-// Recordings: a plan as a CUDA graph, one kernel node for each launch, its edges the plan's dependencies. Where a launch depends
-// on one other alone, the edge may be a programmatic one: the launch starts when all groups of the other have, fetches its weights,
-// and waits in rp_wait (kernels/common.cuh) until the other is done. That one waited likewise, so all before it is done too.
+// Recordings: a plan as a CUDA graph, one kernel node for each launch, its edges the plan's dependencies. They may be programmatic ones:
+// the launch starts when all groups of those that it depends on have, fetches its weights, and waits in rp_wait (kernels/common.cuh) until
+// they are done. They waited likewise, so all before them is done too.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +85,13 @@ static bool may_overlap(const rp_launch *before, const rp_launch *launch) {
     return (uint64_t)before->grid[0] * before->grid[1] * before->grid[2] <= RP_CUDA_SHORT_GROUPS || launch->shared_bytes > RP_CUDA_MOST_SHARED;
 }
 
+static bool overlaps_all(const rp_plan *plan, uint32_t i) {
+    for (uint32_t j = 0; j < plan->n_deps[i]; j++) {
+        if (!may_overlap(&plan->launches[plan->deps[i][j]], &plan->launches[i])) { return false; }
+    }
+    return plan->n_deps[i] > 0;
+}
+
 // Adds one launch after those it depends on. `deps` is scratch for n_launches handles.
 static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp_cu_graph graph, rp_cu_node *nodes,
                           rp_cu_node *deps) {
@@ -99,15 +106,17 @@ static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp
         .shared_bytes = launch->shared_bytes,
         .params = params,
     };
-    const bool overlaps = cuda->overlaps && plan->n_deps[i] == 1 && may_overlap(&plan->launches[plan->deps[i][0]], launch);
+    const bool overlaps = cuda->overlaps && overlaps_all(plan, i);
     RP_RETURN(rp_cuda_args_fill(device, launch, &args));
     RP_RETURN(rp_cuda_function(device, launch, &node.function));
     for (uint32_t j = 0; j < plan->n_deps[i]; j++) { deps[j] = nodes[plan->deps[i][j]]; }
     snprintf(doing, sizeof doing, "recording '%s' (%s)", launch->label, launch->kernel);
     RP_RETURN(rp_cuda_check(device, cuda->driver.graph_add_kernel(&nodes[i], graph, deps, overlaps ? 0 : plan->n_deps[i], &node), doing));
-    if (!overlaps) { return RP_OK; }
     const rp_cu_edge edge = { .from_port = RP_CU_PORT_PROGRAMMATIC, .type = RP_CU_EDGE_PROGRAMMATIC };
-    return rp_cuda_check(device, cuda->driver.graph_add_edges(graph, deps, &nodes[i], &edge, 1), doing);
+    for (uint32_t j = 0; j < plan->n_deps[i] && overlaps; j++) {
+        RP_RETURN(rp_cuda_check(device, cuda->driver.graph_add_edges(graph, &deps[j], &nodes[i], &edge, 1), doing));
+    }
+    return RP_OK;
 }
 
 static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes, rp_recording *out) {

@@ -5,8 +5,6 @@
 
 #include <math.h>
 
-#define EPSILON 1e-5f
-
 rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
                          uint32_t m, uint32_t n, uint32_t k, rp_tensor *y) {
     const rp_product p = { .x = x, .w = w, .bias = bias, .residual = residual, .m = m, .n = n, .k = k, .y = y };
@@ -14,7 +12,7 @@ rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_
 }
 
 rp_tensor *kronos_norm(kronos_builder *b, const char *label, rp_tensor *x, uint32_t rows, bool f16, rp_tensor *y) {
-    const struct rp_rmsnorm_params p = { .rows = rows, .width = b->m->config.model.width, .eps = EPSILON, .y_f16 = f16 };
+    const struct rp_rmsnorm_params p = { .rows = rows, .width = b->m->config.model.width, .eps = KRONOS_EPSILON, .y_f16 = f16 };
     rp_tensor *in[] = { x, b->m->norm }, *out[] = { y };
     rp_graph_add(b->g, RP_OP_RMSNORM, label, &p, sizeof p, in, out);
     return out[0];
@@ -51,7 +49,7 @@ rp_dtype kronos_cross_dtype(const kronos_model *m) {
 static rp_tensor *project(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w, rp_tensor *x) {
     const uint32_t D = c->width, rows = kronos_count(r);
 #define LABEL(text) rp_arena_format(b->g->arena, "%s " text, name)
-    const rp_product product = { .x = x, .w = w->qkv_w, .bias = w->qkv_b, .norm = w->norm1, .eps = EPSILON, .m = rows, .n = 3 * D, .k = D,
+    const rp_product product = { .x = x, .w = w->qkv_w, .bias = w->qkv_b, .norm = w->norm1, .eps = KRONOS_EPSILON, .m = rows, .n = 3 * D, .k = D,
                                  .y_f16 = kronos_keys_dtype(c, w) == RP_F16 };
     return rp_product_add(b->g, LABEL("qkv"), LABEL("norm1"), &product);
 }
@@ -108,7 +106,7 @@ rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *
         a = attend(b, LABEL("attention"), r, c->heads, D / c->heads, q, own, shared, w->out_w);
     }
     x = kronos_linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D, NULL);
-    const rp_product in = { .x = x, .w = w->w13, .norm = w->norm2, .eps = EPSILON, .m = rows, .n = 2 * M, .k = D, .gated = true,
+    const rp_product in = { .x = x, .w = w->w13, .norm = w->norm2, .eps = KRONOS_EPSILON, .m = rows, .n = 2 * M, .k = D, .gated = true,
                             .y_f16 = w->w2->dtype == RP_F16 };
     rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &in);
     return kronos_linear(b, LABEL("mlp out"), h, w->w2, NULL, x, rows, D, M, NULL);
@@ -181,7 +179,7 @@ void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decod
     rp_tensor *a = joined ? attend_step(b, "cross-attention", r, heads, D / heads, 0, out[0], kv, own, shared)
                           : attend(b, "cross-attention", &one, heads, D / heads, out[0], own, shared, m->dep_out_w);
     rp_tensor *y = kronos_linear(b, "cross-attention out", a, m->dep_out_w, m->dep_out_b, c_last, rows, D, D, NULL);
-    const rp_product product = { .x = y, .w = m->s2_w, .bias = m->s2_b, .norm = m->dep_norm, .eps = EPSILON, .m = rows,
+    const rp_product product = { .x = y, .w = m->s2_w, .bias = m->s2_b, .norm = m->dep_norm, .eps = KRONOS_EPSILON, .m = rows,
                                  .n = 1u << m->config.s2_bits, .k = D };
     rp_tensor *s2_logits = rp_product_add(b->g, "s2 logits", "cross-attention norm", &product);
     draw(b, "draw s2", r, d, series, s2_logits, 1, false);

@@ -4,6 +4,8 @@
 
 #include "kronos.h"
 
+#define KRONOS_EPSILON 1e-5f   // of every norm
+
 // The rows that a pass works on: [B, S, n], and which bars they are.
 typedef struct kronos_rows {
     uint32_t B, S, n;

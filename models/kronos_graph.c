@@ -96,6 +96,24 @@ static rp_tensor *first_logits(kronos_builder *b, rp_tensor *c, uint32_t rows, r
     return kronos_linear(b, "s1 logits", c, m->s1_w, m->s1_b, NULL, rows, 1u << m->config.s1_bits, m->config.model.width, y);
 }
 
+// What a step's head takes of the layers' x: c, its norm; and products of c, which normalise few rows themselves, so that they need not
+// wait for it.
+typedef struct step_head { rp_tensor *c, *kv, *s1_logits; } step_head;
+
+static step_head head_of_step(kronos_builder *b, rp_tensor *x, uint32_t rows) {
+    const kronos_model *m = b->m;
+    const uint32_t D = m->config.model.width;
+    step_head h = { .c = kronos_norm(b, "norm", x, rows, false, NULL) };
+    const bool few = rows <= RP_LINEAR_SKINNY_M;
+    const rp_product logits = { .x = few ? x : h.c, .norm = few ? m->norm : NULL, .eps = KRONOS_EPSILON, .w = m->s1_w, .bias = m->s1_b, .m = rows,
+                                .n = 1u << m->config.s1_bits, .k = D };
+    const rp_product kv = { .x = logits.x, .norm = logits.norm, .eps = KRONOS_EPSILON, .w = m->kv_w, .bias = m->kv_b, .m = rows, .n = 2 * D, .k = D,
+                            .y_f16 = kronos_cross_dtype(m) == RP_F16 };
+    h.s1_logits = rp_product_add(b->g, "s1 logits", NULL, &logits);
+    h.kv = rp_product_add(b->g, "cross-attention keys and values", NULL, &kv);
+    return h;
+}
+
 static void copy_inputs(kronos_forecaster *f, rp_graph *g) {
     const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
     rp_copy_add(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all));
@@ -152,7 +170,7 @@ static rp_graph *build_start(kronos_builder b, kronos_decode *d, const path_stat
 static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state *s) {
     kronos_forecaster *f = b.f;
     const kronos_part *c = &b.m->config.model;
-    const uint32_t L = c->layers, D = c->width;
+    const uint32_t L = c->layers;
     if (begin(&b, "step") == NULL) { return NULL; }
     const kronos_rows r = path_rows(f, d, RP_ROWS_STEP, 1, f->rounds, &f->prompt_window);
     const uint32_t rows = kronos_count(&r);
@@ -161,11 +179,8 @@ static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state
         kronos_keys own = s->keys[i];
         x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &own, &f->prompt_keys[i]);
     }
-    x = kronos_norm(&b, "norm", x, rows, false, NULL);
-    const rp_product product = { .x = x, .w = b.m->kv_w, .bias = b.m->kv_b, .m = rows, .n = 2 * D, .k = D,
-                                 .y_f16 = kronos_cross_dtype(b.m) == RP_F16 };
-    rp_tensor *kv = rp_product_add(b.g, "cross-attention keys and values", NULL, &product);
-    kronos_draw_bar(&b, &r, d, RP_DRAW_GROWING, x, first_logits(&b, x, rows, NULL), false, kv, &f->prompt_keys[L], &s->keys[L], &d->step_taps);
+    const step_head h = head_of_step(&b, x, rows);
+    kronos_draw_bar(&b, &r, d, RP_DRAW_GROWING, h.c, h.s1_logits, false, h.kv, &f->prompt_keys[L], &s->keys[L], &d->step_taps);
     kronos_advance(&b, RP_ADVANCE_STEP, 0);
     return b.g;
 }

@@ -215,8 +215,8 @@ static void records_what_the_plan_says(void **state) {
     assert_int_equal(r.device.backend->record(&r.device, r.plan, &r.recording), RP_OK);
     assert_calls("context_push", "graph_create", "module_load", "module_function", "graph_add_kernel", "module_load",
                  "module_function", "graph_add_kernel", "graph_add_edges", "module_load", "module_function",
-                 "graph_add_kernel", "graph_add_kernel", "graph_add_edges", "graph_add_kernel", "graph_instantiate",
-                 "exec_upload", "context_pop");
+                 "graph_add_kernel", "graph_add_kernel", "graph_add_edges", "graph_add_kernel", "graph_add_edges",
+                 "graph_add_edges", "graph_instantiate", "exec_upload", "context_pop");
     assert_int_equal(r.device.counters.recordings, 1);
 
     static const char *const kernels[] = { "rmsnorm_f32_256", "linear_f32_split", "copy_f32", "linear_f32_split",
@@ -226,7 +226,7 @@ static void records_what_the_plan_says(void **state) {
     for (int i = 0; i < 5; i++) {
         assert_string_equal(fake.nodes[i].kernel, kernels[i]);
         assert_int_equal(fake.nodes[i].n_deps, n_deps[i]);
-        assert_int_equal(fake.nodes[i].overlaps, n_deps[i] == 1);
+        assert_int_equal(fake.nodes[i].overlaps, n_deps[i] > 0);
         check_work(&fake.nodes[i], &r.plan->launches[i]);
     }
     assert_int_equal(fake.nodes[1].deps[0], 0);

@@ -225,9 +225,64 @@ static void in_place(void **state) {
     rp_arena_destroy(&arena);
 }
 
+// A launch that depends on a long one and on a short one, in either order: it must wait for both. long: a norm of one row by one group.
+static void two_at_once(void **state) {
+    enum { LONG = 1 << 18, FEW = 64 };
+    const test_device *d = *state;
+    test_need(d);
+    const rp_backend *backend = d->device->backend;
+    test_case numbers = { .seed = test_seed() };
+    for (uint32_t order = 0; order < 2; order++) {
+        rp_arena arena = { 0 };
+        rp_buffer *buffer[6];              // x, scale, normed; few, copied; y, with the product's weights behind it
+        static const uint32_t counts[6] = { LONG, LONG, LONG, FEW, FEW, FEW + FEW * FEW };
+        rp_tensor *t[6], *w, *tail;
+        rp_plan *plan;
+        rp_recording *recording = NULL;
+        float *numbers_of[6], direct[FEW], got[FEW];
+        for (uint32_t i = 0; i < 6; i++) {
+            numbers_of[i] = malloc(counts[i] * sizeof(float));
+            assert_non_null(numbers_of[i]);
+            for (uint32_t e = 0; e < counts[i]; e++) { numbers_of[i][e] = i == 2 || i == 4 ? 0 : (float)test_random(&numbers) + 0.5f; }
+            test_ok(d->device, backend->buffer_create(d->device, counts[i] * 4, RP_MEMORY_DEVICE, &buffer[i]), "buffer_create");
+            t[i] = rp_tensor_bind(&arena, "numbers", RP_SHAPE(RP_F32, i == 5 ? FEW : counts[i]), buffer[i], 0);
+        }
+        w = rp_tensor_bind(&arena, "weights", RP_SHAPE(RP_F32, FEW, FEW), buffer[5], FEW * 4);
+        tail = rp_tensor_bind(&arena, "tail", RP_SHAPE(RP_F32, FEW), buffer[2], (LONG - FEW) * 4);
+        rp_graph *graph = rp_graph_create(d->device, &arena, "two at once");
+        const struct rp_rmsnorm_params norm = { .rows = 1, .width = LONG, .eps = 1e-5f };
+        const struct rp_copy_params words = { .n = FEW };
+        const struct rp_linear_params product = { .m = 1, .n = FEW, .k = FEW, .has_residual = 1 };
+        if (order == 0) { rp_graph_add(graph, RP_OP_RMSNORM, "long", &norm, sizeof norm, (rp_tensor *[]){ t[0], t[1] }, &t[2]); }
+        rp_graph_add(graph, RP_OP_COPY, "short", &words, sizeof words, &t[3], &t[4]);
+        if (order == 1) { rp_graph_add(graph, RP_OP_RMSNORM, "long", &norm, sizeof norm, (rp_tensor *[]){ t[0], t[1] }, &t[2]); }
+        rp_graph_add(graph, RP_OP_LINEAR, "both", &product, sizeof product, (rp_tensor *[]){ t[4], w, NULL, tail, NULL }, &t[5]);
+        test_ok(d->device, rp_plan_create(graph, &plan), "two at once");
+        rp_plan_bind(graph, plan, NULL);
+        check_deps("two at once", plan, 2, 3);
+        test_ok(d->device, backend->record(d->device, plan, &recording), "record");
+        for (uint32_t turn = 0; turn < 4; turn++) {        // turn 0: directly
+            for (uint32_t i = 0; i < 6; i++) { test_ok(d->device, backend->write(buffer[i], 0, RP_F32, numbers_of[i], RP_F32, counts[i]), "write"); }
+            if (turn == 0) {
+                test_ok(d->device, backend->run(d->device, plan), "run");
+            } else {
+                test_ok(d->device, backend->replay(d->device, &recording, 1), "replay");
+            }
+            test_ok(d->device, backend->read(buffer[5], 0, RP_F32, turn == 0 ? direct : got, RP_F32, FEW), "read");
+            if (turn > 0) { assert_memory_equal(got, direct, sizeof got); }
+        }
+        backend->recording_destroy(recording);
+        for (uint32_t i = 0; i < 6; i++) {
+            backend->buffer_destroy(buffer[i]);
+            free(numbers_of[i]);
+        }
+        rp_arena_destroy(&arena);
+    }
+}
+
 int main(void) {
     static const struct { const char *name; test_function run; } kinds[] = {
-        { "ranges", ranges }, { "activations", activations }, { "kept", kept }, { "in place", in_place },
+        { "ranges", ranges }, { "activations", activations }, { "kept", kept }, { "in place", in_place }, { "two at once", two_at_once },
     };
     static char names[TEST_MAX_DEVICES * TEST_COUNT(kinds)][64];
     static struct CMUnitTest tests[TEST_MAX_DEVICES * TEST_COUNT(kinds)];
