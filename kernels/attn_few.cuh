@@ -223,7 +223,7 @@ template <rp_few_kind KIND, class T> __device__ inline void rp_attn_few(const rp
         name(const rp_kernel_args<params> args) {                                                                                \
         extern __shared__ __align__(16) float memory[];                                                                          \
         rp_cluster_begin(reinterpret_cast<uint64_t *>(memory));                                                                  \
-        rp_release();                                                                                                         \
+        rp_release_few();                                                                                                     \
         rp_attn_few<kind>(call, memory);                                                                                         \
     }
 #else

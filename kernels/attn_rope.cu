@@ -44,20 +44,22 @@ __device__ inline void rp_rope_step(const rp_kernel_args<rp_attn_rope_params> &a
     const uint64_t own_values = (uint64_t)p.batch * p.paths * p.variates * p.suffix_cap * c.width;
     const uint32_t n_tokens = rp_at<const uint32_t>(args, 4)[c.b] + p.extra, step = rp_at<const rp_step>(args, 5)->step, slot = step - 1;
     const bool live = slot < p.suffix_cap;                   // not at step 0, nor in a replay too many
+    const bool writes = rp_short_writes(c.pieces);
+    const uint32_t n_shared = writes ? p.prefix_cap : 0, n_own = writes ? min(slot, p.suffix_cap) : 0;
     const uint32_t position = min(n_tokens + slot, p.positions - 1);
-    rp_short_rows(c.k, prefix, c.query, p.prefix_cap, c.queries, c.pitch, c.width);
-    rp_short_rows(c.k + own0 * c.pitch, own, 0, min(slot, p.suffix_cap), 1, c.pitch, c.width);
+    rp_short_rows(c.k, prefix, c.query, n_shared, c.queries, c.pitch, c.width);
+    rp_short_rows(c.k + own0 * c.pitch, own, 0, n_own, 1, c.pitch, c.width);
     rp_copy_commit();
-    rp_short_rows(c.values, prefix + prefix_values, c.query, p.prefix_cap, c.queries, c.pitch, c.width);
-    rp_short_rows(c.values + own0 * c.pitch, own + own_values, 0, min(slot, p.suffix_cap), 1, c.pitch, c.width);
+    rp_short_rows(c.values, prefix + prefix_values, c.query, n_shared, c.queries, c.pitch, c.width);
+    rp_short_rows(c.values + own0 * c.pitch, own + own_values, 0, n_own, 1, c.pitch, c.width);
     rp_copy_commit();
     const rp_rope_turn by = c.turn_of(position, position);
     rp_wait();
     const Raw a = c.number(sequence, 0), x = c.number(sequence, 1), value = c.number(sequence, 2);
     rp_short_asked();
     const float4 key = rp_rope_key(x, by);
-    c.q[piece] = rp_wide4(rp_rope_raw(rp_rope_query(a, by), own));
-    if (live) {
+    if (writes) { c.q[piece] = rp_wide4(rp_rope_raw(rp_rope_query(a, by), own)); }
+    if (live && writes) {
         const uint32_t at = (own0 + slot) * c.pitch;
         T *to = own + (uint64_t)slot * c.width;
         c.k[at] = rp_rope_raw(key, own), c.values[at] = value;
@@ -89,12 +91,13 @@ __device__ inline void rp_rope_prompt(const rp_kernel_args<rp_attn_rope_params> 
     rp_short_asked();
     const uint32_t n_tokens = min(n_patches + p.extra, p.tokens), last = max(n_tokens, 1u) - 1;   // what is dead turns as the last one, for nothing
     const rp_rope_turn own = c.turn_of(min(c.row, last), last);
-    c.q[piece] = rp_wide4(rp_rope_raw(rp_rope_query(a, own), cache));
+    const bool writes = rp_short_writes(c.pieces);
+    if (writes) { c.q[piece] = rp_wide4(rp_rope_raw(rp_rope_query(a, own), cache)); }
 #pragma unroll
     for (int e = 0; e < PER; e++) {
         const uint32_t key = c.query + e * c.queries;
         const float4 turned = rp_rope_key(x[e], PER == 1 ? own : c.turn_of(min(key, last), last));   // one key a lane: one group has all
-        if (key < c.n_rows) { c.k[key * c.pitch] = rp_rope_raw(turned, cache), c.values[key * c.pitch] = value[e]; }
+        if (key < c.n_rows && writes) { c.k[key * c.pitch] = rp_rope_raw(turned, cache), c.values[key * c.pitch] = value[e]; }
         T *to = cache + (uint64_t)key * c.width;
         if (key == c.row && key < n_tokens) { rp_rope_put(to, turned), rp_rope_put(to + values, value[e]); }
     }
@@ -129,7 +132,7 @@ template <class T, int PER> __device__ inline void rp_attn_rope(const rp_kernel_
 #define RP_ATTN_ROPE_KERNEL(name, type, per)                                                                                      \
     extern "C" __global__ void __launch_bounds__(RP_ATTN_SHORT * SHORT_LANES) name(const rp_kernel_args<rp_attn_rope_params> args) { \
         extern __shared__ __align__(16) float memory[];                                                                        \
-        rp_release();                                                                                                          \
+        rp_release_few();                                                                                                      \
         rp_attn_rope<type, per>(args, reinterpret_cast<float4 *>(memory));                                                     \
     }
 RP_ATTN_ROPE_KERNEL(attn_rope_f32_short, float, 1)

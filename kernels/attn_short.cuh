@@ -10,8 +10,9 @@
 #define SHORT_LANES RP_ATTN_SHORT_LANES
 static_assert(SHORT_LANES == 16 && RP_ATTN_SHORT_HEAD == 4 * SHORT_LANES, "two queries a warp, a piece of a head a lane");
 
-// This lane's piece of a head. Lanes that are too many do what the last one does, and write what it writes.
+// This lane's piece of a head. Lanes that are too many do what the last one does, but write nothing to shared memory.
 __device__ inline uint32_t rp_short_piece(uint32_t pieces) { return min(threadIdx.x % SHORT_LANES, pieces - 1); }
+__device__ inline bool rp_short_writes(uint32_t pieces) { return threadIdx.x % SHORT_LANES < pieces; }
 
 // What is loaded in front is asked for in front: the compiler moves no load across this.
 __device__ inline void rp_short_asked() { __syncwarp(); }

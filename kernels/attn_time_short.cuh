@@ -32,15 +32,16 @@ template <class T, int PER> __device__ inline void rp_attn_time_short(const rp_k
     const uint32_t n_patches = rp_at<const uint32_t>(args, 5)[b], step = rp_at<const rp_step>(args, 6)->step;
     const Raw own = *reinterpret_cast<const Raw *>(rp_at<const T>(args, 0) + at);
     rp_short_asked();
+    const bool writes = rp_short_writes(pieces);
     const auto bring = [&](Raw *to, uint32_t of_prefix, uint32_t of_suffix) {
-        rp_short_rows(to + piece, rp_at<const T>(args, of_prefix) + prefix, query, p.prefix_cap, queries, pitch, width);
-        rp_short_rows(to + own0 * pitch + piece, rp_at<const T>(args, of_suffix) + suffix, decode ? 0 : query, p.suffix_cap,
+        rp_short_rows(to + piece, rp_at<const T>(args, of_prefix) + prefix, query, writes ? p.prefix_cap : 0, queries, pitch, width);
+        rp_short_rows(to + own0 * pitch + piece, rp_at<const T>(args, of_suffix) + suffix, decode ? 0 : query, writes ? p.suffix_cap : 0,
                       decode ? 1 : queries, pitch, width);
         rp_copy_commit();
     };
     bring(k, 1, 3);
     bring(values, 2, 4);
-    q[piece] = rp_wide4(own);
+    if (writes) { q[piece] = rp_wide4(own); }
 
     // What the query sees: keys 0 .. n_prefix - 1 of the prompt, then the suffix's first n_suffix.
     const uint32_t n_tokens = n_patches + p.extra, there = min(step, p.suffix_cap);
@@ -56,7 +57,7 @@ template <class T, int PER> __device__ inline void rp_attn_time_short(const rp_k
 #define RP_ATTN_SHORT_KERNEL(name, type, per)                                                                                     \
     extern "C" __global__ void __launch_bounds__(RP_ATTN_SHORT * SHORT_LANES) name(const rp_kernel_args<rp_attn_time_params> args) { \
         extern __shared__ __align__(16) float memory[];                                                                        \
-        rp_release();                                                                                                          \
+        rp_release_few();                                                                                                      \
         rp_attn_time_short<type, per>(args, reinterpret_cast<float4 *>(memory));                                               \
     }
 RP_ATTN_SHORT_KERNEL(attn_time_f32_short, float, 1)

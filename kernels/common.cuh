@@ -30,8 +30,12 @@ __device__ inline void rp_wait() {
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
+// The same where groups may be many, each with little to do: then saying so would take as long as the work.
+__device__ inline void rp_release_few() {
+    if (gridDim.x * gridDim.y <= 2048) { rp_release(); }
+}
 __device__ inline void rp_begin() {
-    rp_release();
+    rp_release_few();
     rp_wait();
 }
 
