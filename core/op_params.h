@@ -471,7 +471,8 @@ struct rp_cache_kv_params {   // kv [rows, 2, D], step -> k, v [rows, cap, D]
 #define RP_DRAW_GROWING 1     // n_bars[b] + step <= C
 #define RP_DRAW_SLIDING 2     // n_bars[b] + step > C
 
-// A group of RP_GROUP_DRAW for each (b, s). settings [3] U32: the bits of temperature (float, > 0), top_k, the bits of top_p.
+// A group of RP_GROUP_DRAW for each (b, s), on fast devices of four times as many, of which the first RP_GROUP_DRAW make the running sums.
+// settings [3] U32: the bits of temperature (float, > 0), top_k, the bits of top_p.
 //   z = logit / temperature, m = the largest z, e = exp(z - m); kept: all;
 //   if top_k > 0: those with z >= the min(top_k, n)-th largest, equal ones counted each (so top_k = 1 is greedy);
 //   else if top_p < 1: in falling order of z, the lower number first among equals, the first, and those before which the sum of
@@ -482,7 +483,7 @@ struct rp_cache_kv_params {   // kv [rows, 2, D], step -> k, v [rows, cap, D]
 // then the inclusive scan of those sums by doubling: for stride 1, 2, 4, .. 128: x_i = x_{i - stride} + x_i; the running sum at an
 // element is x_{i-1} (0 for i = 0) + the ascending sum inside the invocation; the whole is x_255. What is not kept counts as 0.
 #define RP_GROUP_DRAW 256
-#define RP_DRAW_MAX 2048      // the largest n: two arrays of it in shared memory are 16 KiB
+#define RP_DRAW_MAX 2048      // the largest n: what is kept of it in shared memory is 16 KiB (shader), 37 KiB (CUDA)
 struct rp_draw_token_params { // logits [B, S or 1, n], settings, n_bars [B], series_ids [B], step -> tokens [B, S, tokens_cap, 2]
     RP_UINT batch, paths;
     RP_UINT n;                // 2^bits

@@ -99,7 +99,7 @@ typedef struct toto_forecaster {
     rp_tensor *forced;                // [R, S, B, V, P]; NULL unless forced_wanted
     rp_tensor *turns, *rope, *xpos;   // tables, see toto_graph.c: the first is both others
     uint32_t xpos_zero;
-    toto_keys *prompt_keys;           // for each layer [B, V, n, D]; NULL for space-wise ones
+    toto_keys *prompt_keys;           // for each layer, halves [B, V, n, D]; zeroed for space-wise ones
     rp_tensor *result;                // [B, V, R P, S]
     rp_tensor *scale_state, *scale_global, *affine, *dist;   // of the prompt's last patch: [B, V, 4], [B, V, 2], [B, V, P, 2], [B, V, P, 4, k]
 

@@ -73,23 +73,26 @@ static uint64_t fair_bytes(const toto2_forecaster *f) {
 #define MOST_PARTS 16      // each costs its launches
 #define QUICK_TOKENS 8192  // side by side they keep a GPU busy
 
-// All variates side by side, or, where that takes more than is fair, as many as do not. What no parts make fair, as series and results
-// alone may be more, stays in parts so long that they cost little time.
+// All variates side by side, or, where that takes more than is fair, or than the caller allows, as many as do not. What no parts make
+// fair, as series and results alone may be more, stays in parts so long that they cost little time, if the caller allows that.
 static rp_status measure(rp_forecaster *forecaster, uint32_t paths, rp_sizes *out) {
     (void)paths;
     toto2_forecaster *f = (toto2_forecaster *)forecaster;
     const uint32_t all = f->base.config.max_batch * f->base.config.variates, least = toto2_can_part(f) ? ceil_div(all, MOST_PARTS) : all;
     const uint32_t quick = ceil_div(QUICK_TOKENS, toto2_most_tokens(f));
-    const uint64_t fair = fair_bytes(f);
+    const uint64_t allowed = f->base.config.memory_bytes ? f->base.config.memory_bytes : UINT64_MAX, own = fair_bytes(f);
+    const uint64_t fair = own < allowed ? own : allowed;
     RP_RETURN(measure_side(f, all, out));
     while (out->state + out->activations > fair && f->side > least) {
         const uint64_t room = fair > out->state ? fair - out->state : 0;      // activations grow with what goes side by side
         const uint64_t guess = f->side * room / out->activations, fewer = guess < f->side ? guess : f->side - 1;
         const uint32_t parts = ceil_div(all, fewer > least ? (uint32_t)fewer : least);
-        RP_RETURN(measure_side(f, ceil_div(all, parts), out));               // parts as long as each other
+        RP_RETURN(measure_side(f, ceil_div(all, parts), out));               // parts about as long as each other
     }
     if (out->state + out->activations <= fair || f->side >= quick) { return RP_OK; }
-    return measure_side(f, quick < all ? quick : all, out);
+    const uint32_t fewest = f->side;
+    RP_RETURN(measure_side(f, quick < all ? quick : all, out));
+    return out->state + out->activations <= allowed ? RP_OK : measure_side(f, fewest, out);
 }
 
 rp_status toto2_query(rp_model *model, const rp_forecaster_config *config, rp_forecaster_info *info) {

@@ -233,6 +233,8 @@ static toto_keys keys_of(rp_arena *arena, rp_tensor *kv) {
     return (toto_keys){ rp_region_part(arena, kv, kv->name, half, 0), rp_region_part(arena, kv, kv->name, half, rp_tensor_bytes(kv) / 2), kv };
 }
 
+static bool are_there(const toto_keys *keys) { return keys->k != NULL && keys->v != NULL && keys->kv != NULL; }
+
 static rp_status build_decode(toto_forecaster *f, toto_decode *d, const path_state *whole, uint64_t *most) {
     toto_model *m = (toto_model *)f->base.model;
     const toto_config *c = &m->config;
@@ -242,10 +244,12 @@ static rp_status build_decode(toto_forecaster *f, toto_decode *d, const path_sta
                      .patch = rp_region_view(&f->arena, whole->patch, RP_SHAPE(RP_F32, B, C, V, c->patch)),
                      .result = rp_region_view(&f->arena, whole->result, RP_SHAPE(RP_F32, B, V, f->rounds * c->patch, d->paths_cap)),
                      .keys = rp_arena_alloc(&f->arena, L * sizeof *s.keys) };
-    if (s.keys == NULL) { return rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
-    for (uint32_t i = 0; i < L; i++) {
+    bool made = s.keys != NULL;
+    for (uint32_t i = 0; i < L && made; i++) {
         s.keys[i] = keys_of(&f->arena, rp_region_view(&f->arena, whole->keys[i].kv, RP_SHAPE(dtype, 2, B, C, V, R, c->width)));
+        made = whole->keys[i].kv == NULL || are_there(&s.keys[i]);
     }
+    if (!made) { return rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     builder b = { .f = f, .m = m, .c = c, .B = B, .S = C, .V = V, .n = 1, .decode = true, .suffix = s.keys };
     d->start_dist = f->dist, d->start_affine = f->affine;
     RP_RETURN(plan(build_start(b, d, &s), m->base.device, f->activations, &d->start.plan, most));
@@ -276,12 +280,14 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     f->dist = rp_region_lay(&r, "first distribution", RP_SHAPE(RP_F32, B, V, P, 4, c->components));
     f->prompt_keys = rp_arena_alloc(&f->arena, L * sizeof *f->prompt_keys);
     s->keys = rp_arena_alloc(&f->arena, L * sizeof *s->keys);
-    r.failed = r.failed || !f->prompt_keys || !s->keys;
+    r.failed = r.failed || !f->rope || !f->xpos || !f->prompt_keys || !s->keys;
     for (uint32_t i = 0; i < L && !r.failed; i++) {
         if (toto_layer_is_space(c, i)) { continue; }
         f->prompt_keys[i] = keys_of(&f->arena, rp_region_lay(&r, "prompt keys and values", RP_SHAPE(dtype, 2, B, V, n, D)));
+        r.failed = r.failed || !are_there(&f->prompt_keys[i]);
         if (R == 0) { continue; }
         s->keys[i] = keys_of(&f->arena, rp_region_lay(&r, "path keys and values", RP_SHAPE(dtype, 2, B, C, V, R, D)));
+        r.failed = r.failed || !are_there(&s->keys[i]);
     }
     s->scale = rp_region_lay(&r, "scaler state of each path", RP_SHAPE(RP_F64, B, C, V, 4));
     s->patch = rp_region_lay(&r, "last patch", RP_SHAPE(RP_F32, B, C, V, P));
