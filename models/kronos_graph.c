@@ -91,9 +91,12 @@ static rp_tensor *last_row(kronos_builder *b, rp_tensor *x, rp_tensor *lengths, 
     return kronos_norm(b, "last norm", out[0], B * per_series, false, y);
 }
 
-static rp_tensor *first_logits(kronos_builder *b, rp_tensor *c, uint32_t rows, rp_tensor *y) {
+// norm: NULL, or what x is normalised by first.
+static rp_tensor *first_logits(kronos_builder *b, rp_tensor *x, rp_tensor *norm, uint32_t rows, rp_tensor *y) {
     const kronos_model *m = b->m;
-    return kronos_linear(b, "s1 logits", c, m->s1_w, m->s1_b, NULL, rows, 1u << m->config.s1_bits, m->config.model.width, y);
+    const rp_product p = { .x = x, .norm = norm, .eps = KRONOS_EPSILON, .w = m->s1_w, .bias = m->s1_b, .m = rows, .n = 1u << m->config.s1_bits,
+                           .k = m->config.model.width, .y = y };
+    return rp_product_add(b->g, "s1 logits", NULL, &p);
 }
 
 // What a step's head takes of the layers' x: c, its norm; and products of c, which normalise few rows themselves, so that they need not
@@ -105,11 +108,9 @@ static step_head head_of_step(kronos_builder *b, rp_tensor *x, uint32_t rows) {
     const uint32_t D = m->config.model.width;
     step_head h = { .c = kronos_norm(b, "norm", x, rows, false, NULL) };
     const bool few = rows <= RP_LINEAR_SKINNY_M;
-    const rp_product logits = { .x = few ? x : h.c, .norm = few ? m->norm : NULL, .eps = KRONOS_EPSILON, .w = m->s1_w, .bias = m->s1_b, .m = rows,
-                                .n = 1u << m->config.s1_bits, .k = D };
-    const rp_product kv = { .x = logits.x, .norm = logits.norm, .eps = KRONOS_EPSILON, .w = m->kv_w, .bias = m->kv_b, .m = rows, .n = 2 * D, .k = D,
-                            .y_f16 = kronos_cross_dtype(m) == RP_F16 };
-    h.s1_logits = rp_product_add(b->g, "s1 logits", NULL, &logits);
+    const rp_product kv = { .x = few ? x : h.c, .norm = few ? m->norm : NULL, .eps = KRONOS_EPSILON, .w = m->kv_w, .bias = m->kv_b, .m = rows,
+                            .n = 2 * D, .k = D, .y_f16 = kronos_cross_dtype(m) == RP_F16 };
+    h.s1_logits = first_logits(b, kv.x, kv.norm, rows, NULL);
     h.kv = rp_product_add(b->g, "cross-attention keys and values", NULL, &kv);
     return h;
 }
@@ -139,7 +140,7 @@ static rp_graph *build_prompt(kronos_builder b) {
     rp_tensor *last = last_row(&b, x, f->prompt_window.n_tokens, 1, f->tokens, f->c_last);
     x = kronos_norm(&b, "norm", x, kronos_count(&r), b.m->mixed, NULL);
     (void)cross_keys(&b, x, kronos_count(&r), f->prompt_keys[L]);
-    (void)first_logits(&b, last, B, f->s1_logits);
+    (void)first_logits(&b, last, NULL, B, f->s1_logits);
     return b.g;
 }
 
@@ -205,7 +206,7 @@ static rp_graph *build_slide(kronos_builder b, kronos_decode *d) {
     y = kronos_norm(&b, "norm", y, kronos_count(&p), b.m->mixed, NULL);
     const kronos_keys none = { NULL, NULL, NULL };
     const kronos_keys shared = cross_keys(&b, x, kronos_count(&r), none), own = cross_keys(&b, y, kronos_count(&p), none);
-    rp_tensor *s1_logits = first_logits(&b, last, p.B * p.S, NULL);
+    rp_tensor *s1_logits = first_logits(&b, last, NULL, p.B * p.S, NULL);
     kronos_draw_bar(&b, &p, d, RP_DRAW_SLIDING, last, s1_logits, false, NULL, &shared, &own, &d->slide_taps);
     return b.g;
 }
