@@ -12,12 +12,6 @@ static const rp_blob no_linear[] = { { "copy", image, image + 16 },
                                      { "rmsnorm", image, image + 16 },
                                      { NULL, NULL, NULL } };
 
-static int count_calls(const char *name) {
-    int n = 0;
-    for (int i = 0; i < fake.n_calls; i++) { n += strcmp(fake.calls[i], name) == 0; }
-    return n;
-}
-
 // ---- tests ----
 
 static void opens_and_closes(void **state) {

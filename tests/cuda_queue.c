@@ -6,12 +6,6 @@
 
 #include "cuda_rig.h"
 
-static int count_calls(const char *name) {
-    int n = 0;
-    for (int i = 0; i < fake.n_calls; i++) { n += strcmp(fake.calls[i], name) == 0; }
-    return n;
-}
-
 // Recordings of one plan by letter, from 'a'; a queue is a word of them. NULL: not there.
 typedef struct letters { rig rig; rp_recording *of[26]; } letters;
 

@@ -54,3 +54,9 @@ void rig_close(rig *r) {
     assert_int_equal(fake.contexts, 0);
     assert_int_equal(fake.depth, 0);
 }
+
+int count_calls(const char *name) {
+    int n = 0;
+    for (int i = 0; i < fake.n_calls; i++) { n += strcmp(fake.calls[i], name) == 0; }
+    return n;
+}

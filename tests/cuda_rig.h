@@ -33,5 +33,6 @@ void rig_close(rig *r);
         for (int i_ = 0; i_ < fake.n_calls; i_++) { assert_string_equal(fake.calls[i_], want_[i_]); } \
     } while (0)
 static inline void clear_calls(void) { fake.n_calls = 0; }
+int count_calls(const char *name);
 
 #endif
