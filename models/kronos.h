@@ -7,11 +7,9 @@
 #ifndef RP_KRONOS_H
 #define RP_KRONOS_H
 
-#include "chunks.h"
-#include "device_inputs.h"
 #include "family.h"
-#include "replays.h"
 #include "safetensors.h"
+#include "storage.h"
 
 #define KRONOS_HEAD_HEADS 4u            // heads of the cross-attention, whatever the model's
 
@@ -104,10 +102,7 @@ typedef struct kronos_forecaster {
     bool slides;                        // max_context and max_horizon can fill the window
     bool taps_wanted;                   // keep what verify reads
 
-    rp_buffer *host_in, *host_out;      // RP_MEMORY_HOST: inputs packed as on the device, results
-    rp_buffer *state;                   // everything on the device that outlives a graph
-    rp_buffer *activations;
-    uint64_t in_words, out_words;
+    rp_storage storage;
 
     kronos_inputs in, staged;           // on the device; in host_in
     rp_tensor **model_rope, **encoder_rope, **decoder_rope;   // for each layer [positions, d/2, 2]; equal ones are one
@@ -124,9 +119,6 @@ typedef struct kronos_forecaster {
     rp_run prompt, collect;
     kronos_decode sample, single;       // single: one path, without chance; empty where max_paths is 1: sample does it
 
-    void *scratch;                      // host: one padded input at a time; or the results, and a row of paths
-    rp_replays queue;                   // host: the replays of one forecast
-    rp_device_inputs from_device;       // host: what brings bars from the caller's device memory
 } kronos_forecaster;
 
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.

@@ -120,7 +120,7 @@ static uint32_t plans(const rp_forecaster *forecaster, const rp_plan **out, uint
 
 static void result(rp_forecaster *forecaster, uint32_t paths, rp_result_place *out) {
     kronos_forecaster *f = (kronos_forecaster *)forecaster;
-    *out = (rp_result_place){ .buffer = &f->state, .offset = f->result->offset, .variates = RP_BAR_COLUMNS,
+    *out = (rp_result_place){ .buffer = &f->storage.state, .offset = f->result->offset, .variates = RP_BAR_COLUMNS,
                               .horizon_cap = f->base.config.max_horizon, .paths_cap = kronos_decode_of(f, paths)->paths_cap };
 }
 

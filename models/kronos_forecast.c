@@ -144,12 +144,12 @@ static rp_status put_series(kronos_forecaster *f, const rp_bars *s, uint32_t b, 
     const uint64_t bars = f->bars, stamps = bars + f->base.config.max_horizon;
     RP_RETURN(put(f, f->staged.n_bars, b, RP_U32, &s->context, 1));
     RP_RETURN(put(f, f->staged.series_ids, b, RP_U32, &s->id, 1));
-    memset(f->scratch, 0, bars * RP_BAR_COLUMNS * sizeof(float));
-    fill_bars(s, f->scratch);
-    RP_RETURN(put(f, f->staged.bars, b * bars * RP_BAR_COLUMNS, RP_F32, f->scratch, bars * RP_BAR_COLUMNS));
-    memset(f->scratch, 0, stamps * RP_BAR_STAMPS * sizeof(uint32_t));
-    fill_stamps(s, horizon, f->scratch);
-    return put(f, f->staged.stamps, b * stamps * RP_BAR_STAMPS, RP_U32, f->scratch, stamps * RP_BAR_STAMPS);
+    memset(f->storage.scratch, 0, bars * RP_BAR_COLUMNS * sizeof(float));
+    fill_bars(s, f->storage.scratch);
+    RP_RETURN(put(f, f->staged.bars, b * bars * RP_BAR_COLUMNS, RP_F32, f->storage.scratch, bars * RP_BAR_COLUMNS));
+    memset(f->storage.scratch, 0, stamps * RP_BAR_STAMPS * sizeof(uint32_t));
+    fill_stamps(s, horizon, f->storage.scratch);
+    return put(f, f->staged.stamps, b * stamps * RP_BAR_STAMPS, RP_U32, f->storage.scratch, stamps * RP_BAR_STAMPS);
 }
 
 static uint32_t bits_of(float x) {
@@ -164,7 +164,7 @@ static rp_status put_inputs(kronos_forecaster *f, const rp_bars *bars, uint32_t 
     const struct rp_step step = { .batch = n_series, .paths = config->paths ? config->paths : 1, .horizon = config->horizon,
                                   .seed_lo = (uint32_t)config->seed, .seed_hi = (uint32_t)(config->seed >> 32) };
     const uint32_t good = 0;
-    rp_replays_begin(&f->queue, step);
+    rp_replays_begin(&f->storage.queue, step);
     for (uint32_t b = 0; f->staged.bad != NULL && b < f->base.config.max_batch; b++) { RP_RETURN(put(f, f->staged.bad, b, RP_U32, &good, 1)); }
     RP_RETURN(put(f, f->staged.step, 0, RP_U32, &step, RP_STEP_WORDS));
     RP_RETURN(put(f, f->staged.settings, 0, RP_U32, settings, 3));
@@ -178,14 +178,14 @@ static rp_status put_inputs(kronos_forecaster *f, const rp_bars *bars, uint32_t 
 
 // Queues what brings them to where the copy of host_in has left zeros.
 static rp_status bring(kronos_forecaster *f, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series) {
-    rp_device_inputs_begin(&f->from_device);
+    rp_device_inputs_begin(&f->storage.from_device);
     for (uint32_t b = 0; b < f->base.config.max_batch; b++) {
         const uint32_t from = b < n_series ? b : n_series - 1;
         if (!is_there(&there[from])) { continue; }
         const rp_device_place to = { f->in.bars, (uint64_t)b * f->bars * RP_BAR_COLUMNS }, bad = { f->staged.bad, b };
-        rp_device_inputs_add_bars(&f->from_device, &there[from], bars[from].context, to, bad);
+        rp_device_inputs_add_bars(&f->storage.from_device, &there[from], bars[from].context, to, bad);
     }
-    return rp_device_inputs_enqueue(&f->from_device);
+    return rp_device_inputs_enqueue(&f->storage.from_device);
 }
 
 // ---- replays ----
@@ -198,22 +198,22 @@ const kronos_decode *kronos_decode_of(const kronos_forecaster *f, uint32_t paths
 static void fill_queue(kronos_forecaster *f, const kronos_decode *d, const rp_bars *bars, uint32_t n_series,
                        const rp_forecast_config *config, bool collect) {
     const uint32_t paths = config->paths ? config->paths : 1;
-    if (f->inputs.plan != NULL) { rp_replays_add(&f->queue, &f->inputs); }
-    rp_replays_add(&f->queue, &f->prompt);
+    if (f->inputs.plan != NULL) { rp_replays_add(&f->storage.queue, &f->inputs); }
+    rp_replays_add(&f->storage.queue, &f->prompt);
     for (uint32_t first = 0; first < paths; first += d->paths) {
-        rp_replays_add(&f->queue, &d->start);
+        rp_replays_add(&f->storage.queue, &d->start);
         for (uint32_t step = 1; step < config->horizon; step++) {
             bool grows = false, slides = false;
             for (uint32_t b = 0; b < n_series; b++) {
                 const bool full = bars[b].context + step > f->window;
                 slides = slides || full, grows = grows || !full;
             }
-            if (slides) { rp_replays_add(&f->queue, &d->slide); }
-            rp_replays_add(&f->queue, grows ? &d->step : &d->next);
+            if (slides) { rp_replays_add(&f->storage.queue, &d->slide); }
+            rp_replays_add(&f->storage.queue, grows ? &d->step : &d->next);
         }
-        rp_replays_add(&f->queue, &d->finish);
+        rp_replays_add(&f->storage.queue, &d->finish);
     }
-    if (collect) { rp_replays_add(&f->queue, &f->collect); }
+    if (collect) { rp_replays_add(&f->storage.queue, &f->collect); }
 }
 
 rp_status kronos_forecast_device(rp_forecaster *forecaster, const rp_bars *bars, const rp_device_bars *there, uint32_t n_series,
@@ -225,15 +225,15 @@ rp_status kronos_forecast_device(rp_forecaster *forecaster, const rp_bars *bars,
     const bool wanted = rp_results_wanted(config, result);
     fill_queue(f, d, bars, n_series, config, wanted);
     if (there != NULL) {
-        RP_RETURN(rp_replays_send(&f->queue, 0, 1));   // the host's inputs, which say where all else is
+        RP_RETURN(rp_replays_send(&f->storage.queue, 0, 1));   // the host's inputs, which say where all else is
         RP_RETURN(bring(f, bars, there, n_series));
     }
-    RP_RETURN(rp_replays_finish(&f->queue, config));
-    if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series, DEVICE_BAD_BARS)); }
+    RP_RETURN(rp_replays_finish(&f->storage.queue, config));
+    if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->storage.from_device, f->staged.bad, n_series, DEVICE_BAD_BARS)); }
     if (!wanted) { return RP_OK; }
     const float *values;
-    RP_RETURN(rp_results_read(f->host_out, f->out_words, f->scratch, &values));
-    const rp_results r = { .values = values, .row = (float *)f->scratch + f->out_words, .rows = n_series * RP_BAR_COLUMNS,
+    RP_RETURN(rp_results_read(f->storage.host_out, f->storage.out_words, f->storage.scratch, &values));
+    const rp_results r = { .values = values, .row = (float *)f->storage.scratch + f->storage.out_words, .rows = n_series * RP_BAR_COLUMNS,
                            .horizon_cap = f->base.config.max_horizon, .paths_cap = d->paths_cap, .horizon = config->horizon,
                            .paths = config->paths ? config->paths : 1 };
     rp_results_fill(&r, config, result);
@@ -253,16 +253,16 @@ rp_status kronos_forecast_traced(kronos_forecaster *f, const rp_bars *bars, uint
     RP_RETURN(put_inputs(f, bars, n_series, config));
     const uint32_t paths = config->paths ? config->paths : 1;
     fill_queue(f, d, bars, n_series, config, true);
-    for (uint32_t i = 0; i < f->queue.n; i++) {
-        RP_RETURN(rp_replays_send(&f->queue, i, 1));
+    for (uint32_t i = 0; i < f->storage.queue.n; i++) {
+        RP_RETURN(rp_replays_send(&f->storage.queue, i, 1));
         RP_RETURN(device->backend->wait(device));
-        if (after != NULL) { RP_RETURN(after(user, f, d, f->queue.runs[i])); }
+        if (after != NULL) { RP_RETURN(after(user, f, d, f->storage.queue.runs[i])); }
     }
-    RP_RETURN(rp_replays_check(&f->queue, f->in.step));
+    RP_RETURN(rp_replays_check(&f->storage.queue, f->in.step));
     for (uint32_t row = 0; row < n_series * RP_BAR_COLUMNS; row++) {   // [H, paths_cap] -> [horizon, paths]
         for (uint32_t t = 0; t < config->horizon; t++) {
             const uint64_t from = ((uint64_t)row * f->base.config.max_horizon + t) * d->paths_cap;
-            RP_RETURN(device->backend->read(f->host_out, from * 4, RP_F32, samples, RP_F64, paths));
+            RP_RETURN(device->backend->read(f->storage.host_out, from * 4, RP_F32, samples, RP_F64, paths));
             samples += paths;
         }
     }

@@ -1,7 +1,6 @@
 // Sizing, allocating and recording a Kronos forecaster; nothing here runs during a forecast.
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kronos.h"
 
@@ -58,11 +57,11 @@ static rp_status size(kronos_forecaster *f, rp_model *model, const rp_forecaster
 // Sizes with so many paths side by side, over stand-in buffers; the arena is emptied again.
 static rp_status measure(rp_forecaster *forecaster, uint32_t chunk_paths, rp_sizes *out) {
     kronos_forecaster *f = (kronos_forecaster *)forecaster;
-    rp_buffer state = { 0 }, in = { 0 }, result = { 0 };
-    f->state = &state, f->host_in = &in, f->host_out = &result, f->activations = NULL;
+    rp_stand_ins stand_ins;
+    rp_storage_stand_in(&f->storage, &stand_ins);
     f->chunk_paths = chunk_paths;
     rp_status status = kronos_build(f, out);
-    f->state = f->host_in = f->host_out = NULL;
+    rp_storage_stand_down(&f->storage);
     rp_arena_destroy(&f->arena);
     return status;
 }
@@ -78,24 +77,8 @@ rp_status kronos_query(rp_model *model, const rp_forecaster_config *config, rp_f
 }
 
 static rp_status allocate(kronos_forecaster *f, const rp_sizes *sizes) {
-    rp_device *device = f->base.model->device;
-    const rp_backend *backend = device->backend;
-    RP_RETURN(backend->buffer_create(device, sizes->in, RP_MEMORY_HOST, &f->host_in));
-    RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
-    RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
-    RP_RETURN(backend->buffer_create(device, sizes->activations ? sizes->activations : 256, RP_MEMORY_DEVICE, &f->activations));
     const uint64_t replays = 3 + f->base.info.chunks * (2 + 2 * (uint64_t)f->rounds);   // a bar takes two at most
-    const uint64_t results = sizes->out + (f->base.config.max_paths + 1) * sizeof(float);
-    f->scratch = malloc(sizes->in > results ? sizes->in : results);
-    if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
-    if (f->base.config.device_inputs) { RP_RETURN(rp_device_inputs_create(&f->from_device, device, f->base.config.max_batch)); }
-    return rp_replays_create(&f->queue, device, replays);
-}
-
-// A forecast of fewer paths or bars than there is room for leaves the rest of the result as it is; it is copied all the same.
-static rp_status clear_result(kronos_forecaster *f) {
-    memset(f->scratch, 0, f->out_words * sizeof(float));
-    return f->base.model->device->backend->write(f->result->buffer, f->result->offset, RP_F32, f->scratch, RP_F32, f->out_words);
+    return rp_storage_create(&f->storage, &f->base, sizes, replays, f->base.config.max_batch);
 }
 
 static rp_status record_decode(rp_device *device, kronos_decode *d) {
@@ -128,7 +111,7 @@ static rp_status write_ropes(kronos_forecaster *f, rp_tensor *const *ropes, cons
                 table[((size_t)t * half + j) * 2 + 1] = sin(t * layers[i].inv_freq[j]);
             }
         }
-        rp_status status = device->backend->write(f->state, ropes[i]->offset, RP_F32, table, RP_F64, (uint64_t)positions * half * 2);
+        rp_status status = device->backend->write(f->storage.state, ropes[i]->offset, RP_F32, table, RP_F64, (uint64_t)positions * half * 2);
         free(table);
         RP_RETURN(status);
     }
@@ -155,7 +138,7 @@ rp_status kronos_forecaster_create_with(rp_model *model, const rp_forecaster_con
     RP_TRY(allocate(f, &sizes));
     RP_TRY(kronos_build(f, &sizes));
     RP_TRY(kronos_write_tables(f));
-    RP_TRY(clear_result(f));
+    RP_TRY(rp_storage_clear(&f->storage, model->device, f->result));
     RP_TRY(record(f));
     *out = &f->base;
     f = NULL;
@@ -176,16 +159,12 @@ static void forget_decode(rp_device *device, kronos_decode *d) {
 void kronos_forecaster_destroy(rp_forecaster *forecaster) {
     kronos_forecaster *f = (kronos_forecaster *)forecaster;
     rp_device *device = f->base.model->device;
-    rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
     rp_run_destroy(device, &f->inputs);
     rp_run_destroy(device, &f->prompt);
     rp_run_destroy(device, &f->collect);
     forget_decode(device, &f->sample);
     forget_decode(device, &f->single);
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { device->backend->buffer_destroy(buffers[i]); }
+    rp_storage_destroy(&f->storage, device);
     rp_arena_destroy(&f->arena);
-    free(f->scratch);
-    rp_replays_destroy(&f->queue);
-    rp_device_inputs_destroy(&f->from_device);
     free(f);
 }

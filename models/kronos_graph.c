@@ -116,7 +116,7 @@ static step_head head_of_step(kronos_builder *b, rp_tensor *x, uint32_t rows) {
 }
 
 static void copy_inputs(kronos_forecaster *f, rp_graph *g) {
-    const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
+    const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->storage.in_words);
     rp_copy_add(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all));
 }
 
@@ -243,7 +243,7 @@ static rp_graph *build_finish(kronos_builder b, kronos_decode *d, const path_sta
 static rp_status plan(kronos_forecaster *f, rp_graph *g, rp_run *run, uint64_t *most) {
     if (g == NULL) { return rp_fail(f->base.model->device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     RP_RETURN(rp_plan_create(g, &run->plan));
-    rp_plan_bind(g, run->plan, f->activations);
+    rp_plan_bind(g, run->plan, f->storage.activations);
     if (run->plan->activation_bytes > *most) { *most = run->plan->activation_bytes; }
     return RP_OK;
 }
@@ -341,9 +341,9 @@ static rp_status lay_state(kronos_forecaster *f, path_state *s, uint64_t *bytes)
     const uint32_t B = sizes->max_batch, S = f->chunk_paths, H = sizes->max_horizon, N = f->tokens, D = c->model.width;
     const rp_dtype cross = kronos_cross_dtype(m);
     rp_arena *a = &f->arena;
-    rp_region r = { a, f->state, 0, false };
+    rp_region r = { a, f->storage.state, 0, false };
     lay_inputs(f, &r, &f->in);
-    f->in_words = r.used / 4;
+    f->storage.in_words = r.used / 4;
     f->encoder_rope = lay_ropes(f, &r, &c->tokenizer, m->encoder, c->tokenizer.layers, f->bars);
     f->decoder_rope = lay_ropes(f, &r, &c->tokenizer, m->decoder, c->tokenizer.decoder_layers, N + H);
     f->model_rope = lay_ropes(f, &r, &c->model, m->layers, c->model.layers, N + H);
@@ -370,11 +370,11 @@ rp_status kronos_build(kronos_forecaster *f, rp_sizes *out) {
     path_state s = { 0 };
     *out = (rp_sizes){ 0 };
     RP_RETURN(lay_state(f, &s, &out->state));
-    rp_region staged = { &f->arena, f->host_in, 0, false };
+    rp_region staged = { &f->arena, f->storage.host_in, 0, false };
     lay_inputs(f, &staged, &f->staged);
     out->in = staged.used;
     out->out = rp_tensor_bytes(s.result);
-    f->out_words = out->out / 4;
+    f->storage.out_words = out->out / 4;
     if (staged.failed) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster."); }
 
     f->inputs.plan = NULL;
@@ -391,7 +391,7 @@ rp_status kronos_build(kronos_forecaster *f, rp_sizes *out) {
 
     rp_graph *collect = rp_graph_create(device, &f->arena, "collect");
     if (collect == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
-    rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
-    rp_copy_add(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to);
+    rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->storage.out_words), f->storage.host_out, 0);
+    rp_copy_add(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->storage.out_words)), to);
     return plan(f, collect, &f->collect, &out->activations);
 }

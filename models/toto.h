@@ -3,11 +3,9 @@
 #ifndef RP_TOTO_H
 #define RP_TOTO_H
 
-#include "chunks.h"
-#include "device_inputs.h"
 #include "family.h"
-#include "replays.h"
 #include "safetensors.h"
+#include "storage.h"
 
 typedef struct toto_config {
     uint32_t patch, width, layers, heads, mlp;   // P, D, layers, h, M
@@ -90,10 +88,7 @@ typedef struct toto_forecaster {
     bool taps_wanted;                 // keep what verify reads
     bool forced_wanted;               // draws are prescribed
 
-    rp_buffer *host_in, *host_out;    // RP_MEMORY_HOST: inputs packed as on the device, results
-    rp_buffer *state;                 // everything on the device that outlives a graph
-    rp_buffer *activations;
-    uint64_t in_words, out_words;
+    rp_storage storage;
 
     toto_inputs in, staged;           // on the device; in host_in
     rp_tensor *forced;                // [R, S, B, V, P]; NULL unless forced_wanted
@@ -109,9 +104,6 @@ typedef struct toto_forecaster {
     toto_tap taps[TOTO_MAX_TAPS];
     uint32_t n_taps;
 
-    float *scratch;                   // host: one padded input at a time; or the results, and a row of paths
-    rp_replays queue;                 // host: the replays of one forecast
-    rp_device_inputs from_device;     // host: what brings series from the caller's device memory
 } toto_forecaster;
 
 // Builds all graphs and plans over the given buffers and says how large state, activations, inputs and result must be.

@@ -4,11 +4,9 @@
 #ifndef RP_TOTO2_H
 #define RP_TOTO2_H
 
-#include "chunks.h"
-#include "device_inputs.h"
 #include "family.h"
-#include "replays.h"
 #include "safetensors.h"
+#include "storage.h"
 
 typedef struct toto2_config {
     uint32_t patch, width, layers, heads, kv_heads;   // P, D, layers, h, g
@@ -83,10 +81,7 @@ typedef struct toto2_forecaster {
     uint32_t side;                  // of all B V variates, so many side by side in embedding and layers over time of the longest call
     bool taps_wanted;               // keep what verify reads
 
-    rp_buffer *host_in, *host_out;  // RP_MEMORY_HOST: inputs packed as on the device, results
-    rp_buffer *state;               // everything on the device that outlives a graph
-    rp_buffer *activations;
-    uint64_t in_words, out_words;
+    rp_storage storage;
 
     toto2_inputs in, staged;        // on the device; in host_in
     rp_tensor *rope, *powers;       // tables, see toto2_state.c
@@ -103,9 +98,6 @@ typedef struct toto2_forecaster {
     toto2_tap taps[TOTO2_MAX_TAPS];
     uint32_t n_taps;
 
-    float *scratch;                 // host: one padded input at a time, or the results
-    rp_replays queue;               // host: the replays of one forecast
-    rp_device_inputs from_device;   // host: what brings series from the caller's device memory
 } toto2_forecaster;
 
 // Tokens of one variate in the longest call.

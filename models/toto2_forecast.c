@@ -41,7 +41,7 @@ static rp_status put_series(toto2_forecaster *f, const rp_series *s, uint32_t b,
     const uint32_t V = f->base.config.variates, P = ((toto2_model *)f->base.model)->config.patch;
     const uint32_t n_patches = (s->context + P - 1) / P, pad = n_patches * P - s->context, T = n_patches * P;
     const size_t length = (size_t)(f->patches + f->future) * P, row = V * length;
-    float *values = f->scratch, *seen = values + row;
+    float *values = f->storage.scratch, *seen = values + row;
     memset(values, 0, 2 * row * sizeof *values);
     for (uint32_t v = 0; v < V; v++) {
         const float *from = s->values ? s->values + (size_t)v * s->context : NULL;
@@ -72,7 +72,7 @@ static rp_status put_inputs(toto2_forecaster *f, const rp_series *series, uint32
     const uint32_t good = 0;
     memcpy(&settings[1], &config->quantile_real_cap_k, sizeof settings[1]);
     for (uint32_t b = 0; f->staged.bad != NULL && b < f->base.config.max_batch; b++) { RP_RETURN(put(f, f->staged.bad, b, RP_U32, &good, 1)); }
-    rp_replays_begin(&f->queue, step);
+    rp_replays_begin(&f->storage.queue, step);
     RP_RETURN(put(f, f->staged.step, 0, RP_U32, &step, RP_STEP_WORDS));
     RP_RETURN(put(f, f->staged.settings, 0, RP_U32, settings, 2));
     for (uint32_t b = 0; b < f->base.config.max_batch; b++) {   // places without a series repeat the last: finite, and dropped
@@ -88,7 +88,7 @@ static rp_status bring(toto2_forecaster *f, const rp_series *series, const rp_de
                        const rp_forecast_config *config) {
     const uint32_t B = f->base.config.max_batch, V = f->base.config.variates, P = ((toto2_model *)f->base.model)->config.patch;
     const uint32_t length = (f->patches + f->future) * P;
-    rp_device_inputs_begin(&f->from_device);
+    rp_device_inputs_begin(&f->storage.from_device);
     for (uint32_t b = 0; b < B; b++) {
         const uint32_t from = b < n_series ? b : n_series - 1, context = series[from].context, pad = (P - context % P) % P;
         const rp_device_series *d = &there[from];
@@ -97,18 +97,18 @@ static rp_status bring(toto2_forecaster *f, const rp_series *series, const rp_de
         if (d->values.buffer.bytes > 0) {
             const struct rp_pad_rows_params p = { .rows = V, .count = context, .pad = pad, .cap = pad + context, .y_stride = length,
                                                   .whole = context < P ? context : P };
-            rp_device_inputs_add(&f->from_device, "series", &d->values, &d->mask, p, (rp_device_place){ f->in.series, row * length },
+            rp_device_inputs_add(&f->storage.from_device, "series", &d->values, &d->mask, p, (rp_device_place){ f->in.series, row * length },
                                  (rp_device_place){ f->in.series, seen * length }, bad);
         }
         if (d->future.buffer.bytes > 0) {
             const struct rp_pad_rows_params p = { .rows = config->exogenous, .count = config->horizon, .cap = config->horizon,
                                                   .y_stride = length, .known = 1 };
             const uint64_t to = (row + V - config->exogenous) * length + pad + context;
-            rp_device_inputs_add(&f->from_device, "known future", &d->future, NULL, p, (rp_device_place){ f->in.series, to },
+            rp_device_inputs_add(&f->storage.from_device, "known future", &d->future, NULL, p, (rp_device_place){ f->in.series, to },
                                  (rp_device_place){ 0 }, bad);
         }
     }
-    return rp_device_inputs_enqueue(&f->from_device);
+    return rp_device_inputs_enqueue(&f->storage.from_device);
 }
 
 // ---- replays ----
@@ -116,12 +116,12 @@ static rp_status bring(toto2_forecaster *f, const rp_series *series, const rp_de
 // The replays of one forecast, in order.
 static void fill_queue(toto2_forecaster *f, const rp_forecast_config *config, bool collect) {
     const uint32_t P = ((toto2_model *)f->base.model)->config.patch, all = (config->horizon + P - 1) / P;
-    if (f->inputs.plan != NULL) { rp_replays_add(&f->queue, &f->inputs); }
-    rp_replays_add(&f->queue, &f->prompt);
+    if (f->inputs.plan != NULL) { rp_replays_add(&f->storage.queue, &f->inputs); }
+    rp_replays_add(&f->storage.queue, &f->prompt);
     for (uint32_t done = f->block; done < all; done += f->block) {
-        rp_replays_add(&f->queue, all - done <= f->last_count ? &f->last : &f->round);
+        rp_replays_add(&f->storage.queue, all - done <= f->last_count ? &f->last : &f->round);
     }
-    if (collect) { rp_replays_add(&f->queue, &f->collect); }
+    if (collect) { rp_replays_add(&f->storage.queue, &f->collect); }
 }
 
 // From the nine levels [rows, 9, horizon_cap] to those that are asked for, linear in level; the mean is the median.
@@ -151,14 +151,14 @@ rp_status toto2_forecast_device(rp_forecaster *forecaster, const rp_series *seri
     RP_RETURN(put_inputs(f, series, n_series, config));
     fill_queue(f, config, wanted);
     if (there != NULL) {
-        RP_RETURN(rp_replays_send(&f->queue, 0, 1));   // the host's inputs, which say where all else is
+        RP_RETURN(rp_replays_send(&f->storage.queue, 0, 1));   // the host's inputs, which say where all else is
         RP_RETURN(bring(f, series, there, n_series, config));
     }
-    RP_RETURN(rp_replays_finish(&f->queue, config));
-    if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->from_device, f->staged.bad, n_series, RP_DEVICE_BAD_ROWS)); }
+    RP_RETURN(rp_replays_finish(&f->storage.queue, config));
+    if (there != NULL) { RP_RETURN(rp_device_inputs_check(&f->storage.from_device, f->staged.bad, n_series, RP_DEVICE_BAD_ROWS)); }
     if (!wanted) { return RP_OK; }
     const float *levels;
-    RP_RETURN(rp_results_read(f->host_out, f->out_words, f->scratch, &levels));
+    RP_RETURN(rp_results_read(f->storage.host_out, f->storage.out_words, f->storage.scratch, &levels));
     fill_result(f, levels, n_series * f->base.config.variates, config, result);
     return RP_OK;
 }
@@ -175,15 +175,15 @@ rp_status toto2_forecast_traced(toto2_forecaster *f, const rp_series *series, ui
     RP_RETURN(check_options(f, config));
     RP_RETURN(put_inputs(f, series, n_series, config));
     fill_queue(f, config, true);
-    for (uint32_t i = 0; i < f->queue.n; i++) {
-        RP_RETURN(rp_replays_send(&f->queue, i, 1));
+    for (uint32_t i = 0; i < f->storage.queue.n; i++) {
+        RP_RETURN(rp_replays_send(&f->storage.queue, i, 1));
         RP_RETURN(device->backend->wait(device));
         if (after != NULL) { RP_RETURN(after(user, f, i)); }
     }
-    RP_RETURN(rp_replays_check(&f->queue, f->in.step));
+    RP_RETURN(rp_replays_check(&f->storage.queue, f->in.step));
     const uint64_t cap = f->result->shape[3], rows = (uint64_t)n_series * f->base.config.variates * LEVELS;
     for (uint64_t row = 0; row < rows; row++) {   // [horizon_cap] -> [horizon]
-        RP_RETURN(device->backend->read(f->host_out, row * cap * 4, RP_F32, levels + row * config->horizon, RP_F64, config->horizon));
+        RP_RETURN(device->backend->read(f->storage.host_out, row * cap * 4, RP_F32, levels + row * config->horizon, RP_F64, config->horizon));
     }
     return RP_OK;
 }

@@ -1,6 +1,5 @@
 // Sizing, allocating and recording a Toto 2.0 forecaster; nothing here runs during a forecast.
 #include <stdlib.h>
-#include <string.h>
 
 #include "toto2.h"
 
@@ -50,11 +49,11 @@ static rp_status size(toto2_forecaster *f, rp_model *model, const rp_forecaster_
 
 // Sizes over stand-in buffers; the arena is emptied again.
 static rp_status measure_side(toto2_forecaster *f, uint32_t side, rp_sizes *out) {
-    rp_buffer state = { 0 }, in = { 0 }, result = { 0 };
+    rp_stand_ins stand_ins;
     f->side = side;
-    f->state = &state, f->host_in = &in, f->host_out = &result, f->activations = NULL;
+    rp_storage_stand_in(&f->storage, &stand_ins);
     rp_status status = toto2_build(f, out);
-    f->state = f->host_in = f->host_out = NULL;
+    rp_storage_stand_down(&f->storage);
     rp_arena_destroy(&f->arena);
     return status;
 }
@@ -106,22 +105,7 @@ rp_status toto2_query(rp_model *model, const rp_forecaster_config *config, rp_fo
 }
 
 static rp_status allocate(toto2_forecaster *f, const rp_sizes *sizes) {
-    rp_device *device = f->base.model->device;
-    const rp_backend *backend = device->backend;
-    RP_RETURN(backend->buffer_create(device, sizes->in, RP_MEMORY_HOST, &f->host_in));
-    RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
-    RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
-    RP_RETURN(backend->buffer_create(device, sizes->activations, RP_MEMORY_DEVICE, &f->activations));
-    f->scratch = malloc(sizes->in > sizes->out ? sizes->in : sizes->out);
-    if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
-    if (f->base.config.device_inputs) { RP_RETURN(rp_device_inputs_create(&f->from_device, device, 2 * f->base.config.max_batch)); }
-    return rp_replays_create(&f->queue, device, 2 + (uint64_t)ceil_div(f->future, f->block));
-}
-
-// A forecast of fewer steps than there is room for leaves the rest of the result as it is; it is copied all the same.
-static rp_status clear_result(toto2_forecaster *f) {
-    memset(f->scratch, 0, f->out_words * sizeof *f->scratch);
-    return f->base.model->device->backend->write(f->result->buffer, f->result->offset, RP_F32, f->scratch, RP_F32, f->out_words);
+    return rp_storage_create(&f->storage, &f->base, sizes, 2 + (uint64_t)ceil_div(f->future, f->block), 2 * f->base.config.max_batch);
 }
 
 static rp_status record(toto2_forecaster *f) {
@@ -144,7 +128,7 @@ rp_status toto2_forecaster_create_with(rp_model *model, const rp_forecaster_conf
     RP_TRY(allocate(f, &sizes));
     RP_TRY(toto2_build(f, &sizes));
     RP_TRY(toto2_write_tables(f));
-    RP_TRY(clear_result(f));
+    RP_TRY(rp_storage_clear(&f->storage, model->device, f->result));
     RP_TRY(record(f));
     *out = &f->base;
     f = NULL;
@@ -159,14 +143,9 @@ rp_status toto2_forecaster_create(rp_model *model, const rp_forecaster_config *c
 
 void toto2_forecaster_destroy(rp_forecaster *forecaster) {
     toto2_forecaster *f = (toto2_forecaster *)forecaster;
-    const rp_backend *backend = f->base.model->device->backend;
     rp_run *const runs[] = { &f->inputs, &f->prompt, &f->round, &f->last, &f->collect };
-    rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) { rp_run_destroy(f->base.model->device, runs[i]); }
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { backend->buffer_destroy(buffers[i]); }
+    rp_storage_destroy(&f->storage, f->base.model->device);
     rp_arena_destroy(&f->arena);
-    free(f->scratch);
-    rp_replays_destroy(&f->queue);
-    rp_device_inputs_destroy(&f->from_device);
     free(f);
 }

@@ -158,7 +158,7 @@ static void tap(builder *b, const char *name, rp_tensor *tensor, double scale) {
 // ---- the graphs ----
 
 static void copy_inputs(toto2_forecaster *f, rp_graph *g) {
-    const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
+    const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->storage.in_words);
     rp_copy_add(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all));
 }
 
@@ -297,18 +297,18 @@ rp_status toto2_build(toto2_forecaster *f, rp_sizes *out) {
         rp_graph *inputs = rp_graph_create(device, &f->arena, "inputs");
         if (inputs == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
         copy_inputs(f, inputs);
-        RP_RETURN(plan(inputs, device, f->activations, &f->inputs.plan, &out->activations));
+        RP_RETURN(plan(inputs, device, f->storage.activations, &f->inputs.plan, &out->activations));
     }
-    RP_RETURN(plan(build_call(f, "prompt", false, f->block), device, f->activations, &f->prompt.plan, &out->activations));
+    RP_RETURN(plan(build_call(f, "prompt", false, f->block), device, f->storage.activations, &f->prompt.plan, &out->activations));
     if (f->future >= 2 * f->block) {
-        RP_RETURN(plan(build_call(f, "round", true, f->block), device, f->activations, &f->round.plan, &out->activations));
+        RP_RETURN(plan(build_call(f, "round", true, f->block), device, f->storage.activations, &f->round.plan, &out->activations));
     }
     if (f->last_count > 0) {
-        RP_RETURN(plan(build_call(f, "last round", true, f->last_count), device, f->activations, &f->last.plan, &out->activations));
+        RP_RETURN(plan(build_call(f, "last round", true, f->last_count), device, f->storage.activations, &f->last.plan, &out->activations));
     }
     rp_graph *collect = rp_graph_create(device, &f->arena, "collect");
     if (collect == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
-    rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
-    rp_copy_add(collect, "results", rp_region_view(&f->arena, f->result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to);
-    return plan(collect, device, f->activations, &f->collect.plan, &out->activations);
+    rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->storage.out_words), f->storage.host_out, 0);
+    rp_copy_add(collect, "results", rp_region_view(&f->arena, f->result, RP_SHAPE(RP_F32, (uint32_t)f->storage.out_words)), to);
+    return plan(collect, device, f->storage.activations, &f->collect.plan, &out->activations);
 }

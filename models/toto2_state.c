@@ -26,10 +26,10 @@ rp_status toto2_lay_state(toto2_forecaster *f, rp_sizes *out) {
     toto2_model *m = (toto2_model *)f->base.model;
     const toto2_config *c = &m->config;
     const uint32_t B = f->base.config.max_batch, V = f->base.config.variates, A = f->patches + f->future, d = toto2_head_width(c);
-    rp_region r = { &f->arena, f->state, 0, false };
+    rp_region r = { &f->arena, f->storage.state, 0, false };
     f->inputs_of_parts = f->left = NULL;
     lay_inputs(f, &r, &f->in);
-    f->in_words = r.used / 4;
+    f->storage.in_words = r.used / 4;
     f->rope = rp_region_lay(&r, "rotary angles", RP_SHAPE(RP_F32, A, d / 4, 2));
     f->zero = A / 2 + 1;
     f->powers = rp_region_lay(&r, "xpos powers", RP_SHAPE(RP_F32, 2 * f->zero + 1, d / 4));
@@ -53,10 +53,10 @@ rp_status toto2_lay_state(toto2_forecaster *f, rp_sizes *out) {
         f->left = rp_region_lay(&r, "tokens that predict", RP_SHAPE(RP_F32, B, V, f->block, c->width));
     }
     f->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, V, RP_BLOCK_QUANTILES, f->future * c->patch));
-    rp_region staged = { &f->arena, f->host_in, 0, false };
+    rp_region staged = { &f->arena, f->storage.host_in, 0, false };
     lay_inputs(f, &staged, &f->staged);
     out->state = r.used, out->in = staged.used, out->out = f->result ? rp_tensor_bytes(f->result) : 0;
-    f->out_words = out->out / 4;
+    f->storage.out_words = out->out / 4;
     return r.failed || staged.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;
 }
 
@@ -78,8 +78,8 @@ rp_status toto2_write_tables(toto2_forecaster *f) {
             power[(size_t)e * pairs + i] = m->config.xpos ? pow(base, ((double)e - f->zero) / XPOS_BASE) : 1;
         }
     }
-    rp_status status = device->backend->write(f->state, f->rope->offset, RP_F32, table, RP_F64, (uint64_t)positions * pairs * 2);
-    if (status == RP_OK) { status = device->backend->write(f->state, f->powers->offset, RP_F32, power, RP_F64, (uint64_t)exponents * pairs); }
+    rp_status status = device->backend->write(f->storage.state, f->rope->offset, RP_F32, table, RP_F64, (uint64_t)positions * pairs * 2);
+    if (status == RP_OK) { status = device->backend->write(f->storage.state, f->powers->offset, RP_F32, power, RP_F64, (uint64_t)exponents * pairs); }
     free(table);
     return status;
 }

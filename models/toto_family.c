@@ -84,7 +84,7 @@ static uint32_t plans(const rp_forecaster *forecaster, const rp_plan **out, uint
 
 static void result(rp_forecaster *forecaster, uint32_t paths, rp_result_place *out) {
     toto_forecaster *f = (toto_forecaster *)forecaster;
-    *out = (rp_result_place){ .buffer = &f->state, .offset = f->result->offset, .variates = f->base.config.variates,
+    *out = (rp_result_place){ .buffer = &f->storage.state, .offset = f->result->offset, .variates = f->base.config.variates,
                               .horizon_cap = f->rounds * ((const toto_model *)f->base.model)->config.patch,
                               .paths_cap = paths ? f->sample.paths_cap : f->mean.paths_cap };
 }

@@ -1,6 +1,5 @@
 // Sizing, allocating and recording a Toto forecaster; nothing here runs during a forecast.
 #include <stdlib.h>
-#include <string.h>
 
 #include "toto.h"
 
@@ -50,11 +49,11 @@ static rp_status size(toto_forecaster *f, rp_model *model, const rp_forecaster_c
 // Sizes with so many paths side by side, over stand-in buffers; the arena is emptied again.
 static rp_status measure(rp_forecaster *forecaster, uint32_t chunk_paths, rp_sizes *out) {
     toto_forecaster *f = (toto_forecaster *)forecaster;
-    rp_buffer state = { 0 }, in = { 0 }, result = { 0 };
-    f->state = &state, f->host_in = &in, f->host_out = &result, f->activations = NULL;
+    rp_stand_ins stand_ins;
+    rp_storage_stand_in(&f->storage, &stand_ins);
     f->chunk_paths = chunk_paths;
     rp_status status = toto_build(f, out);
-    f->state = f->host_in = f->host_out = NULL;
+    rp_storage_stand_down(&f->storage);
     rp_arena_destroy(&f->arena);
     return status;
 }
@@ -70,23 +69,7 @@ rp_status toto_query(rp_model *model, const rp_forecaster_config *config, rp_for
 }
 
 static rp_status allocate(toto_forecaster *f, const rp_sizes *sizes) {
-    rp_device *device = f->base.model->device;
-    const rp_backend *backend = device->backend;
-    RP_RETURN(backend->buffer_create(device, sizes->in, RP_MEMORY_HOST, &f->host_in));
-    RP_RETURN(backend->buffer_create(device, sizes->out, RP_MEMORY_HOST, &f->host_out));
-    RP_RETURN(backend->buffer_create(device, sizes->state, RP_MEMORY_DEVICE, &f->state));
-    RP_RETURN(backend->buffer_create(device, sizes->activations ? sizes->activations : 256, RP_MEMORY_DEVICE, &f->activations));
-    const uint64_t results = sizes->out + (f->base.config.max_paths + 1) * sizeof(float);
-    f->scratch = malloc(sizes->in > results ? sizes->in : results);
-    if (f->scratch == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while creating a forecaster."); }
-    if (f->base.config.device_inputs) { RP_RETURN(rp_device_inputs_create(&f->from_device, device, 2 * f->base.config.max_batch)); }
-    return rp_replays_create(&f->queue, device, 3 + (uint64_t)f->base.info.chunks * f->rounds);
-}
-
-// A forecast of fewer paths or steps than there is room for leaves the rest of the result as it is; it is copied all the same.
-static rp_status clear_result(toto_forecaster *f) {
-    memset(f->scratch, 0, f->out_words * sizeof *f->scratch);
-    return f->base.model->device->backend->write(f->result->buffer, f->result->offset, RP_F32, f->scratch, RP_F32, f->out_words);
+    return rp_storage_create(&f->storage, &f->base, sizes, 3 + (uint64_t)f->base.info.chunks * f->rounds, 2 * f->base.config.max_batch);
 }
 
 static rp_status record(toto_forecaster *f) {
@@ -110,7 +93,7 @@ rp_status toto_forecaster_create_with(rp_model *model, const rp_forecaster_confi
     RP_TRY(allocate(f, &sizes));
     RP_TRY(toto_build(f, &sizes));
     RP_TRY(toto_write_tables(f));
-    RP_TRY(clear_result(f));
+    RP_TRY(rp_storage_clear(&f->storage, model->device, f->result));
     RP_TRY(record(f));
     *out = &f->base;
     f = NULL;
@@ -125,14 +108,9 @@ rp_status toto_forecaster_create(rp_model *model, const rp_forecaster_config *co
 
 void toto_forecaster_destroy(rp_forecaster *forecaster) {
     toto_forecaster *f = (toto_forecaster *)forecaster;
-    const rp_backend *backend = f->base.model->device->backend;
     rp_run *const runs[] = { &f->inputs, &f->prompt, &f->collect, &f->sample.start, &f->sample.step, &f->mean.start, &f->mean.step };
-    rp_buffer *const buffers[] = { f->host_in, f->host_out, f->state, f->activations };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) { rp_run_destroy(f->base.model->device, runs[i]); }
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) { backend->buffer_destroy(buffers[i]); }
+    rp_storage_destroy(&f->storage, f->base.model->device);
     rp_arena_destroy(&f->arena);
-    free(f->scratch);
-    rp_replays_destroy(&f->queue);
-    rp_device_inputs_destroy(&f->from_device);
     free(f);
 }

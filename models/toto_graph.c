@@ -132,7 +132,7 @@ static void advance(builder *b, uint32_t what, uint32_t chunk_paths) {
 // ---- the graphs ----
 
 static void copy_inputs(toto_forecaster *f, rp_graph *g) {
-    const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->in_words);
+    const rp_shape all = RP_SHAPE(RP_U32, (uint32_t)f->storage.in_words);
     rp_copy_add(g, "inputs", rp_region_view(&f->arena, f->staged.step, all), rp_region_view(&f->arena, f->in.step, all));
 }
 
@@ -252,10 +252,10 @@ static rp_status build_decode(toto_forecaster *f, toto_decode *d, const path_sta
     if (!made) { return rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
     builder b = { .f = f, .m = m, .c = c, .B = B, .S = C, .V = V, .n = 1, .decode = true, .suffix = s.keys };
     d->start_dist = f->dist, d->start_affine = f->affine;
-    RP_RETURN(plan(build_start(b, d, &s), m->base.device, f->activations, &d->start.plan, most));
+    RP_RETURN(plan(build_start(b, d, &s), m->base.device, f->storage.activations, &d->start.plan, most));
     d->step.plan = NULL;
     if (R == 0) { return RP_OK; }
-    return plan(build_step(b, d, &s), m->base.device, f->activations, &d->step.plan, most);
+    return plan(build_step(b, d, &s), m->base.device, f->storage.activations, &d->step.plan, most);
 }
 
 // The device's state in one buffer, in this order.
@@ -266,9 +266,9 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     const uint32_t B = sizes->max_batch, V = sizes->variates, C = f->chunk_paths, P = c->patch, D = c->width, n = f->tokens;
     const uint32_t R = f->rounds - 1, half = toto_head_width(c) / 2, positions = n + f->rounds, L = c->layers;
     const rp_dtype dtype = time_dtype(m);
-    rp_region r = { &f->arena, f->state, 0, false };
+    rp_region r = { &f->arena, f->storage.state, 0, false };
     lay_inputs(f, &r, &f->in);
-    f->in_words = r.used / 4;
+    f->storage.in_words = r.used / 4;
     f->xpos_zero = positions / 2 + 1;
     const uint32_t exponents = 2 * f->xpos_zero + 1;
     f->turns = rp_region_lay(&r, "rotary angles, xpos powers", RP_SHAPE(RP_F32, (2 * positions + exponents) * half));
@@ -304,11 +304,11 @@ rp_status toto_build(toto_forecaster *f, rp_sizes *out) {
     *out = (rp_sizes){ 0 };
     f->n_taps = 0;
     RP_RETURN(lay_state(f, &s, &out->state));
-    rp_region staged = { &f->arena, f->host_in, 0, false };
+    rp_region staged = { &f->arena, f->storage.host_in, 0, false };
     lay_inputs(f, &staged, &f->staged);
     out->in = staged.used;
     out->out = rp_tensor_bytes(s.result);
-    f->out_words = out->out / 4;
+    f->storage.out_words = out->out / 4;
     if (staged.failed) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster."); }
 
     f->inputs.plan = NULL;
@@ -316,9 +316,9 @@ rp_status toto_build(toto_forecaster *f, rp_sizes *out) {
         rp_graph *inputs = rp_graph_create(device, &f->arena, "inputs");
         if (inputs == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
         copy_inputs(f, inputs);
-        RP_RETURN(plan(inputs, device, f->activations, &f->inputs.plan, &out->activations));
+        RP_RETURN(plan(inputs, device, f->storage.activations, &f->inputs.plan, &out->activations));
     }
-    RP_RETURN(plan(build_prompt(f, m), device, f->activations, &f->prompt.plan, &out->activations));
+    RP_RETURN(plan(build_prompt(f, m), device, f->storage.activations, &f->prompt.plan, &out->activations));
     f->sample = (toto_decode){ .paths = f->chunk_paths, .paths_cap = f->base.config.max_paths,
                                .mode = f->forced_wanted ? RP_DRAW_FORCED : RP_DRAW_SAMPLE };
     RP_RETURN(build_decode(f, &f->sample, &s, &out->activations));
@@ -327,9 +327,9 @@ rp_status toto_build(toto_forecaster *f, rp_sizes *out) {
 
     rp_graph *collect = rp_graph_create(device, &f->arena, "collect");
     if (collect == NULL) { return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
-    rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->out_words), f->host_out, 0);
-    rp_copy_add(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->out_words)), to);
-    return plan(collect, device, f->activations, &f->collect.plan, &out->activations);
+    rp_tensor *to = rp_tensor_bind(&f->arena, "results", RP_SHAPE(RP_F32, (uint32_t)f->storage.out_words), f->storage.host_out, 0);
+    rp_copy_add(collect, "results", rp_region_view(&f->arena, s.result, RP_SHAPE(RP_F32, (uint32_t)f->storage.out_words)), to);
+    return plan(collect, device, f->storage.activations, &f->collect.plan, &out->activations);
 }
 
 // ---- tables: float64 from the spec's float32 constants, rounded once to what the device keeps ----
@@ -353,8 +353,8 @@ rp_status toto_write_tables(toto_forecaster *f) {
             power[(size_t)e * half + i] = pow((double)base, ((double)e - f->xpos_zero) / XPOS_BASE);
         }
     }
-    rp_status status = device->backend->write(f->state, f->rope->offset, RP_F32, table, RP_F64, (uint64_t)positions * half * 2);
-    if (status == RP_OK) { status = device->backend->write(f->state, f->xpos->offset, RP_F32, power, RP_F64, (uint64_t)exponents * half); }
+    rp_status status = device->backend->write(f->storage.state, f->rope->offset, RP_F32, table, RP_F64, (uint64_t)positions * half * 2);
+    if (status == RP_OK) { status = device->backend->write(f->storage.state, f->xpos->offset, RP_F32, power, RP_F64, (uint64_t)exponents * half); }
     free(table);
     return status;
 }

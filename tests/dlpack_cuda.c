@@ -311,7 +311,7 @@ static void bars_stay_on_the_device(void **state) {
     config.horizon = AHEAD, config.paths = S;
     rp_dl_result result = RP_DL_RESULT_INIT;
     memset(fake.foreign, 0x7e, FOREIGN_BYTES);
-    memset(f->host_in->mapped, 0x55, (size_t)f->in_words * 4);
+    memset(f->storage.host_in->mapped, 0x55, (size_t)f->storage.in_words * 4);
     fake.n_calls = 0;
     test_ok(r.device, rp_forecast_bars_dlpack(r.forecaster, s, 1, 0x1234, &config, &result), "forecast");
     assert_ptr_equal(fake.marked, (void *)0x1234);
@@ -331,9 +331,9 @@ static void bars_stay_on_the_device(void **state) {
         assert_true(args->address[2] == f->staged.bad->buffer->address + f->staged.bad->offset + (uint64_t)i * 4);
     }
     // What the host hands over has zeros where the bars will stand, and the calendar.
-    const unsigned char *staged = (const unsigned char *)f->host_in->mapped + f->staged.bars->offset;
+    const unsigned char *staged = (const unsigned char *)f->storage.host_in->mapped + f->staged.bars->offset;
     for (uint64_t i = 0; i < rp_tensor_bytes(f->staged.bars); i++) { assert_int_equal(staged[i], 0); }
-    const uint32_t *stamps = (const void *)((const char *)f->host_in->mapped + f->staged.stamps->offset);
+    const uint32_t *stamps = (const void *)((const char *)f->storage.host_in->mapped + f->staged.stamps->offset);
     uint32_t stamp[RP_BAR_STAMPS];
     kronos_stamp(clock[BARS], stamp);
     assert_memory_equal(stamps + BARS * RP_BAR_STAMPS, stamp, sizeof stamp);

@@ -27,7 +27,7 @@ static fixture open_with(rp_device *device, uint32_t context, uint32_t batch, ui
 
 static rp_status check_mirror(rp_forecaster *forecaster) {
     const toto_forecaster *f = (const toto_forecaster *)forecaster;
-    return rp_replays_check(&f->queue, f->in.step);
+    return rp_replays_check(&f->storage.queue, f->in.step);
 }
 
 static void close_it(fixture *x) {

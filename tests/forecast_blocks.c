@@ -38,7 +38,7 @@ static void close_it(fixture *x) {
 
 static rp_status check_mirror(rp_forecaster *forecaster) {
     const toto2_forecaster *f = (const toto2_forecaster *)forecaster;
-    return rp_replays_check(&f->queue, f->in.step);
+    return rp_replays_check(&f->storage.queue, f->in.step);
 }
 
 // A series that depends on `id` and no other; [VARIATES, context]. Variate 1 begins with whole patches missing.

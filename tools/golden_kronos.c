@@ -88,8 +88,8 @@ static void compare_exact(kronos_golden *g, const char *name, const double *got,
 }
 
 static void compare_input(kronos_golden *g, const kronos_forecaster *f) {
-    double *affine = golden_read(f->activations, f->affine), *x = golden_read(f->activations, f->normalised_input);
-    double *tokens = golden_read(f->activations, f->context);
+    double *affine = golden_read(f->storage.activations, f->affine), *x = golden_read(f->storage.activations, f->normalised_input);
+    double *tokens = golden_read(f->storage.activations, f->context);
     compare_exact(g, "expect.x_mean", affine, COLUMNS, COLUMNS * 2, 2, 0);
     compare_exact(g, "expect.x_std", affine, COLUMNS, COLUMNS * 2, 2, 1);
     compare_exact(g, "expect.x_norm", x, (uint64_t)g->L * COLUMNS, (uint64_t)g->L * COLUMNS, 1, 0);
@@ -100,9 +100,9 @@ static void compare_input(kronos_golden *g, const kronos_forecaster *f) {
 
 static void compare_draws(kronos_golden *g, const kronos_forecaster *f, uint32_t step, const kronos_taps *taps, const rp_tensor *drawn) {
     const rp_tensor *const tensors[] = { taps->s1, taps->s2 };
-    double *tokens = golden_read(f->activations, drawn);
+    double *tokens = golden_read(f->storage.activations, drawn);
     for (uint32_t i = 0; i < 2; i++) {
-        double *logits = golden_read(f->activations, tensors[i]);
+        double *logits = golden_read(f->storage.activations, tensors[i]);
         golden_draws_take(&g->draws, &g->base, step, i, logits, (uint32_t)(rp_tensor_count(tensors[i]) / g->B), tokens);
         free(logits);
     }
@@ -141,11 +141,11 @@ static rp_status after_replay(void *user, kronos_forecaster *f, const kronos_dec
     if (run == &f->prompt) { compare_input(g, f); }
     const kronos_taps *taps = run == &d->start ? &d->start_taps : run == &d->step ? &d->step_taps : run == &d->slide ? &d->slide_taps : NULL;
     if (taps != NULL) {
-        const uint32_t step = run == &d->slide ? f->queue.mirror.step : f->queue.mirror.step - 1;   // `slide` leaves the moving on to others
+        const uint32_t step = run == &d->slide ? f->storage.queue.mirror.step : f->storage.queue.mirror.step - 1;   // `slide` leaves the moving on to others
         compare_draws(g, f, step, taps, d->tokens);
     }
     if (run == &d->finish) {
-        double *tokens = golden_read(f->activations, d->tokens), *bars = golden_read(f->activations, d->normalised);
+        double *tokens = golden_read(f->storage.activations, d->tokens), *bars = golden_read(f->storage.activations, d->normalised);
         golden_draws_report_tokens(&g->base, &g->draws, tokens);
         compare_bars(g, "expect.normalised", bars, false, true);
         free(tokens), free(bars);

@@ -67,7 +67,7 @@ static void compare_taps(toto_golden *g, const toto_forecaster *f) {
         uint64_t count;
         double *want = golden_numbers(&g->base, f->taps[i].name, &count), *got, worst = 0;
         if (want == NULL) { continue; }
-        got = golden_read(f->activations, f->taps[i].tensor);
+        got = golden_read(f->storage.activations, f->taps[i].tensor);
         for (uint64_t j = 0; j < count; j++) { worst = golden_worse(worst, fabs(got[j] - want[j]) / fmax(1, fabs(want[j]))); }
         golden_report(&g->base, f->taps[i].name, worst, g->base.limit, "(rel. above 1)");
         free(want), free(got);
@@ -96,8 +96,8 @@ static void compare_part(toto_golden *g, uint32_t step, const char *name, const 
 static void compare_step(toto_golden *g, const toto_forecaster *f, uint32_t step) {
     static const char *const names[] = { "df", "loc", "scale", "probs" };
     const uint32_t k = ((const toto_model *)g->base.model)->config.components;
-    double *dist = golden_read(f->activations, step == 0 ? f->sample.start_dist : f->sample.step_dist);
-    double *affine = golden_read(f->activations, step == 0 ? f->sample.start_affine : f->sample.step_affine);
+    double *dist = golden_read(f->storage.activations, step == 0 ? f->sample.start_dist : f->sample.step_dist);
+    double *affine = golden_read(f->storage.activations, step == 0 ? f->sample.start_affine : f->sample.step_affine);
     for (uint32_t i = 0; i < 4; i++) { compare_part(g, step, names[i], dist, 4, i, k, false); }
     compare_part(g, step, "affine_loc", affine, 2, 0, 1, true);
     compare_part(g, step, "affine_scale", affine, 2, 1, 1, true);

@@ -127,7 +127,7 @@ static void compare_tap(toto2_golden *g, const toto2_forecaster *f, const toto2_
     const uint64_t D = c->width, W = g->V + g->X, theirs = count / D / g->B / W, ours = rp_tensor_count(tap->tensor) / D / g->B / W;
     const bool embed = strcmp(tap->name, "context_embed") == 0;
     const bool across = !embed && toto2_layer_is_variate(c, (uint32_t)strtoul(tap->name + strlen("layer"), NULL, 10));
-    got = golden_read(f->activations, tap->tensor);
+    got = golden_read(f->storage.activations, tap->tensor);
     for (uint64_t i = 0; i < count; i++) {
         const uint64_t j = i % D, inner = i / D % (across ? W : theirs), outer = i / D / (across ? W : theirs);
         const uint64_t token = across ? outer % theirs : inner, row = across ? outer / theirs * W + inner : outer;
