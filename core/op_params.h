@@ -115,6 +115,15 @@
 #define RP_ATTN_MIXED_LEAST 16
 #define RP_ATTN_MIXED_HEAD 64
 #define RP_ATTN_MIXED_HEAD_WIDE 128
+// The same for queries, keys and values in float16, heads of at most RP_ATTN_MIXED_HEAD, of prompts and own windows: a team of so many warps,
+// 16 queries each, so many teams and keys a tile. Shared memory: two tiles of keys and values for each team.
+#define RP_ATTN_PROMPT_WARPS 4
+#define RP_ATTN_PROMPT_TILE 64
+#define RP_ATTN_SPLIT_WARPS 2
+#define RP_ATTN_SPLIT_TEAMS 4
+#define RP_ATTN_SPLIT_TILE 32
+#define RP_ATTN_PROMPT_PITCH (RP_ATTN_MIXED_HEAD + 8)   // float16 from one key to the next: an odd number of 16 bytes
+#define RP_ATTN_PROMPT_BYTES(teams, tile) (8 * (teams) * (tile) * RP_ATTN_PROMPT_PITCH)
 // Decode steps of few paths, on devices with clusters: at most RP_ATTN_FEW paths a cluster, a warp for each slice of at most 64 columns
 // of a unit of sixteen keys. Shared memory in floats: each warp's values of each path, what the group's paths are joined from,
 // maxima and sums, and, where there are several slices, twice their scores.

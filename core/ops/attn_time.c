@@ -32,6 +32,17 @@ static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out, bo
         (decode && !any && sets * ceil_div(rows, 16) < out->processors)) {
         return false;
     }
+    if (p->x_f16 && !decode && d <= RP_ATTN_MIXED_HEAD) {
+        const uint64_t small = sets * ceil_div(rows, 16 * RP_ATTN_SPLIT_WARPS);
+        if (small <= 2 * out->processors) {                  // all at work at once
+            rp_launch_rows(out, "attn_time_f16_split", small, 32 * RP_ATTN_SPLIT_WARPS * RP_ATTN_SPLIT_TEAMS);
+            out->shared_bytes = RP_ATTN_PROMPT_BYTES(RP_ATTN_SPLIT_TEAMS, RP_ATTN_SPLIT_TILE);
+        } else {
+            rp_launch_rows(out, "attn_time_f16_tiled", sets * ceil_div(rows, 16 * RP_ATTN_PROMPT_WARPS), 32 * RP_ATTN_PROMPT_WARPS);
+            out->shared_bytes = RP_ATTN_PROMPT_BYTES(1, RP_ATTN_PROMPT_TILE);
+        }
+        return true;
+    }
     static const char *const kernels[2][2] = { { "attn_time_mixed", "attn_time_mixed_wide" }, { "attn_time_f16", "attn_time_f16_wide" } };
     rp_launch_rows(out, kernels[p->x_f16][d > RP_ATTN_MIXED_HEAD], sets * ceil_div(rows, RP_ATTN_MIXED_ROWS),
                    2 * RP_ATTN_MIXED_ROWS);
