@@ -95,10 +95,12 @@
 // and head, heads in pieces of four. Same sums. Shared memory: keys, values (where heads are wide, in the place of the keys), queries, weights.
 #define RP_ATTN_TILED_LEAST 9            // tokens, from which on attn_time takes them
 #define RP_ATTN_TILED_SETS 8
+#define RP_ATTN_TILED_TEAMS 4            // at most, of 128 invocations, that take tiles of a block of 16 queries side by side
 #define RP_ATTN_TILED_WEIGHTS 80         // floats from one query's weights to the next's: two that a warp writes lie in different banks
 #define RP_ATTN_TILED_APART(d) ((d) <= 128)
-#define RP_ATTN_TILED_BYTES(rows, d) (4 * (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (RP_ATTN_TILED_APART(d) ? (d) : 0)) + \
-                                           RP_ATTN_TILED_SETS * (rows) * (RP_ATTN_PITCH(d) + RP_ATTN_TILED_WEIGHTS)))
+#define RP_ATTN_TILED_BYTES(rows, teams, d) \
+    (4 * (RP_ATTN_TILED_SETS * (rows) * RP_ATTN_PITCH(d) + (teams) * (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (RP_ATTN_TILED_APART(d) ? (d) : 0)) + \
+                                                                      RP_ATTN_TILED_SETS * (rows) * RP_ATTN_TILED_WEIGHTS)))
 // The kernel for few queries: a cluster of RP_ATTN_SPREAD groups for at most RP_ATTN_SHARED paths of one series, variate and head.
 // Tiles that are all prompt are made for the paths together, others for each path alone, each by a team of four warps; path i's
 // are joined by group i % RP_ATTN_SPREAD. Same sums. Shared memory: a barrier, queries, tiles to join, and for each team keys, values and weights.
@@ -115,15 +117,13 @@
 #define RP_ATTN_MIXED_LEAST 16
 #define RP_ATTN_MIXED_HEAD 64
 #define RP_ATTN_MIXED_HEAD_WIDE 128
-// The same for queries, keys and values in float16, heads of at most RP_ATTN_MIXED_HEAD, of prompts and own windows: a team of so many warps,
-// 16 queries each, so many teams and keys a tile. Shared memory: two tiles of keys and values for each team.
-#define RP_ATTN_PROMPT_WARPS 4
-#define RP_ATTN_PROMPT_TILE 64
-#define RP_ATTN_SPLIT_WARPS 2
-#define RP_ATTN_SPLIT_TEAMS 4
-#define RP_ATTN_SPLIT_TILE 32
+// The same for queries, keys and values in float16, heads of at most RP_ATTN_MIXED_HEAD, of prompts and own windows: so many teams share
+// the keys of a block, of so many queries. Shared memory: two tiles of keys and values for each team.
+#define RP_ATTN_PROMPT_TEAMS 8
+#define RP_ATTN_PROMPT_BLOCK(teams) ((teams) == 1 ? 64 : 128 / (teams))
+#define RP_ATTN_PROMPT_TILE(teams) ((teams) == 8 ? RP_ATTN_TILE / 2 : RP_ATTN_TILE)
 #define RP_ATTN_PROMPT_PITCH (RP_ATTN_MIXED_HEAD + 8)   // float16 from one key to the next: an odd number of 16 bytes
-#define RP_ATTN_PROMPT_BYTES(teams, tile) (8 * (teams) * (tile) * RP_ATTN_PROMPT_PITCH)
+#define RP_ATTN_PROMPT_BYTES(teams) (8 * (teams) * RP_ATTN_PROMPT_TILE(teams) * RP_ATTN_PROMPT_PITCH)
 // Decode steps of few paths, on devices with clusters: at most RP_ATTN_FEW paths a cluster, a warp for each slice of at most 64 columns
 // of a unit of sixteen keys. Shared memory in floats: each warp's values of each path, what the group's paths are joined from,
 // maxima and sums, and, where there are several slices, twice their scores.

@@ -1,8 +1,9 @@
 // attn_time on the matrix units for many queries of one path, a prompt's or an own window's, all float16, heads of at most 64 in whole
 // pieces of four. A team of warps takes 16 queries each and copies tiles of keys and values to shared memory, the next one while it works
 // on one; masks only where a query's own key lies. Keys: those of the prefix, then the path's own, as if they lay one behind the other.
-//   attn_time_f16_tiled    blocks of 64 queries, one team
-//   attn_time_f16_split    blocks of 32, four teams that share the keys; what they have is joined at the end: for few blocks
+// Where blocks of queries are few, several teams of a group share the keys, every so many tiles each; what they have is joined at the end.
+//   attn_time_f16_teams_1   blocks of 64 queries
+//   attn_time_f16_teams_T   T teams, blocks of 128 / T
 // Included by attn_time.cu.
 #ifndef RP_ATTN_PROMPT_CUH
 #define RP_ATTN_PROMPT_CUH
@@ -190,6 +191,7 @@ template <int WARPS, int TEAMS, int TILE> __device__ inline void rp_attn_prompt(
     const uint32_t head = set % p.heads, sequence = set / p.heads, variate = sequence % p.variates, b = sequence / (p.paths * p.variates);
     const uint64_t at = ((uint64_t)sequence * p.tokens + row0) * width + head * d;                // of row 0, in q and y [B, S, V, n, h, d]
     const uint64_t prefix = ((uint64_t)b * p.variates + variate) * p.prefix_cap * width + head * d;   // of k and v [B, V, N, h, d]
+    rp_wait();
     const uint32_t n_tokens = rp_at<const uint32_t>(args, 5)[b] + p.extra, before = p.own ? min(n_tokens, p.prefix_cap) : 0;
     const uint32_t alive_all = min(p.tokens, p.own ? min(rp_at<const rp_step>(args, 6)->step, p.suffix_cap) : n_tokens);
     const uint32_t alive = alive_all > row0 ? alive_all - row0 : 0;                               // rows past it write 0
@@ -227,7 +229,7 @@ template <int WARPS, int TEAMS, int TILE> __device__ inline void rp_attn_prompt(
         if constexpr (TEAMS == 1) {
             __syncthreads();                  // tile: written by all, read by all; the other: read by all before it is written again
         } else {
-            asm volatile("bar.sync %0, %1;" ::"r"(1 + team), "n"(team_of) : "memory");
+            rp_named_barrier(1 + team, team_of);
         }
         const uint32_t first = t * TILE, limit = before + row0 + low + 1;
         const uint32_t below[2] = { limit > first ? limit - first : 0, limit + 8 > first ? limit + 8 - first : 0 };
@@ -269,13 +271,16 @@ template <int WARPS, int TEAMS, int TILE> __device__ inline void rp_attn_prompt(
     }
 }
 
-#define RP_ATTN_PROMPT(name, warps, teams, tile, groups)                                                                        \
-    extern "C" __global__ void __launch_bounds__(32 * warps * teams, groups) name(const rp_kernel_args<rp_attn_time_params> args) { \
+#define RP_ATTN_PROMPT(name, teams, groups)                                                                                     \
+    extern "C" __global__ void __launch_bounds__(2 * (teams) * RP_ATTN_PROMPT_BLOCK(teams), groups)                             \
+    name(const rp_kernel_args<rp_attn_time_params> args) {                                                                      \
         extern __shared__ __align__(16) float prompt_memory[];                                                                  \
-        rp_begin();                                                                                                             \
-        rp_attn_prompt<warps, teams, tile>(args, reinterpret_cast<__half *>(prompt_memory));                                    \
+        rp_release_few();                                                                                                       \
+        rp_attn_prompt<RP_ATTN_PROMPT_BLOCK(teams) / 16, teams, RP_ATTN_PROMPT_TILE(teams)>(args, reinterpret_cast<__half *>(prompt_memory)); \
     }
-RP_ATTN_PROMPT(attn_time_f16_tiled, RP_ATTN_PROMPT_WARPS, 1, RP_ATTN_PROMPT_TILE, 3)
-RP_ATTN_PROMPT(attn_time_f16_split, RP_ATTN_SPLIT_WARPS, RP_ATTN_SPLIT_TEAMS, RP_ATTN_SPLIT_TILE, 2)
+RP_ATTN_PROMPT(attn_time_f16_teams_1, 1, 3)
+RP_ATTN_PROMPT(attn_time_f16_teams_2, 2, 1)
+RP_ATTN_PROMPT(attn_time_f16_teams_4, 4, 1)
+RP_ATTN_PROMPT(attn_time_f16_teams_8, 8, 1)
 
 #endif

@@ -34,7 +34,7 @@ template <int ROWS, int FOURS> __device__ inline void rp_time_tiled(const rp_ker
 
 RP_ATTN_TILED(attn_time_f32_tiled_8, rp_attn_time_params, rp_time_tiled, 8, 1, 3)
 RP_ATTN_TILED(attn_time_f32_tiled_4, rp_attn_time_params, rp_time_tiled, 4, 1, 4)
-RP_ATTN_TILED(attn_time_f32_tiled_2, rp_attn_time_params, rp_time_tiled, 2, 1, 4)
+RP_ATTN_TILED(attn_time_f32_tiled_2, rp_attn_time_params, rp_time_tiled, 2, 1, 1)
 RP_ATTN_TILED(attn_time_f32_tiled_wide, rp_attn_time_params, rp_time_tiled, 4, 2, 2)
 RP_ATTN_TILED(attn_time_f32_tiled_widest, rp_attn_time_params, rp_time_tiled, 2, 4, 2)
 

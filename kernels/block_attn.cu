@@ -74,7 +74,7 @@ template <int ROWS, int FOURS> __device__ inline void rp_block_tiled(const rp_ke
 
 RP_ATTN_TILED(block_attn_f32_tiled_8, rp_block_attn_params, rp_block_tiled, 8, 1, 3)
 RP_ATTN_TILED(block_attn_f32_tiled_4, rp_block_attn_params, rp_block_tiled, 4, 1, 4)
-RP_ATTN_TILED(block_attn_f32_tiled_2, rp_block_attn_params, rp_block_tiled, 2, 1, 4)
+RP_ATTN_TILED(block_attn_f32_tiled_2, rp_block_attn_params, rp_block_tiled, 2, 1, 1)
 RP_ATTN_TILED(block_attn_f32_tiled_wide, rp_block_attn_params, rp_block_tiled, 4, 2, 2)
 RP_ATTN_TILED(block_attn_f32_tiled_widest, rp_block_attn_params, rp_block_tiled, 2, 4, 2)
 

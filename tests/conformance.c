@@ -467,6 +467,7 @@ static void attention_agrees(void **state) {
             for (uint32_t way = 0; way < 1 + 2 * TEST_COUNT(processors); way++) {
                 own.device->fast = way > 0;
                 own.device->clusters = device->clusters && way >= 1 + TEST_COUNT(processors);
+                own.device->wgmma = own.device->clusters ? device->wgmma : 0;         // and so shared memory for two teams, or four
                 own.device->processors = way == 0 ? 1 : processors[(way - 1) % TEST_COUNT(processors)];
                 test_rig rig;
                 test_result got = { 0 };

@@ -34,7 +34,7 @@ void rp_launch_block_attn(const rp_node *node, rp_launch *out) {
     static const attn_tiled_kernels kernels = { "block_attn_f32_tiled_8", "block_attn_f32_tiled_4", "block_attn_f32_tiled_2",
                                                 "block_attn_f32_tiled_wide", "block_attn_f32_tiled_widest" };
     const uint64_t heads = (uint64_t)p->batch * p->variates * p->heads;
-    if (launch_mixed(p, out) || attn_launch_tiled(out, &kernels, heads, p->tokens, p->head_width)) { return; }
+    if (launch_mixed(p, out) || attn_launch_tiled(out, &kernels, heads, p->tokens, p->cap, p->head_width)) { return; }
     rp_launch_rows(out, "block_attn_f32", heads * p->tokens, RP_GROUP_ROW);
 }
 
