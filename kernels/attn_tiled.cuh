@@ -85,10 +85,10 @@ __device__ inline void rp_tiled_values(float4 (&total)[ROWS][FOURS], const float
 }
 
 // The queries of one head and their keys. Row i is alive below `alive` and sees the first `before` + i + 1 keys.
-struct rp_tiled_work {
-    const float *q;                     // of row 0; `rows` rows, `q_width` apart
-    const float *k_prefix, *v_prefix;   // of key 0, `width` apart
-    const float *k_own, *v_own;         // where key 0 would lie if all were the path's own; keys from n_prefix on are
+template <class T> struct rp_tiled_work {
+    const T *q;                         // of row 0; `rows` rows, `q_width` apart
+    const T *k_prefix, *v_prefix;       // of key 0, `width` apart
+    const T *k_own, *v_own;             // where key 0 would lie if all were the path's own; keys from n_prefix on are
     void *y;
     uint64_t at;                        // of row 0 in y, rows as far apart as in q
     uint32_t rows, alive, before, n_prefix, q_width, width, head_width;
@@ -106,7 +106,7 @@ struct rp_tiled_all {
 // own: a bit for each query: hidden.
 template <int ROWS, class Keys>
 __device__ inline void rp_tiled_weights(float (&score)[ROWS][4], float (&tile_top)[ROWS], float (&tile_sum)[ROWS], float *weight,
-                                        const rp_tiled_work &w, const Keys &keys, uint32_t first, uint32_t row0, uint32_t first_row, uint32_t lane,
+                                        const rp_tiled_work<float> &w, const Keys &keys, uint32_t first, uint32_t row0, uint32_t first_row, uint32_t lane,
                                         uint32_t own) {
     const bool whole = !Keys::some && first + RP_ATTN_TILE <= w.before + row0 + 1 && row0 + ROWS * TILED_SETS <= w.alive;   // every query sees all keys
     bool hidden[4];
@@ -150,7 +150,7 @@ __device__ inline void rp_tiled_weights(float (&score)[ROWS][4], float (&tile_to
 
 // The block of queries from row0 on.
 template <int ROWS, int FOURS, class Keys>
-__device__ inline void rp_attn_tiled(const rp_tiled_work &w, const Keys &keys, uint32_t row0, float *memory) {
+__device__ inline void rp_attn_tiled(const rp_tiled_work<float> &w, const Keys &keys, uint32_t row0, float *memory) {
     constexpr uint32_t BLOCK = ROWS * TILED_SETS;
     constexpr bool apart = RP_ATTN_TILED_APART(64 * FOURS);    // keys and values each have memory of their own
     const uint32_t d = w.head_width, pitch = RP_ATTN_PITCH(d), alive = w.alive, before = w.before;
@@ -251,7 +251,7 @@ __device__ inline void rp_attn_tiled(const rp_tiled_work &w, const Keys &keys, u
 // The same for few blocks, heads of at most 64: the group's teams, of TILED_GROUP each, take a tile each at a time, and what they make of it
 // is joined in the order of tiles. What a query has of a tile takes the place of its weights: values, maximum and sum.
 template <int ROWS, class Keys>
-__device__ inline void rp_attn_teams(const rp_tiled_work &w, const Keys &keys, uint32_t row0, float *memory) {
+__device__ inline void rp_attn_tiled_teams(const rp_tiled_work<float> &w, const Keys &keys, uint32_t row0, float *memory) {
     constexpr uint32_t BLOCK = ROWS * TILED_SETS, most = 64, pieces = most / 4;
     const uint32_t d = w.head_width, pitch = RP_ATTN_PITCH(d), team = threadIdx.x / TILED_GROUP, stride = blockDim.x / TILED_GROUP * RP_ATTN_TILE;
     const uint32_t set_of = threadIdx.x % TILED_GROUP / 16, lane = threadIdx.x % 16, n = row0 < w.alive ? w.before + min(row0 + BLOCK, w.alive) : 0;
@@ -325,9 +325,9 @@ __device__ inline void rp_attn_teams(const rp_tiled_work &w, const Keys &keys, u
 
 // The block of queries from row0 on by the kernel for it: for the last one, of few queries, nobody works on those past the end.
 template <int ROWS, int FOURS, class Keys>
-__device__ inline void rp_attn_tiled_last(const rp_tiled_work &w, const Keys &keys, uint32_t row0, float *memory) {
+__device__ inline void rp_attn_tiled_last(const rp_tiled_work<float> &w, const Keys &keys, uint32_t row0, float *memory) {
     if constexpr (ROWS * FOURS == 2) {
-        rp_attn_teams<ROWS>(w, keys, row0, memory);
+        rp_attn_tiled_teams<ROWS>(w, keys, row0, memory);
     } else if (ROWS > 2 && w.rows - row0 <= 2 * TILED_SETS) {
         rp_attn_tiled<2, FOURS>(w, keys, row0, memory);
     } else {
@@ -335,11 +335,11 @@ __device__ inline void rp_attn_tiled_last(const rp_tiled_work &w, const Keys &ke
     }
 }
 
-// A kernel for each size of block; of the smallest, by teams.
+// A kernel for each size of block; of the smallest, by teams. `run` waits for what is before.
 #define RP_ATTN_TILED(name, params, run, rows, fours, groups)                                                                       \
     extern "C" __global__ void __launch_bounds__(TILED_GROUP * ((rows) * (fours) == 2 ? RP_ATTN_TILED_TEAMS : 1), groups) name(const rp_kernel_args<params> args) {                     \
         extern __shared__ __align__(16) float memory[];                                                                         \
-        rp_begin();                                                                                                             \
+        rp_release_few();                                                                                                       \
         run<rows, fours>(args, memory);                                                                                         \
     }
 

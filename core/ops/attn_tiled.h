@@ -1,4 +1,4 @@
-// Which of the tiled attention kernels takes queries that share keys; kernels/attn_tiled.cuh.
+// Which of the tiled attention kernels takes queries that share keys; kernels/attn_tiled.cuh, kernels/attn_teams.cuh.
 #ifndef RP_OPS_ATTN_TILED_H
 #define RP_OPS_ATTN_TILED_H
 
@@ -25,6 +25,19 @@ static inline bool attn_launch_tiled(rp_launch *out, const attn_tiled_kernels *k
     }
     rp_launch_rows(out, kernel, sets * ceil_div(tokens, RP_ATTN_TILED_SETS * rows), 128 * teams);
     out->shared_bytes = RP_ATTN_TILED_BYTES(rows, teams, d);
+    return true;
+}
+
+// Those on matrix units, heads of at most RP_ATTN_MIXED_HEAD; kernels[i] is that of 2^i teams: the smallest blocks of queries that are at
+// work all at once, if there are tiles for their teams.
+static inline bool attn_launch_teams(rp_launch *out, const char *const *kernels, uint64_t sets, uint32_t tokens, uint32_t keys) {
+    const uint64_t tiles = ceil_div(keys, RP_ATTN_TILE), room = room_of_cluster(out);
+    uint32_t i = 0, teams = 1;
+    if (!out->fast) { return false; }
+    while (2 * teams <= RP_ATTN_TEAMS_MOST && 2 * teams <= tiles && RP_ATTN_TEAMS_BYTES(2 * teams, RP_ATTN_MIXED_HEAD) <= room &&
+           sets * ceil_div(tokens, RP_ATTN_TEAMS_BLOCK(2 * teams)) <= out->processors) { i++, teams *= 2; }
+    rp_launch_rows(out, kernels[i], sets * ceil_div(tokens, RP_ATTN_TEAMS_BLOCK(teams)), 2 * teams * RP_ATTN_TEAMS_BLOCK(teams));
+    out->shared_bytes = RP_ATTN_TEAMS_BYTES(teams, RP_ATTN_MIXED_HEAD);
     return true;
 }
 

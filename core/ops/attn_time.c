@@ -38,20 +38,11 @@ static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out, bo
     return true;
 }
 
-// Prompts and own windows in float16, on matrix units: the smallest blocks of queries that are at work all at once.
-static bool launch_prompt(const struct rp_attn_time_params *p, rp_launch *out) {
+// Prompts and own windows in float16, on matrix units.
+static bool launch_teams(const struct rp_attn_time_params *p, rp_launch *out) {
     static const char *const kernels[] = { "attn_time_f16_teams_1", "attn_time_f16_teams_2", "attn_time_f16_teams_4", "attn_time_f16_teams_8" };
-    const uint64_t sets = (uint64_t)p->batch * p->paths * p->variates * p->heads, room = room_of_cluster(out);
-    const uint32_t tiles = (uint32_t)ceil_div((uint64_t)p->prefix_cap + p->suffix_cap, RP_ATTN_TILE);
-    uint32_t i = 0;
-    if (!p->x_f16 || !out->fast || (p->suffix_cap > 0 && !p->own) || p->tokens < RP_ATTN_MIXED_LEAST || p->head_width > RP_ATTN_MIXED_HEAD) {
-        return false;
-    }
-    while (2u << i <= RP_ATTN_PROMPT_TEAMS && 2u << i <= tiles && RP_ATTN_PROMPT_BYTES(2u << i) <= room &&
-           sets * ceil_div(p->tokens, RP_ATTN_PROMPT_BLOCK(2u << i)) <= out->processors) { i++; }
-    rp_launch_rows(out, kernels[i], sets * ceil_div(p->tokens, RP_ATTN_PROMPT_BLOCK(1u << i)), 2 * RP_ATTN_PROMPT_BLOCK(1u << i) << i);
-    out->shared_bytes = RP_ATTN_PROMPT_BYTES(1u << i);
-    return true;
+    return p->x_f16 && (p->suffix_cap == 0 || p->own) && p->tokens >= RP_ATTN_MIXED_LEAST && p->head_width <= RP_ATTN_MIXED_HEAD &&
+           attn_launch_teams(out, kernels, (uint64_t)p->batch * p->paths * p->variates * p->heads, p->tokens, p->prefix_cap + p->suffix_cap);
 }
 
 // Decode steps of few paths on matrix units.
@@ -85,7 +76,8 @@ static bool launch_tiled(const struct rp_attn_time_params *p, rp_launch *out) {
     static const attn_tiled_kernels kernels = { "attn_time_f32_tiled_8", "attn_time_f32_tiled_4", "attn_time_f32_tiled_2",
                                                 "attn_time_f32_tiled_wide", "attn_time_f32_tiled_widest" };
     return !p->x_f16 && (p->suffix_cap == 0 || p->own) && p->tokens >= RP_ATTN_TILED_LEAST &&
-           attn_launch_tiled(out, &kernels, (uint64_t)p->batch * p->paths * p->variates * p->heads, p->tokens, p->prefix_cap + p->suffix_cap, p->head_width);
+           attn_launch_tiled(out, &kernels, (uint64_t)p->batch * p->paths * p->variates * p->heads, p->tokens, p->prefix_cap + p->suffix_cap,
+                             p->head_width);
 }
 
 // Decode steps: where the clusters' teams are not many more than processors can hold.
@@ -106,7 +98,10 @@ static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
 
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
-    if (launch_short(p, out) || launch_prompt(p, out) || launch_mixed(p, out, false) || launch_few(p, out) || launch_tiled(p, out) || launch_spread(p, out)) { return; }
+    if (launch_short(p, out) || launch_teams(p, out) || launch_mixed(p, out, false) || launch_few(p, out) || launch_tiled(p, out) ||
+        launch_spread(p, out)) {
+        return;
+    }
     if (p->x_f16 && launch_mixed(p, out, true)) { return; }
     if (out->fast && !p->x_f16 && p->suffix_cap > 0 && !p->own && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
         p->head_width <= RP_ATTN_SHARED_HEAD) {
