@@ -95,7 +95,7 @@
 // and head, heads in pieces of four. Same sums. Shared memory: keys, values (where heads are wide, in the place of the keys), queries, weights.
 #define RP_ATTN_TILED_LEAST 9            // tokens, from which on attn_time takes them
 #define RP_ATTN_TILED_SETS 8
-#define RP_ATTN_TILED_TEAMS 4            // at most, of 128 invocations, that take tiles of a block of 16 queries side by side
+#define RP_ATTN_TILED_TEAMS 4            // at most, and two at least, of 128 invocations, that take tiles of a block of 16 queries side by side
 #define RP_ATTN_TILED_WEIGHTS 80         // floats from one query's weights to the next's: two that a warp writes lie in different banks
 #define RP_ATTN_TILED_APART(d) ((d) <= 128)
 #define RP_ATTN_TILED_BYTES(rows, teams, d) \
@@ -122,6 +122,8 @@
 #define RP_ATTN_TEAMS_MOST 8
 #define RP_ATTN_TEAMS_BLOCK(teams) ((teams) == 1 ? 64 : 128 / (teams))
 #define RP_ATTN_TEAMS_TILE(teams) ((teams) == 8 ? RP_ATTN_TILE / 2 : RP_ATTN_TILE)
+#define RP_ATTN_PATHS_RING 4             // for decode steps of many paths: so many tiles, or keys and values of a step of RP_ATTN_MIXED_ROWS paths
+#define RP_ATTN_PATHS_BYTES (4 * RP_ATTN_PATHS_RING * RP_ATTN_MIXED_ROWS * (RP_ATTN_MIXED_HEAD + 8))
 #define RP_ATTN_TEAMS_BYTES(teams, head) (8 * (teams) * RP_ATTN_TEAMS_TILE(teams) * ((head) + 8))
 // Decode steps of few paths, on devices with clusters: at most RP_ATTN_FEW paths a cluster, a warp for each slice of at most 64 columns
 // of a unit of sixteen keys. Shared memory in floats: each warp's values of each path, what the group's paths are joined from,

@@ -65,6 +65,53 @@ template <int HEAD> struct rp_teams_rows {
     float top[2], sum[2];                     // of scores before they are scaled; this lane's part of the sum
 };
 
+// Queries `low` and `low` + 8, and nothing of any key.
+template <int HEAD> __device__ inline void rp_teams_begin(rp_teams_rows<HEAD> &rows, const rp_tiled_work<__half> &w, uint32_t low) {
+    const uint32_t part = threadIdx.x % 4;
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const __half *from = w.q + (uint64_t)(low + 8 * h < w.alive ? low + 8 * h : 0) * w.q_width + part * 2;
+        rows.top[h] = -RP_INFINITY, rows.sum[h] = 0;
+#pragma unroll
+        for (int i = 0; i < HEAD / 8; i++) {
+            rows.q[i / 2][i % 2 * 2 + h] = w.alive > 0 && i * 8 + part * 2 < w.head_width ? *reinterpret_cast<const uint32_t *>(from + i * 8) : 0;
+            rows.value[i][2 * h] = rows.value[i][2 * h + 1] = 0;
+        }
+    }
+}
+
+// The sums of all lanes.
+template <int HEAD> __device__ inline void rp_teams_sum(rp_teams_rows<HEAD> &rows) {
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        rows.sum[h] += __shfl_xor_sync(0xffffffffu, rows.sum[h], 1);
+        rows.sum[h] += __shfl_xor_sync(0xffffffffu, rows.sum[h], 2);
+    }
+}
+
+// Writes rows `low` and `low` + 8.
+template <int HEAD> __device__ inline void rp_teams_write(const rp_teams_rows<HEAD> &rows, const rp_tiled_work<__half> &w, uint32_t low) {
+    const uint32_t part = threadIdx.x % 4;
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const uint32_t row = low + 8 * h;
+        const bool live = row < w.alive && rows.sum[h] > 0.0f;
+        const float inverse = 1.0f / rows.sum[h];
+        const uint64_t to = w.at + (uint64_t)row * w.q_width + part * 2;
+        if (row >= w.rows) { continue; }
+#pragma unroll
+        for (int j = 0; j < HEAD / 8; j++) {
+            if (j * 8 + part * 2 >= w.head_width) { continue; }
+            const float x = live ? rows.value[j][2 * h] * inverse : 0.0f, z = live ? rows.value[j][2 * h + 1] * inverse : 0.0f;
+            if (w.y_f16) {
+                *reinterpret_cast<uint32_t *>(static_cast<__half *>(w.y) + to + j * 8) = rp_pair(x, z);
+            } else {
+                *reinterpret_cast<float2 *>(static_cast<float *>(w.y) + to + j * 8) = make_float2(x, z);
+            }
+        }
+    }
+}
+
 // One tile of keys. Where not all are seen (whole), row h sees those at the bits of seen[h]: key 8 j + 2 (lane % 4) + e at bit 8 j + e.
 template <int HEAD, int TILE>
 __device__ inline void rp_teams_tile(rp_teams_rows<HEAD> &rows, const __half *k, float scale, bool whole, const uint32_t (&seen)[2][TILE / 32]) {
@@ -192,18 +239,12 @@ __device__ inline void rp_attn_teams(const rp_tiled_work<__half> &w, const Keys 
 #pragma unroll
         for (int i = 0; i < TILE / 32; i++) { next_hidden[i] = keys.hidden(team * TILE + 32 * i + lane); }
     }
-    rp_teams_rows<HEAD> rows;
+    if constexpr (Keys::some) {
 #pragma unroll
-    for (int h = 0; h < 2; h++) {
-        const __half *from = w.q + (uint64_t)(low + 8 * h < w.alive ? low + 8 * h : 0) * w.q_width + part * 2;
-        if constexpr (Keys::some) { own[h] = low + 8 * h < w.alive && keys.hidden(w.before + low + 8 * h); }
-        rows.top[h] = -RP_INFINITY, rows.sum[h] = 0;
-#pragma unroll
-        for (int i = 0; i < HEAD / 8; i++) {
-            rows.q[i / 2][i % 2 * 2 + h] = n > 0 && i * 8 + part * 2 < d ? *reinterpret_cast<const uint32_t *>(from + i * 8) : 0;
-            rows.value[i][2 * h] = rows.value[i][2 * h + 1] = 0;
-        }
+        for (int h = 0; h < 2; h++) { own[h] = low + 8 * h < w.alive && keys.hidden(w.before + low + 8 * h); }
     }
+    rp_teams_rows<HEAD> rows;
+    rp_teams_begin(rows, w, low);
     if constexpr (Keys::some) { any_own = __any_sync(0xffffffffu, own[0] || own[1]); }
     for (uint32_t i = threadIdx.x % TEAM; i < TILE * 2; i += TEAM) {                              // keys are 0 past d
         __half *row = tile + i / TILE * both + i % TILE * TEAMS_PITCH(HEAD);
@@ -244,32 +285,11 @@ __device__ inline void rp_attn_teams(const rp_tiled_work<__half> &w, const Keys 
         }
         rp_teams_tile<HEAD, TILE>(rows, now, scale, whole, seen);
     }
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        rows.sum[h] += __shfl_xor_sync(0xffffffffu, rows.sum[h], 1);
-        rows.sum[h] += __shfl_xor_sync(0xffffffffu, rows.sum[h], 2);
-    }
+    rp_teams_sum(rows);
     if constexpr (TEAMS > 1) {
         rp_teams_join<WARPS, TEAMS>(rows, reinterpret_cast<float *>(memory), w, scale, row0);
     } else {
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            const uint32_t row = low + 8 * h;
-            const bool live = row < w.alive && rows.sum[h] > 0.0f;
-            const float inverse = 1.0f / rows.sum[h];
-            const uint64_t to = w.at + (uint64_t)row * w.q_width + part * 2;
-            if (row >= w.rows) { continue; }
-#pragma unroll
-            for (int j = 0; j < HEAD / 8; j++) {
-                if (j * 8 + part * 2 >= d) { continue; }
-                const float x = live ? rows.value[j][2 * h] * inverse : 0.0f, z = live ? rows.value[j][2 * h + 1] * inverse : 0.0f;
-                if (w.y_f16) {
-                    *reinterpret_cast<uint32_t *>(static_cast<__half *>(w.y) + to + j * 8) = rp_pair(x, z);
-                } else {
-                    *reinterpret_cast<float2 *>(static_cast<float *>(w.y) + to + j * 8) = make_float2(x, z);
-                }
-            }
-        }
+        rp_teams_write(rows, w, low);
     }
 }
 

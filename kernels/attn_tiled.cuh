@@ -248,7 +248,7 @@ __device__ inline void rp_attn_tiled(const rp_tiled_work<float> &w, const Keys &
     }
 }
 
-// The same for few blocks, heads of at most 64: the group's teams, of TILED_GROUP each, take a tile each at a time, and what they make of it
+// The same for few blocks, heads of at most 64: the group's teams, two or more of TILED_GROUP each, take a tile each at a time, and what they make of it
 // is joined in the order of tiles. What a query has of a tile takes the place of its weights: values, maximum and sum.
 template <int ROWS, class Keys>
 __device__ inline void rp_attn_tiled_teams(const rp_tiled_work<float> &w, const Keys &keys, uint32_t row0, float *memory) {

@@ -18,8 +18,8 @@ static inline bool attn_launch_tiled(rp_launch *out, const attn_tiled_kernels *k
         kernel = kernels->wide, rows = 4;
     } else if (sets * ceil_div(tokens, 32) < out->processors || (keys > RP_ATTN_TILE && sets * ceil_div(tokens, 64) < 2 * out->processors)) {
         const uint64_t tiles = ceil_div(keys, RP_ATTN_TILE), room = room_of_cluster(out);
-        kernel = kernels->small, rows = 2;
-        while (teams < RP_ATTN_TILED_TEAMS && teams < tiles && RP_ATTN_TILED_BYTES(rows, 2 * teams, d) <= room) { teams *= 2; }
+        kernel = kernels->small, rows = 2, teams = 2;        // two join what they make; four where not many more blocks than processors are
+        if (tiles > 2 && RP_ATTN_TILED_BYTES(rows, 4, d) <= room && sets * ceil_div(tokens, 16) <= 2 * out->processors) { teams = 4; }
     } else if (sets * ceil_div(tokens, 64) < 2 * out->processors) {
         kernel = kernels->middle, rows = 4;
     }

@@ -32,9 +32,10 @@ static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out, bo
         (decode && !any && sets * ceil_div(rows, 16) < out->processors)) {
         return false;
     }
-    static const char *const kernels[2][2] = { { "attn_time_mixed", "attn_time_mixed_wide" }, { "attn_time_f16", "attn_time_f16_wide" } };
+    static const char *const kernels[2][2] = { { "attn_time_mixed", "attn_time_mixed_wide" }, { "attn_time_f16_paths", "attn_time_f16_wide" } };
     rp_launch_rows(out, kernels[p->x_f16][d > RP_ATTN_MIXED_HEAD], sets * ceil_div(rows, RP_ATTN_MIXED_ROWS),
                    2 * RP_ATTN_MIXED_ROWS);
+    if (p->x_f16 && d <= RP_ATTN_MIXED_HEAD) { out->shared_bytes = RP_ATTN_PATHS_BYTES; }
     return true;
 }
 
