@@ -12,9 +12,8 @@
 #define TEAMS_PITCH(head) ((head) + 8)        // float16 from one key to the next: an odd number of 16 bytes
 #define TEAMS_JOIN (RP_ATTN_MIXED_HEAD + 8)   // float32 from one query's values to the next's, where teams join
 
-// PIECE numbers on their way to shared memory; zeros where not live.
-template <int PIECE> __device__ inline void rp_teams_copy(__half *to, const __half *from, bool live) {
-    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
+// PIECE numbers on their way to an address in shared memory; zeros where not live.
+template <int PIECE> __device__ inline void rp_teams_copy(uint32_t shared, const __half *from, bool live) {
     if constexpr (PIECE == 8) {
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(live ? 16 : 0) : "memory");
     } else {
@@ -26,15 +25,17 @@ template <int PIECE> __device__ inline void rp_teams_copy(__half *to, const __ha
 template <int HEAD, int TEAM, int TILE, int PIECE>
 __device__ inline void rp_teams_pieces(__half *k, __half *v, const rp_tiled_work<__half> &w, uint32_t first, uint32_t n) {
     constexpr uint32_t across = HEAD / PIECE, down = TEAM / across;
-    const uint32_t thread = threadIdx.x % TEAM, column = thread % across * PIECE, row = thread / across, at = row * TEAMS_PITCH(HEAD) + column;
+    const uint32_t thread = threadIdx.x % TEAM, column = thread % across * PIECE, row = thread / across, step = 2 * down * TEAMS_PITCH(HEAD);
+    const uint32_t at = 2 * (row * TEAMS_PITCH(HEAD) + column);
+    const uint32_t to_k = (uint32_t)__cvta_generic_to_shared(k) + at, to_v = (uint32_t)__cvta_generic_to_shared(v) + at;
     if (column >= w.head_width) { return; }
     if (first + TILE <= n && (first + TILE <= w.n_prefix || first >= w.n_prefix)) {
         const uint64_t from = (uint64_t)(first + row) * w.width + column;
         const __half *key = (first < w.n_prefix ? w.k_prefix : w.k_own) + from, *value = (first < w.n_prefix ? w.v_prefix : w.v_own) + from;
 #pragma unroll
         for (uint32_t i = 0; i < TILE / down; i++) {
-            rp_teams_copy<PIECE>(k + at + i * down * TEAMS_PITCH(HEAD), key + (uint64_t)(i * down) * w.width, true);
-            rp_teams_copy<PIECE>(v + at + i * down * TEAMS_PITCH(HEAD), value + (uint64_t)(i * down) * w.width, true);
+            rp_teams_copy<PIECE>(to_k + i * step, key + (uint64_t)(i * down) * w.width, true);
+            rp_teams_copy<PIECE>(to_v + i * step, value + (uint64_t)(i * down) * w.width, true);
         }
         return;
     }
@@ -43,8 +44,8 @@ __device__ inline void rp_teams_pieces(__half *k, __half *v, const rp_tiled_work
         const uint32_t c = min(first + row + i * down, n - 1);
         const uint64_t from = (uint64_t)c * w.width + column;
         const bool live = first + row + i * down < n, shared = c < w.n_prefix;
-        rp_teams_copy<PIECE>(k + at + i * down * TEAMS_PITCH(HEAD), (shared ? w.k_prefix : w.k_own) + from, live);
-        rp_teams_copy<PIECE>(v + at + i * down * TEAMS_PITCH(HEAD), (shared ? w.v_prefix : w.v_own) + from, live);
+        rp_teams_copy<PIECE>(to_k + i * step, (shared ? w.k_prefix : w.k_own) + from, live);
+        rp_teams_copy<PIECE>(to_v + i * step, (shared ? w.v_prefix : w.v_own) + from, live);
     }
 }
 template <int HEAD, int TEAM, int TILE>

@@ -20,12 +20,13 @@ template <int PIECE>
 __device__ inline void rp_paths_pieces(__half *to, const __half *k, const __half *v, uint64_t stride, uint32_t n, uint32_t d) {
     constexpr uint32_t across = PATHS_HEAD / PIECE, down = PATHS_GROUP / across;
     const uint32_t column = threadIdx.x % across * PIECE, row = threadIdx.x / across;
+    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to) + 2 * (row * PATHS_PITCH + column);
     if (column >= d) { return; }
 #pragma unroll 4
-    for (uint32_t i = row; i < PATHS_ROWS; i += down) {
-        const uint64_t from = min(i, n - 1) * stride + column;
-        rp_teams_copy<PIECE>(to + i * PATHS_PITCH + column, k + from, i < n);
-        rp_teams_copy<PIECE>(to + (PATHS_ROWS + i) * PATHS_PITCH + column, v + from, i < n);
+    for (uint32_t i = 0; i < PATHS_ROWS; i += down) {
+        const uint64_t from = min(row + i, n - 1) * stride + column;
+        rp_teams_copy<PIECE>(shared + 2 * i * PATHS_PITCH, k + from, row + i < n);
+        rp_teams_copy<PIECE>(shared + 2 * (PATHS_ROWS + i) * PATHS_PITCH, v + from, row + i < n);
     }
 }
 
