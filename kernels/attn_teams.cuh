@@ -253,14 +253,11 @@ __device__ inline void rp_attn_teams(const rp_tiled_work<__half> &w, const Keys 
     }
     uint32_t which = 0;
 #pragma unroll 1
-    for (uint32_t t = team; t < tiles; t += TEAMS) {
+    for (uint32_t round = 0; round < tiles; round += TEAMS) {
+        const uint32_t t = round + team, first = t * TILE;
         rp_copy_wait<0>();
-        if constexpr (TEAMS == 1) {
-            __syncthreads();                  // tile: written by all, read by all; the other: read by all before it is written again
-        } else {
-            rp_named_barrier(1 + team, TEAM);
-        }
-        const uint32_t first = t * TILE;
+        __syncthreads();                      // tile: written by the team, read by it; the other: read by it before it is written again
+        if (t >= tiles) { continue; }
         const __half *now = tile + which * both;
         which ^= 1;
         if (t + TEAMS < tiles) { rp_teams_stage<HEAD, TEAM, TILE>(tile + which * both, w, first + TEAMS * TILE, n); }
