@@ -95,10 +95,12 @@
 // and head, heads in pieces of four. Same sums. Shared memory: keys, values (where heads are wide, in the place of the keys), queries, weights.
 #define RP_ATTN_TILED_LEAST 9            // tokens, from which on attn_time takes them
 #define RP_ATTN_TILED_SETS 8
+#define RP_ATTN_TILED_TEAMS 4            // at most, and two at least, of 128 invocations, that take tiles of a block of 16 queries side by side
 #define RP_ATTN_TILED_WEIGHTS 80         // floats from one query's weights to the next's: two that a warp writes lie in different banks
 #define RP_ATTN_TILED_APART(d) ((d) <= 128)
-#define RP_ATTN_TILED_BYTES(rows, d) (4 * (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (RP_ATTN_TILED_APART(d) ? (d) : 0)) + \
-                                           RP_ATTN_TILED_SETS * (rows) * (RP_ATTN_PITCH(d) + RP_ATTN_TILED_WEIGHTS)))
+#define RP_ATTN_TILED_BYTES(rows, teams, d) \
+    (4 * (RP_ATTN_TILED_SETS * (rows) * RP_ATTN_PITCH(d) + (teams) * (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (RP_ATTN_TILED_APART(d) ? (d) : 0)) + \
+                                                                      RP_ATTN_TILED_SETS * (rows) * RP_ATTN_TILED_WEIGHTS)))
 // The kernel for few queries: a cluster of RP_ATTN_SPREAD groups for at most RP_ATTN_SHARED paths of one series, variate and head.
 // Tiles that are all prompt are made for the paths together, others for each path alone, each by a team of four warps; path i's
 // are joined by group i % RP_ATTN_SPREAD. Same sums. Shared memory: a barrier, queries, tiles to join, and for each team keys, values and weights.
@@ -115,6 +117,14 @@
 #define RP_ATTN_MIXED_LEAST 16
 #define RP_ATTN_MIXED_HEAD 64
 #define RP_ATTN_MIXED_HEAD_WIDE 128
+// The same for queries, keys and values in float16, of prompts, own windows and calls of block decode: so many teams share the keys of a
+// block of so many queries. Shared memory: two tiles of keys and values for each team.
+#define RP_ATTN_TEAMS_MOST 8
+#define RP_ATTN_TEAMS_BLOCK(teams) ((teams) == 1 ? 64 : 128 / (teams))
+#define RP_ATTN_TEAMS_TILE(teams) ((teams) == 8 ? RP_ATTN_TILE / 2 : RP_ATTN_TILE)
+#define RP_ATTN_PATHS_RING 4             // for decode steps of many paths: so many tiles, or keys and values of a step of RP_ATTN_MIXED_ROWS paths
+#define RP_ATTN_PATHS_BYTES (4 * RP_ATTN_PATHS_RING * RP_ATTN_MIXED_ROWS * (RP_ATTN_MIXED_HEAD + 8))
+#define RP_ATTN_TEAMS_BYTES(teams, head) (8 * (teams) * RP_ATTN_TEAMS_TILE(teams) * ((head) + 8))
 // Decode steps of few paths, on devices with clusters: at most RP_ATTN_FEW paths a cluster, a warp for each slice of at most 64 columns
 // of a unit of sixteen keys. Shared memory in floats: each warp's values of each path, what the group's paths are joined from,
 // maxima and sums, and, where there are several slices, twice their scores.
@@ -131,7 +141,6 @@
     (16 + 4 * ((warps) * ((paths) * RP_ATTN_FEW_PITCH + 2 * RP_ATTN_FEW + (RP_ATTN_FEW_SLICES(d) > 1 ? 2 * RP_ATTN_FEW_SCORES : 0)) + \
                RP_ATTN_FEW_INBOX(paths, d) + RP_ATTN_FEW / 2 * RP_ATTN_FEW_QUERY(RP_ATTN_FEW_SLICES(d))))
 #define RP_ATTN_STEP_BYTES(paths, d, warps) (RP_ATTN_FEW_BYTES(paths, d, warps) + 4 * (paths) * (d))   // and the new keys and values
-#define RP_BLOCK_MIXED_GROUP 256       // block_attn's likewise, at most: 16 queries a warp, so many warps that blocks are as long as each other
 
 #ifdef RP_GLSL
 #define RP_UINT uint
@@ -583,7 +592,8 @@ struct rp_block_rope_params { // qkv [B, V, n, h + 2 g, d], rope [positions, w/2
     RP_UINT heads, kv_heads, head_width;
     RP_UINT cap, zero;
     RP_UINT patch_size, block, later;
-    RP_UINT x_f16;            // 1: qkv is float16
+    RP_UINT x_f16;            // 1: qkv is float16; only with y_f16
+    RP_UINT y_f16;            // 1: q, k and v are float16
 };
 
 // A group of RP_GROUP_ROW for each (b, v, row of y, head), or one for a block of rows: token t sees the keys of slots 0 ..
@@ -596,7 +606,7 @@ struct rp_block_attn_params { // q [B, V, q_tokens, h, d], k, v [B, V, cap, g, d
     RP_UINT cap, patches;     // N
     RP_UINT patch_size, block, later;
     float scale, scale_rest;
-    RP_UINT mixed;            // 1: y is float16, and queries, keys, values and weights may be rounded to it on their way to matrix units
+    RP_UINT f16;              // 1: q, k, v and y are float16, and weights may be rounded to it on their way to matrix units
 };
 
 // A group for each (b, v, j < count): y = sinh(raw) std + mean by the state; what is not finite becomes the largest or least finite

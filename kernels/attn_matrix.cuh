@@ -1,4 +1,4 @@
-// Attention on the matrix units by mma.sync (sm_80 and later), what attn_time and block_attn share: queries, keys, values and weights
+// Attention on the matrix units by mma.sync (sm_80 and later) where numbers are float32, or paths few: queries, keys, values and weights
 // rounded to float16 on their way, sums and softmax in float32, 16 queries a warp, keys in tiles. In powers of two: exp(x) =
 // 2^(x log2 e). For heads in whole pieces of four. The units deal a lane columns 2 p, 2 p + 1, 2 p + 8 and 2 p + 9 of sixteen, p =
 // lane % 4; which column of a head stands where is free while all agree, so these are its columns 4 p .. 4 p + 3.

@@ -3,7 +3,7 @@
 // keys, which no other path shares, are multiplied by the plain units, one key of each row after the other.
 //   attn_time_mixed        heads of at most 64
 //   attn_time_mixed_wide   heads of at most 128
-// attn_time_f16 and attn_time_f16_wide take queries, keys and values as float16.
+// attn_time_f16_wide takes queries, keys and values as float16. Heads of at most 64 in float16: attn_teams.cuh, attn_time_paths.cuh.
 // Included by attn_time.cu.
 #ifndef RP_ATTN_MIXED_CUH
 #define RP_ATTN_MIXED_CUH
@@ -162,7 +162,6 @@ template <int BLOCKS, class T> __device__ inline void rp_attn_mixed(const rp_ker
     }
 RP_ATTN_MIXED(attn_time_mixed, 4, float)
 RP_ATTN_MIXED(attn_time_mixed_wide, 8, float)
-RP_ATTN_MIXED(attn_time_f16, 4, __half)
 RP_ATTN_MIXED(attn_time_f16_wide, 8, __half)
 
 #endif

@@ -28,9 +28,6 @@ struct rp_spread_tile {
 };
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-// A barrier of `count` invocations; 0 is that of __syncthreads.
-__device__ inline void rp_named_barrier(uint32_t name, uint32_t count) { asm volatile("bar.sync %0, %1;" ::"r"(name), "r"(count) : "memory"); }
-
 // Asks for a tile. The first two warps of a team bring its keys, 32 each, the other two its values, elements 0 to 31 of each 64 and
 // the rest: each what it alone will read. Past the last key: that one again, and not used.
 __device__ inline void rp_spread_ask(const rp_spread_work &w, const rp_spread_tile &t, float *k, float *v) {

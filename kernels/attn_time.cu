@@ -75,6 +75,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f16_plain(c
 }
 
 #include "attn_mixed.cuh"
+#include "attn_time_paths.cuh"
 #include "attn_shared.cuh"
 #include "attn_spread.cuh"
 #include "attn_time_short.cuh"

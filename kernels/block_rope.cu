@@ -1,7 +1,7 @@
 // block_rope: rotary position on the first half of each head of q and k, with xPos, and k and v put into their cache; spec
 // toto2.md section 2. block_rope_f32: an invocation for each pair (2i, 2i + 1) of each head of q, k and v. block_rope_f32_tokens: a
 // group for each token, for heads in whole pieces of eight; an invocation takes the same two pairs of every head that is its turn, so
-// that the call, angle and powers are looked up once. Same bits. _f16: of float16 numbers.
+// that the call, angle and powers are looked up once. Same bits. _f16: of float16 numbers; _f32_to_f16: that become float16.
 #include "common.cuh"
 #include "op_math.h"
 
@@ -24,7 +24,15 @@ __device__ static inline float4 rp_numbers(const uint2 &x) {
     return make_float4(low.x, low.y, high.x, high.y);
 }
 
-template <class Two> __device__ static inline void rp_rope_pairs(const rp_kernel_args<rp_block_rope_params> &args) {
+__device__ static inline void rp_rope_put(float2 *to, const float2 &x) { *to = x; }
+__device__ static inline void rp_rope_put(__half2 *to, const float2 &x) { *to = rp_half2(x.x, x.y); }
+__device__ static inline void rp_rope_put(float4 *to, const float4 &x) { *to = x; }
+__device__ static inline void rp_rope_put(uint2 *to, const float4 &x) {
+    const __half2 low = rp_half2(x.x, x.y), high = rp_half2(x.z, x.w);
+    *to = make_uint2(reinterpret_cast<const uint32_t &>(low), reinterpret_cast<const uint32_t &>(high));
+}
+
+template <class Two, class To> __device__ static inline void rp_rope_pairs(const rp_kernel_args<rp_block_rope_params> &args) {
     const rp_block_rope_params p = args.p;
     const uint32_t d = p.head_width, turning = d / 4, heads = p.heads + 2 * p.kv_heads;
     uint64_t rest = rp_point();
@@ -45,29 +53,28 @@ template <class Two> __device__ static inline void rp_rope_pairs(const rp_kernel
         x = rp_turned(x.x, x.y, turn.x, turn.y, powers[(uint64_t)e * turning + pair]);
     }
     if (is_q) {
-        rp_at<float2>(args, 5)[(((uint64_t)row * p.tokens + token) * p.heads + head) * (d / 2) + pair] = x;   // [B, V, n, h, d/2]
+        rp_rope_put(rp_at<To>(args, 5) + (((uint64_t)row * p.tokens + token) * p.heads + head) * (d / 2) + pair, x);   // [B, V, n, h, d/2]
         return;
     }
     const uint32_t kv = is_k ? head - p.heads : head - p.heads - p.kv_heads;
     const uint64_t to = (((uint64_t)row * p.cap + position) * p.kv_heads + kv) * (d / 2) + pair;              // of [B, V, cap, g, d/2]
-    (is_k ? rp_at<float2>(args, 6) : rp_at<float2>(args, 7))[to] = x;
+    rp_rope_put((is_k ? rp_at<To>(args, 6) : rp_at<To>(args, 7)) + to, x);
 }
 
-extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) block_rope_f32(const rp_kernel_args<rp_block_rope_params> args) {
-    rp_begin();
-    rp_rope_pairs<float2>(args);
-}
-
-extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) block_rope_f16(const rp_kernel_args<rp_block_rope_params> args) {
-    rp_begin();
-    rp_rope_pairs<__half2>(args);
-}
+#define ROPE_PAIRS(name, from, to)                                                                                              \
+    extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) name(const rp_kernel_args<rp_block_rope_params> args) {        \
+        rp_begin();                                                                                                             \
+        rp_rope_pairs<from, to>(args);                                                                                          \
+    }
+ROPE_PAIRS(block_rope_f32, float2, float2)
+ROPE_PAIRS(block_rope_f16, __half2, __half2)
+ROPE_PAIRS(block_rope_f32_to_f16, float2, __half2)
 
 // ---- a group for each token ----
 
 #define TOGETHER 3      // heads whose numbers an invocation has on their way at a time
 
-template <class Four> __device__ static inline void rp_rope_tokens(const rp_kernel_args<rp_block_rope_params> &args) {
+template <class Four, class To> __device__ static inline void rp_rope_tokens(const rp_kernel_args<rp_block_rope_params> &args) {
     const rp_block_rope_params p = args.p;
     const uint32_t d = p.head_width, fours = d / 4, heads = p.heads + 2 * p.kv_heads, at_once = RP_GROUP_ROPE / fours;
     const uint32_t group = rp_group(), row = group / p.tokens, token = group - row * p.tokens;
@@ -94,9 +101,9 @@ template <class Four> __device__ static inline void rp_rope_tokens(const rp_kern
         power_q = powers[(uint64_t)(p.zero + position - centre) * (fours / 2)];
         power_k = powers[(uint64_t)(p.zero + centre - position) * (fours / 2)];
     }
-    float4 *q = rp_at<float4>(args, 5) + (uint64_t)group * p.heads * fours + column;  // [h, d/4]
+    To *q = rp_at<To>(args, 5) + (uint64_t)group * p.heads * fours + column;  // [h, d/4]
     const uint64_t slot = ((uint64_t)row * p.cap + position) * p.kv_heads * fours + column;   // of [B, V, cap, g, d/4]
-    float4 *k = rp_at<float4>(args, 6) + slot, *v = rp_at<float4>(args, 7) + slot;
+    To *k = rp_at<To>(args, 6) + slot, *v = rp_at<To>(args, 7) + slot;
     const uint32_t first_v = p.heads + p.kv_heads;
 #pragma unroll 1
     for (uint32_t head0 = turn; head0 < heads; head0 += TOGETHER * at_once) {
@@ -111,8 +118,8 @@ template <class Four> __device__ static inline void rp_rope_tokens(const rp_kern
                 const float2 low = rp_turned(y.x, y.y, angle.x, angle.y, power.x), high = rp_turned(y.z, y.w, angle.z, angle.w, power.y);
                 y = make_float4(low.x, low.y, high.x, high.y);
             }
-            float4 *to = is_q ? q + head * fours : head < first_v ? k + (head - p.heads) * fours : v + (head - first_v) * fours;
-            *to = y;
+            To *to = is_q ? q + head * fours : head < first_v ? k + (head - p.heads) * fours : v + (head - first_v) * fours;
+            rp_rope_put(to, y);
         }
 #pragma unroll
         for (int i = 0; i < TOGETHER; i++) {
@@ -122,12 +129,11 @@ template <class Four> __device__ static inline void rp_rope_tokens(const rp_kern
     }
 }
 
-extern "C" __global__ void __launch_bounds__(RP_GROUP_ROPE, 10) block_rope_f32_tokens(const rp_kernel_args<rp_block_rope_params> args) {
-    rp_begin();
-    rp_rope_tokens<float4>(args);
-}
-
-extern "C" __global__ void __launch_bounds__(RP_GROUP_ROPE, 10) block_rope_f16_tokens(const rp_kernel_args<rp_block_rope_params> args) {
-    rp_begin();
-    rp_rope_tokens<uint2>(args);
-}
+#define ROPE_TOKENS(name, from, to)                                                                                             \
+    extern "C" __global__ void __launch_bounds__(RP_GROUP_ROPE, 10) name(const rp_kernel_args<rp_block_rope_params> args) {     \
+        rp_begin();                                                                                                             \
+        rp_rope_tokens<from, to>(args);                                                                                         \
+    }
+ROPE_TOKENS(block_rope_f32_tokens, float4, float4)
+ROPE_TOKENS(block_rope_f16_tokens, uint2, uint2)
+ROPE_TOKENS(block_rope_f32_to_f16_tokens, float4, uint2)

@@ -58,7 +58,7 @@ static rp_status measure_side(toto2_forecaster *f, uint32_t side, rp_sizes *out)
     return status;
 }
 
-// What a forecaster may take: a fifth of the weights, and the keys and values of all layers, of which a single pass keeps one's.
+// What a forecaster may take: a fifth of the weights, and the keys and values of all layers in float32, of which a single pass keeps one's.
 static uint64_t fair_bytes(const toto2_forecaster *f) {
     const toto2_config *c = &((toto2_model *)f->base.model)->config;
     const uint64_t tokens = (uint64_t)f->base.config.max_batch * f->base.config.variates * (f->patches + f->future);

@@ -96,14 +96,14 @@ static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, 
     const uint32_t d = toto2_head_width(c), cap = f->patches + f->future;
     const struct rp_block_rope_params rope = { .batch = b->B, .variates = b->V, .tokens = b->n, .heads = c->heads, .kv_heads = c->kv_heads,
                                                .head_width = d, .cap = cap, .zero = f->zero, .patch_size = c->patch, .block = f->block,
-                                               .later = b->later, .x_f16 = is_f16(qkv) };
+                                               .later = b->later, .x_f16 = is_f16(qkv), .y_f16 = b->m->mixed };
     rp_tensor *n_patches = in_work(b, f->in.n_patches), *k = in_work(b, f->k[layer]), *v = in_work(b, f->v[layer]);
     rp_tensor *rope_in[] = { qkv, f->rope, f->powers, n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
     rp_graph_add(b->g, RP_OP_BLOCK_ROPE, label, &rope, sizeof rope, rope_in, rope_out);
     const struct rp_block_attn_params p = { .batch = b->B, .variates = b->V, .tokens = tail ? b->count : b->n, .q_tokens = b->n,
                                             .tail = tail, .heads = c->heads, .kv_heads = c->kv_heads, .head_width = d, .cap = cap,
                                             .patches = f->patches, .patch_size = c->patch, .block = f->block, .later = b->later,
-                                            .scale = scale_of(d), .scale_rest = scale_rest_of(d), .mixed = b->m->mixed };
+                                            .scale = scale_of(d), .scale_rest = scale_rest_of(d), .f16 = b->m->mixed };
     rp_tensor *in[] = { rope_out[0], k, v, in_work(b, f->hidden), n_patches, f->in.step }, *out[] = { NULL };
     rp_graph_add(b->g, RP_OP_BLOCK_ATTN, label, &p, sizeof p, in, out);
     return out[0];

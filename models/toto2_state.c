@@ -39,12 +39,13 @@ rp_status toto2_lay_state(toto2_forecaster *f, rp_sizes *out) {
     f->v = rp_arena_alloc(&f->arena, c->layers * sizeof(rp_tensor *));
     r.failed = r.failed || !f->k || !f->v;
     const bool later = f->block < f->future;      // calls that read what the first kept; in a single pass all layers share one place
+    const rp_dtype kept = m->mixed ? RP_F16 : RP_F32;
     rp_tensor *k = NULL, *v = NULL;
     for (uint32_t i = 0; i < c->layers && !r.failed; i++) {
         if (toto2_layer_is_variate(c, i)) { continue; }
         if (later || k == NULL) {
-            k = rp_region_lay(&r, "keys", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
-            v = rp_region_lay(&r, "values", RP_SHAPE(RP_F32, B, V, A, c->kv_heads, d));
+            k = rp_region_lay(&r, "keys", RP_SHAPE(kept, B, V, A, c->kv_heads, d));
+            v = rp_region_lay(&r, "values", RP_SHAPE(kept, B, V, A, c->kv_heads, d));
         }
         f->k[i] = k, f->v[i] = v;
     }

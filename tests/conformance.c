@@ -280,7 +280,9 @@ static void fast_agrees(void **state) {
         reference_of(j->op, index, 0, &ref, &magnitude);
         test_compare(&score, &c, kernel[0], &got[0], &ref, &magnitude);
         for (uint32_t way = 1; way < WAYS; way++) {
-            if (strcmp(kernel[0], kernel[way]) != 0 && !c.needs_mixed) {  // matrix units have an order of their own
+            if (c.needs_mixed) {                                          // matrix units have an order of their own
+                test_compare(&score, &c, kernel[way], &got[way], &ref, &magnitude);
+            } else if (strcmp(kernel[0], kernel[way]) != 0) {
                 test_same_bits(&score, &c, kernel[way], &got[way], &got[0]);
                 n_cases++;
             }
@@ -467,6 +469,7 @@ static void attention_agrees(void **state) {
             for (uint32_t way = 0; way < 1 + 2 * TEST_COUNT(processors); way++) {
                 own.device->fast = way > 0;
                 own.device->clusters = device->clusters && way >= 1 + TEST_COUNT(processors);
+                own.device->wgmma = own.device->clusters ? device->wgmma : 0;         // and so shared memory for two teams, or four
                 own.device->processors = way == 0 ? 1 : processors[(way - 1) % TEST_COUNT(processors)];
                 test_rig rig;
                 test_result got = { 0 };

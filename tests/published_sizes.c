@@ -152,7 +152,7 @@ static void check_memory(rp_device *device, rp_model *model, const char *name) {
         const uint64_t peak = device->counters.device_bytes_peak;
         uint64_t caches = 0;
         for (uint32_t l = 0; l < c->layers; l++) {
-            if (!toto2_layer_is_variate(c, l)) { caches += 2 * series * all * c->kv_heads * toto2_head_width(c) * 4; }
+            if (!toto2_layer_is_variate(c, l)) { caches += 2 * series * all * c->kv_heads * toto2_head_width(c) * 4; }   // as float32
         }
         const double more = (double)peak - (double)caches - (double)weights;
         const uint32_t side = ((toto2_forecaster *)forecaster)->side;
@@ -165,7 +165,8 @@ static void check_memory(rp_device *device, rp_model *model, const char *name) {
     }
 }
 
-// What no parts make fair, 512 variates of 4m, goes in parts that keep a GPU busy: 8192 tokens and more, but not all.
+// What no parts make fair, 512 variates of 4m in float32, goes in parts that keep a GPU busy: 8192 tokens and more, but not all. In mixed,
+// whose keys and values are float16, parts of more are fair.
 static void check_long_parts(rp_device *device, rp_model *model, const char *name) {
     rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
     rp_forecaster *forecaster;
@@ -173,7 +174,8 @@ static void check_long_parts(rp_device *device, rp_model *model, const char *nam
     expect_ok(device, rp_forecaster_create(model, &config, &forecaster), name);
     const toto2_forecaster *f = (toto2_forecaster *)forecaster;
     const uint32_t tokens = toto2_most_tokens(f);
-    assert_true(f->side < config.variates && f->side * tokens >= 8192 && (f->side - 1) * tokens < 8192);
+    assert_true(f->side < config.variates && f->side * tokens >= 8192);
+    if (!((toto2_model *)model)->mixed) { assert_true((f->side - 1) * tokens < 8192); }
     rp_forecaster_destroy(forecaster);
 }
 

@@ -243,13 +243,13 @@ void tolerance_begin_block_attn(tolerance_case *c) {
         value = fmax(value, largest(v, (uint64_t)row * p->cap * G, (call.start + live) * G));
     }
     c->extra[0] = sum * key * (double)p->scale;
-    if (p->mixed) { mixed_extra(c, p->head_width, (double)p->scale, sum, key, p->cap, value); }
+    if (p->f16) { mixed_extra(c, p->head_width, (double)p->scale, sum, key, p->cap, value); }
 }
 
 double tolerance_block_attn(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
     (void)output, (void)index;
     TOLERANCE_PARAMS(c, block_attn);
-    if (!p->mixed) { return allowed(p->head_width, c->extra[0], p->cap, magnitude); }
+    if (!p->f16) { return allowed(p->head_width, c->extra[0], p->cap, magnitude); }
     return allowed_mixed(c->extra[0], c->extra[1], p->cap, magnitude) + U16ROUND * fabs(ref) + 0x1p-25;
 }
 

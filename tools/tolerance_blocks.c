@@ -76,21 +76,23 @@ double tolerance_block_scale(const tolerance_case *c, uint32_t output, uint64_t 
 
 // ---- block_rope ----
 
-// Two products, a sum and a product: 5 roundings of (|a| + |b|) power. All else is copied or not written.
+// Two products, a sum and a product: 5 roundings of (|a| + |b|) power. All else is copied or not written. To float16: one rounding more.
 double tolerance_block_rope(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)ref, (void)magnitude;
+    (void)magnitude;
     TOLERANCE_PARAMS(c, block_rope);
     const uint32_t d = p->head_width, pairs = d / 4, heads = output == 0 ? p->heads : p->kv_heads, i = (uint32_t)(index % d);
     const uint64_t slots = output == 0 ? p->tokens : p->cap, row = index / ((uint64_t)heads * d) / slots, slot = index / ((uint64_t)heads * d) % slots;
     const rp_call call = call_of(c, 3, 4, (uint32_t)(row / p->variates), p->patch_size, p->block, p->later);
     const uint64_t token = output == 0 ? slot : slot - call.start;
-    if (output == 2 || i >= d / 2 || slot + (output == 0 ? call.start : 0) < call.start || token >= call.given + call.fresh - 1) { return 0; }
+    if (slot + (output == 0 ? call.start : 0) < call.start || token >= call.given + call.fresh - 1) { return 0; }
+    const double rounded = p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0;
+    if (output == 2 || i >= d / 2) { return p->x_f16 ? 0 : rounded; }
     const uint64_t head = index / d % heads + (output == 0 ? 0 : p->heads);
     const uint64_t from = ((row * p->tokens + token) * (p->heads + 2 * (uint64_t)p->kv_heads) + head) * d + i / 2 * 2;
     const uint64_t away = call.start + token - (call.start + call.given + call.fresh) / 2;
     const uint64_t e = output == 0 ? p->zero + away : p->zero - away;
     const double power = (double)((const float *)c->tensor[2].data)[e * pairs + i / 2];
-    return 5 * U32ROUND * (fabs(tolerance_at(&c->tensor[0], from)) + fabs(tolerance_at(&c->tensor[0], from + 1))) * power + 2 * FLUSH;
+    return 5 * U32ROUND * (fabs(tolerance_at(&c->tensor[0], from)) + fabs(tolerance_at(&c->tensor[0], from + 1))) * power + 2 * FLUSH + rounded;
 }
 
 // ---- block_result ----

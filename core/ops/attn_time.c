@@ -32,10 +32,18 @@ static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out, bo
         (decode && !any && sets * ceil_div(rows, 16) < out->processors)) {
         return false;
     }
-    static const char *const kernels[2][2] = { { "attn_time_mixed", "attn_time_mixed_wide" }, { "attn_time_f16", "attn_time_f16_wide" } };
+    static const char *const kernels[2][2] = { { "attn_time_mixed", "attn_time_mixed_wide" }, { "attn_time_f16_paths", "attn_time_f16_wide" } };
     rp_launch_rows(out, kernels[p->x_f16][d > RP_ATTN_MIXED_HEAD], sets * ceil_div(rows, RP_ATTN_MIXED_ROWS),
                    2 * RP_ATTN_MIXED_ROWS);
+    if (p->x_f16 && d <= RP_ATTN_MIXED_HEAD) { out->shared_bytes = RP_ATTN_PATHS_BYTES; }
     return true;
+}
+
+// Prompts and own windows in float16, on matrix units.
+static bool launch_teams(const struct rp_attn_time_params *p, rp_launch *out) {
+    static const char *const kernels[] = { "attn_time_f16_teams_1", "attn_time_f16_teams_2", "attn_time_f16_teams_4", "attn_time_f16_teams_8" };
+    return p->x_f16 && (p->suffix_cap == 0 || p->own) && p->tokens >= RP_ATTN_MIXED_LEAST && p->head_width <= RP_ATTN_MIXED_HEAD &&
+           attn_launch_teams(out, kernels, (uint64_t)p->batch * p->paths * p->variates * p->heads, p->tokens, p->prefix_cap + p->suffix_cap);
 }
 
 // Decode steps of few paths on matrix units.
@@ -69,7 +77,8 @@ static bool launch_tiled(const struct rp_attn_time_params *p, rp_launch *out) {
     static const attn_tiled_kernels kernels = { "attn_time_f32_tiled_8", "attn_time_f32_tiled_4", "attn_time_f32_tiled_2",
                                                 "attn_time_f32_tiled_wide", "attn_time_f32_tiled_widest" };
     return !p->x_f16 && (p->suffix_cap == 0 || p->own) && p->tokens >= RP_ATTN_TILED_LEAST &&
-           attn_launch_tiled(out, &kernels, (uint64_t)p->batch * p->paths * p->variates * p->heads, p->tokens, p->head_width);
+           attn_launch_tiled(out, &kernels, (uint64_t)p->batch * p->paths * p->variates * p->heads, p->tokens, p->prefix_cap + p->suffix_cap,
+                             p->head_width);
 }
 
 // Decode steps: where the clusters' teams are not many more than processors can hold.
@@ -90,7 +99,10 @@ static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
 
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
-    if (launch_short(p, out) || launch_mixed(p, out, false) || launch_few(p, out) || launch_tiled(p, out) || launch_spread(p, out)) { return; }
+    if (launch_short(p, out) || launch_teams(p, out) || launch_mixed(p, out, false) || launch_few(p, out) || launch_tiled(p, out) ||
+        launch_spread(p, out)) {
+        return;
+    }
     if (p->x_f16 && launch_mixed(p, out, true)) { return; }
     if (out->fast && !p->x_f16 && p->suffix_cap > 0 && !p->own && p->tokens == 1 && p->paths >= RP_ATTN_SHARED && p->head_width % 4 == 0 &&
         p->head_width <= RP_ATTN_SHARED_HEAD) {

@@ -5,37 +5,38 @@
 
 rp_status rp_shape_block_attn(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(block_attn);
-    EXPECT_F16(p->mixed);
+    EXPECT_F16(p->f16);
+    const rp_dtype dtype = p->f16 ? RP_F16 : RP_F32;
     if (p->head_width > RP_ATTN_HEAD_MAX) {
         return rp_fail(graph->device, RP_UNSUPPORTED, "Heads are %u wide; kernels hold at most %u.", p->head_width, RP_ATTN_HEAD_MAX);
     }
-    EXPECT(0, RP_F32, p->batch, p->variates, p->q_tokens, p->heads, p->head_width);
-    EXPECT(1, RP_F32, p->batch, p->variates, p->cap, p->kv_heads, p->head_width);
-    EXPECT(2, RP_F32, p->batch, p->variates, p->cap, p->kv_heads, p->head_width);
+    EXPECT(0, dtype, p->batch, p->variates, p->q_tokens, p->heads, p->head_width);
+    EXPECT(1, dtype, p->batch, p->variates, p->cap, p->kv_heads, p->head_width);
+    EXPECT(2, dtype, p->batch, p->variates, p->cap, p->kv_heads, p->head_width);
     EXPECT(3, RP_U32, p->batch, p->variates, p->patches);
     EXPECT(4, RP_U32, p->batch);
     EXPECT(5, RP_U32, RP_STEP_WORDS);
-    out[0] = RP_SHAPE(p->mixed ? RP_F16 : RP_F32, p->batch, p->variates, p->tokens, p->heads, p->head_width);
+    out[0] = RP_SHAPE(dtype, p->batch, p->variates, p->tokens, p->heads, p->head_width);
     return RP_OK;
-}
-
-// On matrix units. At least four warps, which bring the keys.
-static bool launch_mixed(const struct rp_block_attn_params *p, rp_launch *out) {
-    const uint64_t sixteens = ceil_div(p->tokens, 16), blocks = ceil_div(sixteens, RP_BLOCK_MIXED_GROUP / 32), needed = ceil_div(sixteens, blocks);
-    const uint64_t warps = needed < 4 ? 4 : needed;
-    if (!p->mixed || !out->fast || p->head_width % 4 != 0 || p->head_width > RP_ATTN_MIXED_HEAD_WIDE) { return false; }
-    rp_launch_rows(out, p->head_width <= RP_ATTN_MIXED_HEAD ? "block_attn_mixed" : "block_attn_mixed_wide",
-                   (uint64_t)p->batch * p->variates * p->heads * ceil_div(p->tokens, 16 * warps), (uint32_t)(32 * warps));
-    return true;
 }
 
 void rp_launch_block_attn(const rp_node *node, rp_launch *out) {
     PARAMS(block_attn);
     static const attn_tiled_kernels kernels = { "block_attn_f32_tiled_8", "block_attn_f32_tiled_4", "block_attn_f32_tiled_2",
                                                 "block_attn_f32_tiled_wide", "block_attn_f32_tiled_widest" };
+    static const char *const f16[] = { "block_attn_f16_teams_1", "block_attn_f16_teams_2", "block_attn_f16_teams_4", "block_attn_f16_teams_8" };
     const uint64_t heads = (uint64_t)p->batch * p->variates * p->heads;
-    if (launch_mixed(p, out) || attn_launch_tiled(out, &kernels, heads, p->tokens, p->head_width)) { return; }
-    rp_launch_rows(out, "block_attn_f32", heads * p->tokens, RP_GROUP_ROW);
+    const uint32_t d = p->head_width;
+    if (!p->f16) {
+        if (attn_launch_tiled(out, &kernels, heads, p->tokens, p->cap, d)) { return; }
+    } else if (d % 4 == 0 && d <= RP_ATTN_MIXED_HEAD) {
+        if (attn_launch_teams(out, f16, heads, p->tokens, p->cap)) { return; }
+    } else if (out->fast && d % 4 == 0 && d <= RP_ATTN_MIXED_HEAD_WIDE) {
+        rp_launch_rows(out, "block_attn_f16_wide", heads * ceil_div(p->tokens, RP_ATTN_TEAMS_BLOCK(1)), 2 * RP_ATTN_TEAMS_BLOCK(1));
+        out->shared_bytes = RP_ATTN_TEAMS_BYTES(1, RP_ATTN_MIXED_HEAD_WIDE);
+        return;
+    }
+    rp_launch_rows(out, p->f16 ? "block_attn_f16_plain" : "block_attn_f32", heads * p->tokens, RP_GROUP_ROW);
 }
 
 void rp_cost_block_attn(const rp_node *node, rp_cost *out) {
@@ -49,8 +50,7 @@ static bool is_hidden(const struct rp_block_attn_params *p, const ref_u32 *hidde
 }
 
 // The query of slot n - 1 over keys 0 .. n - 1, `stride` apart. Scores are computed twice rather than stored.
-static void attend(const struct rp_block_attn_params *p, const double *q, const double *k, const double *v, const ref_u32 *hidden,
-                   uint32_t n, void *y, size_t at) {
+static void attend(const struct rp_block_attn_params *p, void *const *binding, size_t q, size_t cache, const ref_u32 *hidden, uint32_t n, size_t at) {
     const uint32_t d = p->head_width;
     const bool own = n > 0 && is_hidden(p, hidden, n - 1);
     const size_t stride = (size_t)p->kv_heads * d;
@@ -59,7 +59,7 @@ static void attend(const struct rp_block_attn_params *p, const double *q, const 
         for (uint32_t i = 0; i < n; i++) {
             double dot = 0;
             if (is_hidden(p, hidden, i) != own) { continue; }
-            for (uint32_t j = 0; j < d; j++) { dot += q[j] * k[i * stride + j]; }
+            for (uint32_t j = 0; j < d; j++) { dot += ref_get(binding[0], q + j, p->f16) * ref_get(binding[1], cache + i * stride + j, p->f16); }
             dot *= (double)p->scale + p->scale_rest;
             if (pass == 0) {
                 top = fmax(top, dot);
@@ -67,15 +67,14 @@ static void attend(const struct rp_block_attn_params *p, const double *q, const 
             }
             const double weight = exp(dot - top);
             sum += weight;
-            for (uint32_t j = 0; j < d; j++) { value[j] += weight * v[i * stride + j]; }
+            for (uint32_t j = 0; j < d; j++) { value[j] += weight * ref_get(binding[2], cache + i * stride + j, p->f16); }
         }
     }
-    for (uint32_t j = 0; j < d; j++) { ref_put(y, at + j, sum > 0 ? value[j] / sum : 0, p->mixed); }
+    for (uint32_t j = 0; j < d; j++) { ref_put(binding[6], at + j, sum > 0 ? value[j] / sum : 0, p->f16); }
 }
 
 void rp_ref_block_attn(const void *params, void *const *binding) {
     REF_PARAMS(block_attn);
-    const double *q = binding[0], *k = binding[1], *v = binding[2];
     const ref_u32 *hidden = binding[3], *n_patches = binding[4];
     const struct rp_step step = ref_step(binding[5]);
     const uint32_t d = p->head_width, h = p->heads, g = p->kv_heads;
@@ -85,8 +84,8 @@ void rp_ref_block_attn(const void *params, void *const *binding) {
         for (uint32_t i = 0; i < p->tokens * h; i++) {
             const uint32_t token = first + i / h, head = i % h;
             const size_t at = ((size_t)row * p->tokens * h + i) * d, cache = ((size_t)row * p->cap * g + (size_t)head * g / h) * d;
-            attend(p, q + (((size_t)row * p->q_tokens + (token < live ? token : 0)) * h + head) * d, k + cache, v + cache,
-                   hidden + (size_t)row * p->patches, token < live ? call.start + token + 1 : 0, binding[6], at);
+            attend(p, binding, (((size_t)row * p->q_tokens + (token < live ? token : 0)) * h + head) * d, cache,
+                   hidden + (size_t)row * p->patches, token < live ? call.start + token + 1 : 0, at);
         }
     }
 }

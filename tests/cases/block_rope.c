@@ -3,19 +3,22 @@
 
 #define FUTURE 7       // patches
 static const struct { const char *name; struct rp_block_rope_params p; } cases[] = {
-    //                       B  V  n  h  g  d  cap zero P K later f16
-    { "one head", { 1, 1, 1, 1, 1, 4, 8, 0, 8, 1, 0, 0 } },
-    { "single pass", { 2, 3, 15, 2, 2, 8, 16, 0, 8, 7, 0, 0 } },
-    { "shared keys", { 3, 2, 11, 4, 2, 12, 17, 0, 4, 2, 0, 0 } },
-    { "head 64", { 2, 1, 33, 2, 2, 64, 39, 0, 32, 1, 0, 0 } },
-    { "many heads", { 2, 3, 7, 20, 20, 64, 12, 0, 16, 2, 0, 0 } },
-    { "head 24, shared keys", { 3, 2, 9, 50, 5, 24, 15, 0, 16, 1, 0, 0 } },
-    { "head 256", { 2, 1, 5, 3, 3, 256, 10, 0, 16, 1, 0, 0 } },
-    { "later", { 2, 3, 3, 2, 2, 8, 19, 0, 8, 2, 1, 0 } },
-    { "later, shared keys, head 64", { 3, 2, 5, 4, 1, 64, 20, 0, 32, 3, 1, 0 } },
-    { "float16", { 2, 3, 15, 2, 2, 8, 16, 0, 8, 7, 0, 1 } },
-    { "float16, head 64, shared keys", { 3, 2, 33, 4, 2, 64, 39, 0, 32, 1, 0, 1 } },
-    { "float16, head 12, later", { 3, 2, 5, 4, 1, 12, 20, 0, 32, 3, 1, 1 } },
+    //                       B  V  n  h  g  d  cap zero P K later from, to f16
+    { "one head", { 1, 1, 1, 1, 1, 4, 8, 0, 8, 1, 0, 0, 0 } },
+    { "single pass", { 2, 3, 15, 2, 2, 8, 16, 0, 8, 7, 0, 0, 0 } },
+    { "shared keys", { 3, 2, 11, 4, 2, 12, 17, 0, 4, 2, 0, 0, 0 } },
+    { "head 64", { 2, 1, 33, 2, 2, 64, 39, 0, 32, 1, 0, 0, 0 } },
+    { "many heads", { 2, 3, 7, 20, 20, 64, 12, 0, 16, 2, 0, 0, 0 } },
+    { "head 24, shared keys", { 3, 2, 9, 50, 5, 24, 15, 0, 16, 1, 0, 0, 0 } },
+    { "head 256", { 2, 1, 5, 3, 3, 256, 10, 0, 16, 1, 0, 0, 0 } },
+    { "later", { 2, 3, 3, 2, 2, 8, 19, 0, 8, 2, 1, 0, 0 } },
+    { "later, shared keys, head 64", { 3, 2, 5, 4, 1, 64, 20, 0, 32, 3, 1, 0, 0 } },
+    { "float16", { 2, 3, 15, 2, 2, 8, 16, 0, 8, 7, 0, 1, 1 } },
+    { "float16, head 64, shared keys", { 3, 2, 33, 4, 2, 64, 39, 0, 32, 1, 0, 1, 1 } },
+    { "float16, head 12, later", { 3, 2, 5, 4, 1, 12, 20, 0, 32, 3, 1, 1, 1 } },
+    { "to float16", { 2, 3, 15, 2, 2, 8, 16, 0, 8, 7, 0, 0, 1 } },
+    { "to float16, head 64, shared keys, later", { 3, 2, 5, 4, 1, 64, 20, 0, 32, 3, 1, 0, 1 } },
+    { "to float16, head 12", { 3, 2, 33, 4, 2, 12, 39, 0, 32, 1, 0, 0, 1 } },
 };
 
 bool test_case_block_rope(test_case *c, uint32_t index) {
@@ -27,11 +30,11 @@ bool test_case_block_rope(test_case *c, uint32_t index) {
     const uint64_t numbers = rows * p->tokens * (p->heads + 2 * (uint64_t)p->kv_heads) * p->head_width;
     if (p->x_f16) {
         test_uniform_f16(c, 0, numbers, -2, 2);
-        c->needs_mixed = true;
     } else {
         test_uniform(c, 0, numbers, -2, 2);
-        test_spice(c, 0);
+        if (!p->y_f16) { test_spice(c, 0); }                     // beyond float16's range
     }
+    c->needs_mixed = p->x_f16 || p->y_f16;
     float *rope = test_f32(c, 1, (uint64_t)p->cap * pairs * 2), *powers = test_f32(c, 2, (2 * (uint64_t)p->zero + 1) * pairs);
     for (uint32_t i = 0; i < p->cap * pairs; i++) {
         const double angle = i / pairs * pow(10000, -1.0 * (i % pairs) / pairs);
@@ -42,8 +45,8 @@ bool test_case_block_rope(test_case *c, uint32_t index) {
     }
     blocks_lengths(c, 3, p->batch, most);
     test_step(c, 4, blocks_step(c, p->batch, FUTURE, p->patch_size, p->block, p->later));
-    test_output(c, 5, rows * p->tokens * p->heads * p->head_width);
-    test_output(c, 6, rows * p->cap * p->kv_heads * p->head_width);
-    test_output(c, 7, rows * p->cap * p->kv_heads * p->head_width);
+    for (uint32_t i = 0; i < 3; i++) {
+        (p->y_f16 ? test_output_f16 : test_output)(c, 5 + i, rows * (i == 0 ? p->tokens * p->heads : p->cap * p->kv_heads) * p->head_width);
+    }
     return true;
 }
