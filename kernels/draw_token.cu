@@ -8,13 +8,14 @@
 #define FEW (4 * THREADS)             // most rows have no more tokens
 #define BUCKETS 256
 #define MOST_BELOW 28.0f              // top - z of the last bucket; exp(-28) counts as nothing
-static_assert(WARPS == 8 && BUCKETS == 8 * 32 && 2 * BUCKETS == 2 * THREADS && RP_DRAW_MAX == 8 * THREADS, "eight buckets a lane; words a piece; tokens");
+#define PLACES (BUCKETS / 8 * 12)     // eight buckets are a lane's; four words lie between, so that lanes read from different banks
+static_assert(WARPS == 8 && BUCKETS == 8 * 32 && PLACES % 2 == 0 && PLACES / 2 <= THREADS && RP_DRAW_MAX == 8 * THREADS, "buckets of a lane, zeros, tokens");
 
 // A token that may be the last one kept. order: of z and number, ascending from the largest z.
 struct alignas(16) rp_candidate { uint64_t order, weight; };
 
 struct rp_draw_memory {
-    alignas(16) uint32_t high[BUCKETS], low[BUCKETS];   // what the tokens of a bucket weigh, by rp_bucket_place
+    alignas(16) uint32_t high[PLACES], low[PLACES];     // what the tokens of a bucket weigh
     alignas(16) uint32_t most[WARPS];                   // the largest z, as rp_rising
     alignas(16) uint64_t total[WARPS];                  // of e that is kept
     rp_candidate candidate[RP_DRAW_MAX];
@@ -43,9 +44,6 @@ __device__ inline rp_weight rp_weigh(float e) {
 }
 __device__ inline uint64_t rp_sum_of(uint32_t high, uint32_t low) { return ((uint64_t)high << 20) + low; }
 
-// Where a bucket lies: eight neighbours are a lane's, four of them side by side, and the lanes' pieces too.
-__device__ inline uint32_t rp_bucket_place(uint32_t bucket) { return (bucket & 4) << 5 | bucket >> 3 << 2 | (bucket & 3); }
-
 // The sum over the lanes up to this one.
 __device__ inline uint32_t rp_scan(uint32_t sum) {
 #pragma unroll
@@ -62,7 +60,7 @@ template <class Limit> __device__ inline uint32_t rp_cut_bucket(const rp_draw_me
     uint32_t high[8], low[8], all_high = 0, all_low = 0;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-        const uint4 a = *reinterpret_cast<const uint4 *>(&m.high[128 * half + 4 * lane]), b = *reinterpret_cast<const uint4 *>(&m.low[128 * half + 4 * lane]);
+        const uint4 a = *reinterpret_cast<const uint4 *>(&m.high[12 * lane + 4 * half]), b = *reinterpret_cast<const uint4 *>(&m.low[12 * lane + 4 * half]);
         high[4 * half] = a.x, high[4 * half + 1] = a.y, high[4 * half + 2] = a.z, high[4 * half + 3] = a.w;
         low[4 * half] = b.x, low[4 * half + 1] = b.y, low[4 * half + 2] = b.z, low[4 * half + 3] = b.w;
     }
@@ -86,12 +84,18 @@ template <class Limit> __device__ inline uint32_t rp_cut_bucket(const rp_draw_me
     return found ? bucket : BUCKETS;
 }
 
-// Writes a row of the table, or zeros, by `step` invocations of which this is number `from`.
-__device__ inline void rp_put_row(const rp_kernel_args<rp_draw_token_params> &args, uint32_t row, const float *table, uint32_t from, uint32_t step) {
+// Writes a row of the table, or zeros. By a warp.
+__device__ inline void rp_put_row(const rp_kernel_args<rp_draw_token_params> &args, uint32_t row, const float *table, uint32_t lane) {
     const uint32_t width = args.p.width;
-    void *y = rp_at<void>(args, 7);
-#pragma unroll 8
-    for (uint32_t i = from; i < width; i += step) { rp_put(y, (uint64_t)row * width + i, table ? table[i] : 0.0f, args.p.y_f16); }
+    for (uint32_t i = lane; i < width; i += 8 * 32) {
+        float x[8];
+#pragma unroll
+        for (uint32_t j = 0; j < 8; j++) { x[j] = table && i + 32 * j < width ? table[i + 32 * j] : 0.0f; }
+#pragma unroll
+        for (uint32_t j = 0; j < 8; j++) {
+            if (i + 32 * j < width) { rp_put(rp_at<void>(args, 7), (uint64_t)row * width + i + 32 * j, x[j], args.p.y_f16); }
+        }
+    }
 }
 
 // PER: tokens of an invocation, at most n in all.
@@ -102,7 +106,7 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
     const uint32_t *settings = rp_at<const uint32_t>(args, 1);                               // [3]
     const uint32_t first = PER * threadIdx.x, mine = first < n ? min(PER, n - first) : 0;
     if (threadIdx.x == 0) { m.candidates = 0; }
-    reinterpret_cast<uint2 *>(m.high)[threadIdx.x] = make_uint2(0, 0);                       // low too
+    if (threadIdx.x < PLACES / 2) { reinterpret_cast<uint4 *>(m.high)[threadIdx.x] = make_uint4(0, 0, 0, 0); } // low too
     rp_wait();
 
     // All loads are asked for before anything looks at one. What is no number counts as -infinity.
@@ -118,13 +122,14 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
         for (int j = 0; j < PER; j++) { z[j] = j < mine ? logits[first + j] : -RP_INFINITY; }
     }
     const uint32_t n_bars = rp_at<const uint32_t>(args, 2)[b], series_id = rp_at<const uint32_t>(args, 3)[b]; // of [B]
-    const rp_step step = *rp_at<const rp_step>(args, 4);
+    rp_step step = *rp_at<const rp_step>(args, 4);
     const float *table = rp_at<const float>(args, 5);                                        // [n, D]
     const float temperature = __uint_as_float(settings[0]), top_p = __uint_as_float(settings[2]);
     const uint32_t top_k = min(settings[1], n);
+    step.step -= p.moved;
     const bool slides = (uint64_t)n_bars + step.step > p.window;
     if (step.step >= p.tokens_cap || (p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) {
-        rp_put_row(args, row, nullptr, threadIdx.x, THREADS);
+        if (warp == 0) { rp_put_row(args, row, nullptr, lane); }
         return;
     }
 
@@ -153,14 +158,14 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
         uint32_t bucket[PER];
 #pragma unroll
         for (int j = 0; j < PER; j++) {
-            weight[j] = by_rank ? rp_weight{ 1, 0 } : rp_weigh(e[j]);
+            const bool counts = e[j] >= 0x1p-40f;          // others weigh nothing
+            weight[j] = rp_weigh(e[j]);
+            if (by_rank) { weight[j].high = counts, weight[j].low = 0; }
             bucket[j] = __float2uint_rz(fminf((top - z[j]) * (BUCKETS / MOST_BELOW), BUCKETS - 1));
-            const uint32_t at = rp_bucket_place(bucket[j]);
-            if (e[j] >= 0x1p-40f) {
+            const uint32_t at = bucket[j] + (bucket[j] >> 3 << 2);
+            if (counts) {
                 atomicAdd(&m.high[at], weight[j].high);
-                if (by_sum) { atomicAdd(&m.low[at], weight[j].low); }
-            } else {
-                bucket[j] = BUCKETS + 1;
+                atomicAdd(&m.low[at], weight[j].low);
             }
         }
         __syncthreads(); // high, low: written by token, read by bucket
@@ -225,7 +230,7 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
         token += below <= limit && j + 1 < mine ? 1 : 0;
     }
     token = __shfl_sync(0xffffffffu, token, __ffs(found) - 1);
-    rp_put_row(args, row, table + (uint64_t)token * p.width, lane, 32);
+    rp_put_row(args, row, table + (uint64_t)token * p.width, lane);
     if (lane == 0) { rp_at<uint32_t>(args, 6)[((uint64_t)row * p.tokens_cap + step.step) * 2 + p.which] = token; } // [B, S, tokens_cap, 2]
 }
 

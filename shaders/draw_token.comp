@@ -152,6 +152,7 @@ void main() {
     if (row >= p.batch * p.paths) { return; }            // the whole group, here and below
     uint b = row / p.paths, s = row % p.paths;
     rp_step step = block.v;
+    step.step -= p.moved;
     bool slides = n_bars.v[b] + step.step > p.window;
     bool late = step.step >= p.tokens_cap;               // a replay too many
     if (late || (p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) {

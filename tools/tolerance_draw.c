@@ -118,7 +118,7 @@ static bool token_near(const tolerance_case *c, uint32_t b, uint32_t s) {
     for (uint32_t r = kept; r < n; r++) { e[rank[r].token] = (run){ 0, 0 }; }
     all = below = (run){ 0, 0 };
     for (uint32_t i = 0; i < n; i++) { all = run_add(all, e[i]); }
-    const uint32_t word = rp_philox(step[7], step[8], ((const uint32_t *)c->tensor[TOKEN_IDS].data)[b], step[2] + s, step[4], p->which).w0;
+    const uint32_t word = rp_philox(step[7], step[8], ((const uint32_t *)c->tensor[TOKEN_IDS].data)[b], step[2] + s, step[4] - p->moved, p->which).w0;
     const double u = (word + 0.5) / 4294967296.0, limit = u * all.sum;
     for (uint32_t i = 0; i < n; i++) {
         below = run_add(below, e[i]);
@@ -133,10 +133,10 @@ static bool token_near(const tolerance_case *c, uint32_t b, uint32_t s) {
 double tolerance_draw_token(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
     (void)magnitude;
     TOLERANCE_PARAMS(c, draw_token);
-    const uint32_t *step = c->tensor[TOKEN_STEP].data, slot = (uint32_t)(index / 2 % p->tokens_cap);
+    const uint32_t step = ((const uint32_t *)c->tensor[TOKEN_STEP].data)[4] - p->moved, slot = (uint32_t)(index / 2 % p->tokens_cap);
     const uint32_t row = (uint32_t)(output == 1 ? index / p->width : index / 2 / p->tokens_cap), b = row / p->paths;
-    const bool slides = ((const uint32_t *)c->tensor[BARS].data)[b] + step[4] > p->window;
+    const bool slides = ((const uint32_t *)c->tensor[BARS].data)[b] + step > p->window;
     const bool meant = p->series == RP_DRAW_ALL || slides == (p->series == RP_DRAW_SLIDING);
-    if (!meant || step[4] >= p->tokens_cap || (output == 0 && (index % 2 != p->which || slot != step[4]))) { return 0; }
+    if (!meant || step >= p->tokens_cap || (output == 0 && (index % 2 != p->which || slot != step))) { return 0; }
     return token_near(c, b, row % p->paths) ? INFINITY : output == 1 && p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0;
 }

@@ -77,7 +77,8 @@ void rp_ref_draw_token(const void *params, void *const *binding) {
     REF_PARAMS(draw_token);
     const double *logits = binding[0];
     const ref_u32 *settings = binding[1], *n_bars = binding[2], *ids = binding[3];
-    const struct rp_step step = ref_step(binding[4]);
+    struct rp_step step = ref_step(binding[4]);
+    step.step -= p->moved;
     const double *table = binding[5];                 // [n, D]
     ref_u32 *tokens = binding[6];                     // [B, S, tokens_cap, 2]
     for (uint32_t row = 0; row < p->batch * p->paths; row++) {
