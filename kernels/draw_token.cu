@@ -1,24 +1,26 @@
 // draw_token: one of n tokens by its logit, by temperature, top-k and top-p; spec kronos.md section 4, "Drawing". A group for each (b, s),
 // neighbours in number in one invocation. Sums are exact (core/op_params.h), so they may be taken in any order, and nothing is sorted: a
-// histogram over z tells the bucket that the cut goes through, and only its tokens, few, are put in order.
+// histogram over z tells the bucket that the cut goes through, one over that bucket's z or numbers the bucket inside if it holds many, and
+// only the last one's tokens are put in order.
 #include "exp.cuh"
 
 #define THREADS RP_GROUP_DRAW
 #define WARPS (THREADS / 32)
 #define FEW (4 * THREADS)             // most rows have no more tokens
 #define BUCKETS 256
-#define MOST_BELOW 28.0f              // top - z of the last bucket; exp(-28) counts as nothing
+#define MOST_BELOW 28.0f              // exp(-28) counts as nothing
+#define CANDIDATES 64                 // tokens that are put in order, at most
 #define PLACES (BUCKETS / 8 * 12)     // eight buckets are a lane's; four words lie between, so that lanes read from different banks
-static_assert(WARPS == 8 && BUCKETS == 8 * 32 && PLACES % 2 == 0 && PLACES / 2 <= THREADS && RP_DRAW_MAX == 8 * THREADS, "buckets of a lane, zeros, tokens");
+static_assert(WARPS == 8 && BUCKETS == 8 * 32 && PLACES % 2 == 0 && PLACES / 2 <= THREADS && RP_DRAW_MAX <= 8 * BUCKETS && RP_DRAW_MAX == 8 * THREADS, "buckets of a lane, zeros, tokens");
 
 // A token that may be the last one kept. order: of z and number, ascending from the largest z.
 struct alignas(16) rp_candidate { uint64_t order, weight; };
 
 struct rp_draw_memory {
     alignas(16) uint32_t high[PLACES], low[PLACES];     // what the tokens of a bucket weigh
-    alignas(16) uint32_t most[WARPS];                   // the largest z, as rp_rising
+    alignas(16) uint32_t most[WARPS], least[WARPS];     // the largest z and the least above -infinity, as rp_rising
     alignas(16) uint64_t total[WARPS];                  // of e that is kept
-    rp_candidate candidate[RP_DRAW_MAX];
+    rp_candidate candidate[CANDIDATES];
     uint64_t cut;                                       // order of the last token that is kept
     uint32_t candidates;
     uint32_t number;                                    // of the draw
@@ -54,7 +56,20 @@ __device__ inline uint32_t rp_scan(uint32_t sum) {
     return sum;
 }
 
-// The bucket through which the cut goes and the sum before it; BUCKETS: none. Every warp finds it for itself.
+// The largest and the least number of all invocations; and an empty histogram. Before it lies a barrier since the histogram was read.
+__device__ inline void rp_extremes(rp_draw_memory &m, uint32_t &most, uint32_t &least) {
+    most = __reduce_max_sync(0xffffffffu, most), least = __reduce_min_sync(0xffffffffu, least);
+    if (threadIdx.x % 32 == 0) { m.most[threadIdx.x / 32] = most, m.least[threadIdx.x / 32] = least; }
+    if (threadIdx.x < PLACES / 2) { reinterpret_cast<uint4 *>(m.high)[threadIdx.x] = make_uint4(0, 0, 0, 0); } // low too
+    __syncthreads(); // most, least: written by each warp, read by all; high, low: zeros
+    const uint4 a = *reinterpret_cast<const uint4 *>(m.most), b = *reinterpret_cast<const uint4 *>(m.most + 4);
+    const uint4 c = *reinterpret_cast<const uint4 *>(m.least), d = *reinterpret_cast<const uint4 *>(m.least + 4);
+    most = max(max(max(a.x, a.y), max(a.z, a.w)), max(max(b.x, b.y), max(b.z, b.w)));
+    least = min(min(min(c.x, c.y), min(c.z, c.w)), min(min(d.x, d.y), min(d.z, d.w)));
+}
+
+// The bucket through which the cut goes, at which the sum passes the limit; BUCKETS: none. before: the sum before all buckets, then
+// before this one. limit_of: the limit, by the sum of all buckets. Every warp finds it for itself.
 template <class Limit> __device__ inline uint32_t rp_cut_bucket(const rp_draw_memory &m, const Limit &limit_of, uint64_t &limit, uint64_t &before) {
     const uint32_t lane = threadIdx.x % 32;
     uint32_t high[8], low[8], all_high = 0, all_low = 0;
@@ -68,7 +83,7 @@ template <class Limit> __device__ inline uint32_t rp_cut_bucket(const rp_draw_me
     for (int i = 0; i < 8; i++) { all_high += high[i], all_low += low[i]; }
     const uint32_t through_high = rp_scan(all_high), through_low = rp_scan(all_low);
     limit = limit_of(rp_sum_of(__shfl_sync(0xffffffffu, through_high, 31), __shfl_sync(0xffffffffu, through_low, 31)));
-    uint64_t through = rp_sum_of(through_high - all_high, through_low - all_low);
+    uint64_t through = before + rp_sum_of(through_high - all_high, through_low - all_low);
     const bool begins = through <= limit;
     uint32_t bucket = 8 * lane;
     before = through;
@@ -105,12 +120,10 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
     const float *logits = rp_at<const float>(args, 0) + (uint64_t)(p.one_row ? b : row) * n; // [n] of [B, S or 1, n]
     const uint32_t *settings = rp_at<const uint32_t>(args, 1);                               // [3]
     const uint32_t first = PER * threadIdx.x, mine = first < n ? min(PER, n - first) : 0;
-    if (threadIdx.x == 0) { m.candidates = 0; }
-    if (threadIdx.x < PLACES / 2) { reinterpret_cast<uint4 *>(m.high)[threadIdx.x] = make_uint4(0, 0, 0, 0); } // low too
     rp_wait();
 
     // All loads are asked for before anything looks at one. What is no number counts as -infinity.
-    float z[PER], e[PER];
+    float z[PER];
     if (mine == PER && rp_aligned16(logits)) {
 #pragma unroll
         for (int j = 0; j < PER; j += 4) {
@@ -133,19 +146,20 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
         return;
     }
 
-    float top = -RP_INFINITY;
 #pragma unroll
     for (int j = 0; j < PER && temperature != 1.0f; j++) { z[j] = __fdiv_rn(z[j], temperature); }
+    uint32_t most = 0, least = ~0u;
 #pragma unroll
-    for (int j = 0; j < PER; j++) { top = fmaxf(top, z[j] = fmaxf(z[j], -RP_INFINITY)); }
-    const uint32_t most = __reduce_max_sync(0xffffffffu, rp_rising(top));
-    if (lane == 0) { m.most[warp] = most; }
-    __syncthreads(); // most: written by each warp, read by all; high, low, candidates: zeros
-    const uint4 few = *reinterpret_cast<const uint4 *>(m.most), more = *reinterpret_cast<const uint4 *>(m.most + 4);
-    top = rp_risen(max(max(max(few.x, few.y), max(few.z, few.w)), max(max(more.x, more.y), max(more.z, more.w))));
-    top = top > -RP_INFINITY ? top : 0.0f;
+    for (int j = 0; j < PER; j++) {
+        const uint32_t rising = rp_rising(z[j]);
+        if (z[j] > -RP_INFINITY) { most = max(most, rising), least = min(least, rising); }
+        z[j] = fmaxf(z[j], -RP_INFINITY);
+    }
+    rp_extremes(m, most, least);
+    const float top = most > 0 ? rp_risen(most) : 0.0f;
+    rp_weight weight[PER];                 // of e
 #pragma unroll
-    for (int j = 0; j < PER; j++) { e[j] = rp_exp_below(z[j] - top); }
+    for (int j = 0; j < PER; j++) { weight[j] = rp_weigh(rp_exp_below(z[j] - top)); }
     const auto draw_number = [&] {         // by one warp, when the others have work
         if (threadIdx.x == THREADS - 1) { m.number = rp_philox(step.seed_lo, step.seed_hi, series_id, step.path0 + s, step.step, p.which).w0; }
     };
@@ -154,38 +168,57 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
     const bool by_rank = top_k > 1 && top_k < n, by_sum = top_k == 0 && top_p < 1.0f;
     uint64_t cut = top_k == 1 ? rp_order(top, n) : ~0ull;
     if (by_rank || by_sum) {
-        rp_weight weight[PER];
-        uint32_t bucket[PER];
+        rp_weight counted[PER];            // what is compared to the limit: numbers of tokens, or e
+        bool inside[PER];
+        uint32_t candidates;
+        uint64_t limit = 0, base = 0;
 #pragma unroll
         for (int j = 0; j < PER; j++) {
-            const bool counts = e[j] >= 0x1p-40f;          // others weigh nothing
-            weight[j] = rp_weigh(e[j]);
-            if (by_rank) { weight[j].high = counts, weight[j].low = 0; }
-            bucket[j] = __float2uint_rz(fminf((top - z[j]) * (BUCKETS / MOST_BELOW), BUCKETS - 1));
-            const uint32_t at = bucket[j] + (bucket[j] >> 3 << 2);
-            if (counts) {
-                atomicAdd(&m.high[at], weight[j].high);
-                atomicAdd(&m.low[at], weight[j].low);
-            }
+            inside[j] = (weight[j].high | weight[j].low) != 0;     // others are never drawn
+            counted[j] = { by_rank ? 1 : weight[j].high, by_rank ? 0 : weight[j].low };
         }
-        __syncthreads(); // high, low: written by token, read by bucket
-        const auto limit_of = [&](uint64_t whole) {
-            return by_rank ? rp_sum_of(top_k - 1, 0) : __umul64hi(whole, (uint64_t)__float2uint_rz(top_p * 0x1p32f) << 32);
-        };
-        uint64_t limit, base;
-        const uint32_t cut_bucket = rp_cut_bucket(m, limit_of, limit, base);
+#pragma unroll 1
+        for (bool all = true;; all = false) {
+            // By z at first; then by its bits, of which eight more are known each time; where all are equal by number.
+            const float scale = __fdividef(BUCKETS, fminf(top - rp_risen(least), MOST_BELOW));
+            const uint32_t shift = max(24 - __clz(most - least), 0);
+            uint32_t bucket[PER];
 #pragma unroll
-        for (int j = 0; j < PER; j++) {
-            if (bucket[j] == cut_bucket) {
-                m.candidate[atomicAdd(&m.candidates, 1)] = { rp_order(z[j], first + j), rp_sum_of(weight[j].high, weight[j].low) };
+            for (int j = 0; j < PER; j++) {
+                if (most == least) {
+                    bucket[j] = (first + j) / 8;
+                } else {
+                    bucket[j] = all ? __float2uint_rz(fminf((top - z[j]) * scale, BUCKETS - 1)) : (most - rp_rising(z[j])) >> shift & (BUCKETS - 1);
+                }
+                const uint32_t at = bucket[j] + (bucket[j] >> 3 << 2);
+                if (inside[j]) {
+                    atomicAdd(&m.high[at], counted[j].high);
+                    atomicAdd(&m.low[at], counted[j].low);
+                }
             }
+            if (threadIdx.x == 0) { m.candidates = 0, m.cut = ~0ull; }
+            __syncthreads(); // high, low: written by token, read by bucket; candidates, cut
+            const auto limit_of = [&](uint64_t whole) {
+                return !all ? limit : by_rank ? rp_sum_of(top_k - 1, 0) : __umul64hi(whole, (uint64_t)__float2uint_rz(top_p * 0x1p32f) << 32);
+            };
+            const uint32_t cut_bucket = rp_cut_bucket(m, limit_of, limit, base);
+            most = 0, least = ~0u;
+#pragma unroll
+            for (int j = 0; j < PER; j++) {
+                inside[j] = inside[j] && bucket[j] == cut_bucket;
+                if (!inside[j]) { continue; }
+                const uint32_t place = atomicAdd(&m.candidates, 1), rising = rp_rising(z[j]);
+                if (place < CANDIDATES) { m.candidate[place] = { rp_order(z[j], first + j), rp_sum_of(counted[j].high, counted[j].low) }; }
+                most = max(most, rising), least = min(least, rising);
+            }
+            __syncthreads(); // candidate, candidates: written by token, read by all; high, low: read by all before zeros
+            candidates = m.candidates;
+            if (candidates <= CANDIDATES) { break; }
+            rp_extremes(m, most, least);
         }
-        if (threadIdx.x == 0) { m.cut = ~0ull; }
-        __syncthreads(); // candidate, candidates, cut: written by token, read by all
-        const uint32_t candidates = m.candidates;
         draw_number();
-        for (uint32_t i = threadIdx.x; i < candidates; i += THREADS) {
-            const rp_candidate own = m.candidate[i];
+        if (threadIdx.x < candidates) {
+            const rp_candidate own = m.candidate[threadIdx.x];
             uint64_t before = base;
 #pragma unroll 4
             for (uint32_t other = 0; other < candidates; other++) {
@@ -202,11 +235,9 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
 
     // The draw: the first token at which the sum exceeds.
     uint32_t all_high = 0, all_low = 0;
-    rp_weight weight[PER];
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        const bool keeps = rp_order(z[j], first + j) <= cut;
-        weight[j] = rp_weigh(keeps ? e[j] : 0.0f);
+        if (rp_order(z[j], first + j) > cut) { weight[j] = { 0, 0 }; }
         all_high += weight[j].high, all_low += weight[j].low;
     }
     const uint64_t through_lane = rp_sum_of(rp_scan(all_high), rp_scan(all_low));

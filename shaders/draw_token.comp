@@ -34,15 +34,15 @@ uvec2 add(uvec2 a, uvec2 b) {
 
 bool above(uvec2 a, uvec2 b) { return a.y > b.y || (a.y == b.y && a.x > b.x); }
 
-// a times (factor + half_more / 2) / 2^32, rounded down; below 2^52, so that words of the product hold.
-uvec2 part_of(uvec2 a, uint factor, uint half_more) {
+// a times (factor + halves / 2) / 2^32, rounded down, for a < 2^52 and halves 0 or 1. Of half of a the last bit may be left out: below it
+// the product has none to carry with.
+uvec2 part_of(uvec2 a, uint factor, uint halves) {
     uint low_high, low_low, high_high, high_low, carry;
     umulExtended(a.x, factor, low_high, low_low);
     umulExtended(a.y, factor, high_high, high_low);
-    uvec2 halves = half_more * uvec2(a.x >> 1 | a.y << 31, a.y >> 1);      // what half of a has in the fraction's words, but its last bit,
-    uaddCarry(low_low, halves.x, carry);                                   // which cannot carry: the product's are whole
-    uvec2 product = add(uvec2(high_low, high_high), uvec2(low_high, 0));
-    return add(add(product, uvec2(halves.y, 0)), uvec2(carry, 0));
+    uvec2 half_a = halves * uvec2(a.x >> 1 | a.y << 31, a.y >> 1);
+    uaddCarry(low_low, half_a.x, carry);
+    return add(add(uvec2(high_low, high_high), uvec2(low_high, 0)), add(uvec2(half_a.y, 0), uvec2(carry, 0)));
 }
 
 // The inclusive scan of one sum of each invocation: the sum before this invocation's, and the whole. All invocations call; draw_other
