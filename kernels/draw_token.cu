@@ -99,16 +99,32 @@ template <class Limit> __device__ inline uint32_t rp_cut_bucket(const rp_draw_me
     return found ? bucket : BUCKETS;
 }
 
-// Writes a row of the table, or zeros. By a warp.
+// Writes a row of the table, or zeros. By a warp; up to 1024 numbers are asked for together.
 __device__ inline void rp_put_row(const rp_kernel_args<rp_draw_token_params> &args, uint32_t row, const float *table, uint32_t lane) {
+    constexpr uint32_t PIECES = 8;
     const uint32_t width = args.p.width;
-    for (uint32_t i = lane; i < width; i += 8 * 32) {
-        float x[8];
+    const uint64_t at = (uint64_t)row * width;
+    void *y = rp_at<void>(args, 7);
+    if (table == nullptr || width % 4 != 0 || !rp_aligned16(table) || !rp_aligned16(y)) {
+#pragma unroll 1
+        for (uint32_t i = lane; i < width; i += 32) { rp_put(y, at + i, table ? table[i] : 0.0f, args.p.y_f16); }
+        return;
+    }
+    for (uint32_t i = lane; i < width / 4; i += PIECES * 32) {
+        float4 x[PIECES];
 #pragma unroll
-        for (uint32_t j = 0; j < 8; j++) { x[j] = table && i + 32 * j < width ? table[i + 32 * j] : 0.0f; }
+        for (uint32_t j = 0; j < PIECES; j++) {
+            if (i + 32 * j < width / 4) { x[j] = reinterpret_cast<const float4 *>(table)[i + 32 * j]; }
+        }
 #pragma unroll
-        for (uint32_t j = 0; j < 8; j++) {
-            if (i + 32 * j < width) { rp_put(rp_at<void>(args, 7), (uint64_t)row * width + i + 32 * j, x[j], args.p.y_f16); }
+        for (uint32_t j = 0; j < PIECES; j++) {
+            const uint64_t piece = at / 4 + i + 32 * j;
+            if (i + 32 * j >= width / 4) { break; }
+            if (args.p.y_f16) {
+                static_cast<__half2 *>(y)[2 * piece] = rp_half2(x[j].x, x[j].y), static_cast<__half2 *>(y)[2 * piece + 1] = rp_half2(x[j].z, x[j].w);
+            } else {
+                static_cast<float4 *>(y)[piece] = x[j];
+            }
         }
     }
 }
