@@ -10,19 +10,18 @@
 #define BUCKETS 256
 #define MOST_BELOW 28.0f              // exp(-28) counts as nothing
 #define CANDIDATES 64                 // tokens that are put in order, at most
-#define PLACES (BUCKETS / 8 * 12)     // eight buckets are a lane's; four words lie between, so that lanes read from different banks
-static_assert(WARPS == 8 && BUCKETS == 8 * 32 && PLACES % 2 == 0 && PLACES / 2 <= THREADS && RP_DRAW_MAX <= 8 * BUCKETS && RP_DRAW_MAX == 8 * THREADS, "buckets of a lane, zeros, tokens");
+static_assert(WARPS == 8 && BUCKETS == THREADS && RP_DRAW_MAX == 8 * BUCKETS, "totals are read in twos; a bucket an invocation; eight numbers a bucket");
 
 // A token that may be the last one kept. order: of z and number, ascending from the largest z.
-struct alignas(16) rp_candidate { uint64_t order, weight; };
+struct alignas(16) rp_candidate { uint64_t order; uint32_t high, low; };
 
 struct rp_draw_memory {
-    alignas(16) uint32_t high[PLACES], low[PLACES];     // what the tokens of a bucket weigh
+    uint32_t high[BUCKETS], low[BUCKETS];               // what the tokens of a bucket weigh
     alignas(16) uint32_t most[WARPS], least[WARPS];     // the largest z and the least above -infinity, as rp_rising
-    alignas(16) uint64_t total[WARPS];                  // of e that is kept
+    alignas(16) uint64_t total[WARPS];                  // of a scan
     rp_candidate candidate[CANDIDATES];
-    uint64_t cut;                                       // order of the last token that is kept
-    uint32_t candidates;
+    uint64_t before, cut;                               // the cut's bucket: the sum before it; order of the last token that is kept
+    uint32_t bucket, candidates;
     uint32_t number;                                    // of the draw
 };
 
@@ -34,7 +33,7 @@ __device__ inline uint32_t rp_rising(float z) {
 __device__ inline float rp_risen(uint32_t rising) { return __uint_as_float(rising & 0x80000000u ? rising & 0x7fffffffu : ~rising); }
 
 // A number that ascends as z falls, and with the token's number among equal z.
-__device__ inline uint64_t rp_order(float z, uint32_t token) { return (uint64_t)~rp_rising(z) << 32 | token; }
+__device__ inline uint64_t rp_order(uint32_t rising, uint32_t token) { return (uint64_t)~rising << 32 | token; }
 
 // e of 0 .. 1 in multiples of 2^-40, rounded down, as two words of twenty bits, of which 2048 can be added each. Adding 2^23 and rounding
 // down leaves the whole number in the low bits.
@@ -44,59 +43,40 @@ __device__ inline rp_weight rp_weigh(float e) {
     const float low = __fmaf_rd(scaled - (high - whole), 0x1p20f, whole);
     return { __float_as_uint(high) - __float_as_uint(whole), __float_as_uint(low) - __float_as_uint(whole) };
 }
-__device__ inline uint64_t rp_sum_of(uint32_t high, uint32_t low) { return ((uint64_t)high << 20) + low; }
+__device__ inline uint64_t rp_sum_of(rp_weight sum) { return ((uint64_t)sum.high << 20) + sum.low; }
 
-// The sum over the lanes up to this one.
-__device__ inline uint32_t rp_scan(uint32_t sum) {
+// The sum over all invocations before this one, and over all.
+__device__ inline uint64_t rp_before(rp_draw_memory &m, rp_weight own, uint64_t &whole) {
+    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    rp_weight sum = own;
 #pragma unroll
     for (uint32_t stride = 1; stride < 32; stride *= 2) {
-        const uint32_t left = __shfl_up_sync(0xffffffffu, sum, stride);
-        if (threadIdx.x % 32 >= stride) { sum += left; }
+        const uint32_t high = __shfl_up_sync(0xffffffffu, sum.high, stride), low = __shfl_up_sync(0xffffffffu, sum.low, stride);
+        if (lane >= stride) { sum.high += high, sum.low += low; }
     }
-    return sum;
+    if (lane == 31) { m.total[warp] = rp_sum_of(sum); }
+    __syncthreads(); // total: written by each warp, read by all
+    uint64_t before = rp_sum_of({ sum.high - own.high, sum.low - own.low });
+    whole = 0;
+#pragma unroll
+    for (int w = 0; w < WARPS; w += 2) {
+        const ulonglong2 two = *reinterpret_cast<const ulonglong2 *>(&m.total[w]);
+        whole += two.x + two.y;
+        before += (w < warp ? two.x : 0) + (w + 1 < warp ? two.y : 0);
+    }
+    return before;
 }
 
 // The largest and the least number of all invocations; and an empty histogram. Before it lies a barrier since the histogram was read.
 __device__ inline void rp_extremes(rp_draw_memory &m, uint32_t &most, uint32_t &least) {
     most = __reduce_max_sync(0xffffffffu, most), least = __reduce_min_sync(0xffffffffu, least);
     if (threadIdx.x % 32 == 0) { m.most[threadIdx.x / 32] = most, m.least[threadIdx.x / 32] = least; }
-    if (threadIdx.x < PLACES / 2) { reinterpret_cast<uint4 *>(m.high)[threadIdx.x] = make_uint4(0, 0, 0, 0); } // low too
+    m.high[threadIdx.x] = m.low[threadIdx.x] = 0;
     __syncthreads(); // most, least: written by each warp, read by all; high, low: zeros
     const uint4 a = *reinterpret_cast<const uint4 *>(m.most), b = *reinterpret_cast<const uint4 *>(m.most + 4);
     const uint4 c = *reinterpret_cast<const uint4 *>(m.least), d = *reinterpret_cast<const uint4 *>(m.least + 4);
     most = max(max(max(a.x, a.y), max(a.z, a.w)), max(max(b.x, b.y), max(b.z, b.w)));
     least = min(min(min(c.x, c.y), min(c.z, c.w)), min(min(d.x, d.y), min(d.z, d.w)));
-}
-
-// The bucket through which the cut goes, at which the sum passes the limit; BUCKETS: none. before: the sum before all buckets, then
-// before this one. limit_of: the limit, by the sum of all buckets. Every warp finds it for itself.
-template <class Limit> __device__ inline uint32_t rp_cut_bucket(const rp_draw_memory &m, const Limit &limit_of, uint64_t &limit, uint64_t &before) {
-    const uint32_t lane = threadIdx.x % 32;
-    uint32_t high[8], low[8], all_high = 0, all_low = 0;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        const uint4 a = *reinterpret_cast<const uint4 *>(&m.high[12 * lane + 4 * half]), b = *reinterpret_cast<const uint4 *>(&m.low[12 * lane + 4 * half]);
-        high[4 * half] = a.x, high[4 * half + 1] = a.y, high[4 * half + 2] = a.z, high[4 * half + 3] = a.w;
-        low[4 * half] = b.x, low[4 * half + 1] = b.y, low[4 * half + 2] = b.z, low[4 * half + 3] = b.w;
-    }
-#pragma unroll
-    for (int i = 0; i < 8; i++) { all_high += high[i], all_low += low[i]; }
-    const uint32_t through_high = rp_scan(all_high), through_low = rp_scan(all_low);
-    limit = limit_of(rp_sum_of(__shfl_sync(0xffffffffu, through_high, 31), __shfl_sync(0xffffffffu, through_low, 31)));
-    uint64_t through = before + rp_sum_of(through_high - all_high, through_low - all_low);
-    const bool begins = through <= limit;
-    uint32_t bucket = 8 * lane;
-    before = through;
-#pragma unroll
-    for (int i = 0; i < 7; i++) {
-        through += rp_sum_of(high[i], low[i]);
-        if (through <= limit) { before = through, bucket = 8 * lane + i + 1; }
-    }
-    through += rp_sum_of(high[7], low[7]);
-    const uint32_t found = __ballot_sync(0xffffffffu, begins && through > limit), from = found ? __ffs(found) - 1 : 0;
-    before = __shfl_sync(0xffffffffu, before, from);
-    bucket = __shfl_sync(0xffffffffu, bucket, from);
-    return found ? bucket : BUCKETS;
 }
 
 // Writes a row of the table, or zeros. By a warp; up to 1024 numbers are asked for together.
@@ -134,7 +114,6 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
     const rp_draw_token_params &p = args.p;
     const uint32_t row = rp_group(), n = p.n, b = row / p.paths, s = row % p.paths, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const float *logits = rp_at<const float>(args, 0) + (uint64_t)(p.one_row ? b : row) * n; // [n] of [B, S or 1, n]
-    const uint32_t *settings = rp_at<const uint32_t>(args, 1);                               // [3]
     const uint32_t first = PER * threadIdx.x, mine = first < n ? min(PER, n - first) : 0;
     rp_wait();
 
@@ -151,43 +130,41 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
         for (int j = 0; j < PER; j++) { z[j] = j < mine ? logits[first + j] : -RP_INFINITY; }
     }
     const uint32_t n_bars = rp_at<const uint32_t>(args, 2)[b], series_id = rp_at<const uint32_t>(args, 3)[b]; // of [B]
-    rp_step step = *rp_at<const rp_step>(args, 4);
-    const float *table = rp_at<const float>(args, 5);                                        // [n, D]
+    const rp_step block = *rp_at<const rp_step>(args, 4);
+    const uint32_t *settings = rp_at<const uint32_t>(args, 1);                               // [3]
     const float temperature = __uint_as_float(settings[0]), top_p = __uint_as_float(settings[2]);
-    const uint32_t top_k = min(settings[1], n);
-    step.step -= p.moved;
-    const bool slides = (uint64_t)n_bars + step.step > p.window;
-    if (step.step >= p.tokens_cap || (p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) {
+    const uint32_t top_k = min(settings[1], n), step = block.step - p.moved;
+    const float *table = rp_at<const float>(args, 5);                                        // [n, D]
+#pragma unroll
+    for (int j = 0; j < PER && temperature != 1.0f; j++) { z[j] = __fdiv_rn(z[j], temperature); }
+    uint32_t most = 0, least = ~0u, rising[PER];
+#pragma unroll
+    for (int j = 0; j < PER; j++) {
+        z[j] = fmaxf(z[j], -RP_INFINITY), rising[j] = rp_rising(z[j]);
+        if (z[j] > -RP_INFINITY) { most = max(most, rising[j]), least = min(least, rising[j]); }
+    }
+    rp_extremes(m, most, least);           // behind a branch before its barrier the compiler would put most of the loads
+    const bool slides = (uint64_t)n_bars + step > p.window;
+    if (step >= p.tokens_cap || (p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) {
         if (warp == 0) { rp_put_row(args, row, nullptr, lane); }
         return;
     }
-
-#pragma unroll
-    for (int j = 0; j < PER && temperature != 1.0f; j++) { z[j] = __fdiv_rn(z[j], temperature); }
-    uint32_t most = 0, least = ~0u;
-#pragma unroll
-    for (int j = 0; j < PER; j++) {
-        const uint32_t rising = rp_rising(z[j]);
-        if (z[j] > -RP_INFINITY) { most = max(most, rising), least = min(least, rising); }
-        z[j] = fmaxf(z[j], -RP_INFINITY);
-    }
-    rp_extremes(m, most, least);
     const float top = most > 0 ? rp_risen(most) : 0.0f;
     rp_weight weight[PER];                 // of e
 #pragma unroll
     for (int j = 0; j < PER; j++) { weight[j] = rp_weigh(rp_exp_below(z[j] - top)); }
     const auto draw_number = [&] {         // by one warp, when the others have work
-        if (threadIdx.x == THREADS - 1) { m.number = rp_philox(step.seed_lo, step.seed_hi, series_id, step.path0 + s, step.step, p.which).w0; }
+        if (threadIdx.x == THREADS - 1) { m.number = rp_philox(block.seed_lo, block.seed_hi, series_id, block.path0 + s, step, p.which).w0; }
     };
 
     // What is kept: tokens up to `cut`, of equal z all, or those up to its number.
     const bool by_rank = top_k > 1 && top_k < n, by_sum = top_k == 0 && top_p < 1.0f;
-    uint64_t cut = top_k == 1 ? rp_order(top, n) : ~0ull;
+    uint64_t cut = top_k == 1 ? rp_order(most, n) : ~0ull;
     if (by_rank || by_sum) {
         rp_weight counted[PER];            // what is compared to the limit: numbers of tokens, or e
         bool inside[PER];
         uint32_t candidates;
-        uint64_t limit = 0, base = 0;
+        uint64_t limit = 0, base = 0, whole;
 #pragma unroll
         for (int j = 0; j < PER; j++) {
             inside[j] = (weight[j].high | weight[j].low) != 0;     // others are never drawn
@@ -204,44 +181,53 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
                 if (most == least) {
                     bucket[j] = (first + j) / 8;
                 } else {
-                    bucket[j] = all ? __float2uint_rz(fminf((top - z[j]) * scale, BUCKETS - 1)) : (most - rp_rising(z[j])) >> shift & (BUCKETS - 1);
+                    bucket[j] = all ? __float2uint_rz(fminf((top - z[j]) * scale, BUCKETS - 1)) : (most - rising[j]) >> shift & (BUCKETS - 1);
                 }
-                const uint32_t at = bucket[j] + (bucket[j] >> 3 << 2);
                 if (inside[j]) {
-                    atomicAdd(&m.high[at], counted[j].high);
-                    atomicAdd(&m.low[at], counted[j].low);
+                    atomicAdd(&m.high[bucket[j]], counted[j].high);
+                    if (counted[j].low > 0) { atomicAdd(&m.low[bucket[j]], counted[j].low); }
                 }
             }
-            if (threadIdx.x == 0) { m.candidates = 0, m.cut = ~0ull; }
-            __syncthreads(); // high, low: written by token, read by bucket; candidates, cut
-            const auto limit_of = [&](uint64_t whole) {
-                return !all ? limit : by_rank ? rp_sum_of(top_k - 1, 0) : __umul64hi(whole, (uint64_t)__float2uint_rz(top_p * 0x1p32f) << 32);
-            };
-            const uint32_t cut_bucket = rp_cut_bucket(m, limit_of, limit, base);
+            if (all) { draw_number(); }
+            if (threadIdx.x == 0) { m.bucket = BUCKETS, m.candidates = 0, m.before = 0, m.cut = ~0ull; }
+            __syncthreads(); // high, low: written by token, read by bucket; bucket, candidates, before, cut
+            const rp_weight own = { m.high[threadIdx.x], m.low[threadIdx.x] };
+            const uint64_t before = base + rp_before(m, own, whole);
+            if (all) { limit = by_rank ? rp_sum_of({ top_k - 1, 0 }) : __umul64hi(whole, (uint64_t)__float2uint_rz(top_p * 0x1p32f) << 32); }
+            if (before <= limit && limit < before + rp_sum_of(own)) { m.bucket = threadIdx.x, m.before = before; }
+            __syncthreads(); // bucket, before: written by one invocation, read by all
+            const uint32_t cut_bucket = m.bucket;
+            base = m.before;
+            uint32_t found = 0;
             most = 0, least = ~0u;
 #pragma unroll
             for (int j = 0; j < PER; j++) {
                 inside[j] = inside[j] && bucket[j] == cut_bucket;
-                if (!inside[j]) { continue; }
-                const uint32_t place = atomicAdd(&m.candidates, 1), rising = rp_rising(z[j]);
-                if (place < CANDIDATES) { m.candidate[place] = { rp_order(z[j], first + j), rp_sum_of(counted[j].high, counted[j].low) }; }
-                most = max(most, rising), least = min(least, rising);
+                if (inside[j]) { found++, most = max(most, rising[j]), least = min(least, rising[j]); }
+            }
+            if (found > 0) {
+                uint32_t place = atomicAdd(&m.candidates, found);
+#pragma unroll
+                for (int j = 0; j < PER; j++) {
+                    if (inside[j] && place < CANDIDATES) { m.candidate[place] = { rp_order(rising[j], first + j), counted[j].high, counted[j].low }; }
+                    place += inside[j];
+                }
             }
             __syncthreads(); // candidate, candidates: written by token, read by all; high, low: read by all before zeros
             candidates = m.candidates;
             if (candidates <= CANDIDATES) { break; }
             rp_extremes(m, most, least);
         }
-        draw_number();
-        if (threadIdx.x < candidates) {
-            const rp_candidate own = m.candidate[threadIdx.x];
-            uint64_t before = base;
-#pragma unroll 4
-            for (uint32_t other = 0; other < candidates; other++) {
-                const rp_candidate c = m.candidate[other];
-                before += c.order < own.order ? c.weight : 0;
+        for (uint32_t i = warp; i < candidates; i += WARPS) {
+            const rp_candidate own = m.candidate[i];
+            rp_weight sum = { 0, 0 };
+            for (uint32_t k = lane; k < candidates; k += 32) {
+                const rp_candidate other = m.candidate[k];
+                if (other.order < own.order) { sum.high += other.high, sum.low += other.low; }
             }
-            if (before <= limit && limit < before + own.weight) { m.cut = by_rank ? own.order | 0xffffffffu : own.order; }
+            const uint64_t before = base + rp_sum_of({ __reduce_add_sync(0xffffffffu, sum.high), __reduce_add_sync(0xffffffffu, sum.low) });
+            const bool last = before <= limit && limit < before + rp_sum_of({ own.high, own.low });
+            if (last && lane == 0) { m.cut = by_rank ? own.order | 0xffffffffu : own.order; }
         }
         __syncthreads(); // cut: written by one token, read by all
         cut = m.cut;
@@ -249,36 +235,26 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
         draw_number();
     }
 
-    // The draw: the first token at which the sum exceeds.
-    uint32_t all_high = 0, all_low = 0;
+    // The draw: the first token at which the sum exceeds; 0 where there is none.
+    rp_weight own = { 0, 0 };
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        if (rp_order(z[j], first + j) > cut) { weight[j] = { 0, 0 }; }
-        all_high += weight[j].high, all_low += weight[j].low;
+        if (rp_order(rising[j], first + j) > cut) { weight[j] = { 0, 0 }; }
+        own.high += weight[j].high, own.low += weight[j].low;
     }
-    const uint64_t through_lane = rp_sum_of(rp_scan(all_high), rp_scan(all_low));
-    if (lane == 31) { m.total[warp] = through_lane; }
-    __syncthreads(); // total, number: written by a warp each, read by all
-    uint64_t whole = 0, through = through_lane;
-#pragma unroll
-    for (int w = 0; w < WARPS; w += 2) {
-        const ulonglong2 two = *reinterpret_cast<const ulonglong2 *>(&m.total[w]);
-        whole += two.x + two.y;
-        through += (w < warp ? two.x : 0) + (w + 1 < warp ? two.y : 0);
-    }
+    uint64_t whole, below = rp_before(m, own, whole);          // behind its barrier the number is there
     const uint64_t limit = __umul64hi(whole, (uint64_t)m.number << 32 | 0x80000000u);
-    uint64_t below = through - rp_sum_of(all_high, all_low);
-    const uint32_t found = __ballot_sync(0xffffffffu, whole > 0 ? below <= limit && limit < through : threadIdx.x == 0);   // no numbers: token 0
+    const uint32_t found = __ballot_sync(0xffffffffu, whole > 0 ? below <= limit && limit < below + rp_sum_of(own) : threadIdx.x == 0);
     if (found == 0) { return; }
     uint32_t token = first;
 #pragma unroll
     for (int j = 0; j + 1 < PER; j++) {
-        below += rp_sum_of(weight[j].high, weight[j].low);
+        below += rp_sum_of(weight[j]);
         token += below <= limit && j + 1 < mine ? 1 : 0;
     }
     token = __shfl_sync(0xffffffffu, token, __ffs(found) - 1);
     rp_put_row(args, row, table + (uint64_t)token * p.width, lane);
-    if (lane == 0) { rp_at<uint32_t>(args, 6)[((uint64_t)row * p.tokens_cap + step.step) * 2 + p.which] = token; } // [B, S, tokens_cap, 2]
+    if (lane == 0) { rp_at<uint32_t>(args, 6)[((uint64_t)row * p.tokens_cap + step) * 2 + p.which] = token; } // [B, S, tokens_cap, 2]
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS) draw_token_f32(const rp_kernel_args<rp_draw_token_params> args) {
