@@ -482,7 +482,7 @@ struct rp_cache_kv_params {   // kv [rows, 2, D], step -> k, v [rows, cap, D]
 //   order of number, at which the sum of e of the kept exceeds u times the sum over all kept. Logits that are no numbers: token 0.
 // Then, where D > 0, y[b, s] is the token's row of table. Zeros where series, or the step, is not this draw's.
 #define RP_GROUP_DRAW 256
-#define RP_DRAW_MAX 2048      // the largest n: what is kept of it in shared memory is 16 KiB (shader), 36 KiB (CUDA)
+#define RP_DRAW_MAX 2048      // the largest n: what is kept of it in shared memory is 16 KiB (shader)
 struct rp_draw_token_params { // logits [B, S or 1, n], settings, n_bars [B], series_ids [B], step, table [n, D] -> tokens [B, S, tokens_cap, 2],
     RP_UINT batch, paths;     // y [B S, D]
     RP_UINT n;                // 2^bits
