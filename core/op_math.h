@@ -338,9 +338,6 @@ RP_FN float rp_sqrt_rn(float x) {
 #endif
 }
 
-// (word + 1/2) 2^-32, rounded to float32: in (0, 1], 1 for the largest 128 words.
-RP_FN float rp_unit(RP_UINT word) { return (RP_TO_FLOAT(word) + 0.5f) * 2.3283064365386963e-10f; }
-
 // ((word >> 9) + 1/2) 2^-23: exact, in [2^-24, 1 - 2^-24].
 RP_FN float rp_uniform(RP_UINT word) { return (RP_TO_FLOAT(word >> 9) + 0.5f) * 1.1920928955078125e-7f; }
 

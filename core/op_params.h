@@ -480,36 +480,29 @@ struct rp_cache_kv_params {   // kv [rows, 2, D], step -> k, v [rows, cap, D]
 #define RP_DRAW_GROWING 1     // n_bars[b] + step <= C
 #define RP_DRAW_SLIDING 2     // n_bars[b] + step > C
 
-// A group of RP_GROUP_DRAW for each (b, s), on fast devices of four times as many, of which the first RP_GROUP_DRAW make the running sums.
+// A group of RP_GROUP_DRAW for each (b, s).
 // settings [3] U32: the bits of temperature (float, > 0), top_k, the bits of top_p.
-//   z = logit / temperature, m = the largest z, e = exp(z - m); kept: all;
+//   z = logit / temperature, m = the largest z, e = exp(z - m) in multiples of 2^-40, rounded down, so that sums are exact and may be
+//   taken in any order; kept: all;
 //   if top_k > 0: those with z >= the min(top_k, n)-th largest, equal ones counted each (so top_k = 1 is greedy);
 //   else if top_p < 1: in falling order of z, the lower number first among equals, the first, and those before which the sum of
-//   e is <= top_p times the sum of all e (in that order).
-//   u = rp_unit of word 0 of Philox(key = seed, counter = (series id, path0 + s, step, which)); the token is the first, in
-//   order of number, at which the sum of e of the kept exceeds u times the sum over all kept; else the last kept.
-// Running sums (both orders): with q = n / RP_GROUP_DRAW rounded up, invocation i sums elements i q .. i q + q - 1 ascending;
-// then the inclusive scan of those sums by doubling: for stride 1, 2, 4, .. 128: x_i = x_{i - stride} + x_i; the running sum at an
-// element is x_{i-1} (0 for i = 0) + the ascending sum inside the invocation; the whole is x_255. What is not kept counts as 0.
+//   e is <= top_p (in multiples of 2^-32, rounded down) times the sum of all e.
+//   u = (word 0 of Philox(key = seed, counter = (series id, path0 + s, step, which)) + 1/2) / 2^32; the token is the first, in
+//   order of number, at which the sum of e of the kept exceeds u times the sum over all kept. Logits that are no numbers: token 0.
+// Then, where D > 0, y[b, s] is the token's row of table. Zeros where series, or the step, is not this draw's.
 #define RP_GROUP_DRAW 256
-#define RP_DRAW_MAX 2048      // the largest n: what is kept of it in shared memory is 16 KiB (shader), 37 KiB (CUDA)
-struct rp_draw_token_params { // logits [B, S or 1, n], settings, n_bars [B], series_ids [B], step -> tokens [B, S, tokens_cap, 2]
-    RP_UINT batch, paths;
+#define RP_DRAW_MAX 2048      // the largest n: what is kept of it in shared memory is 16 KiB (shader)
+struct rp_draw_token_params { // logits [B, S or 1, n], settings, n_bars [B], series_ids [B], step, table [n, D] -> tokens [B, S, tokens_cap, 2],
+    RP_UINT batch, paths;     // y [B S, D]
     RP_UINT n;                // 2^bits
     RP_UINT which;            // 0: s1, 1: s2; written at tokens[b, s, step, which]
     RP_UINT one_row;          // 1: logits have no path axis
     RP_UINT tokens_cap;       // H
     RP_UINT window;           // C
     RP_UINT series;           // RP_DRAW_ALL, GROWING or SLIDING
-};
-
-// point over the output: the row of table whose number is tokens[row, step, 0]; a number past the end (never drawn) takes the last
-struct rp_take_row_params {   // table [table_rows, D], tokens [rows, tokens_cap, 2], step -> y [rows, D]
-    RP_UINT rows;             // B S
-    RP_UINT table_rows;
-    RP_UINT tokens_cap;       // H
-    RP_UINT width;            // D
+    RP_UINT width;            // D; 0: neither table nor y
     RP_UINT y_f16;            // 1: y is float16
+    RP_UINT moved;            // 1: the step block has moved on already: the step is one less than it says
 };
 
 // point over (row, t), t fastest: rows of a caller's tensor, padded. y[row, t] is x[x_start + row row_stride + (t - pad) stride]

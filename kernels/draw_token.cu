@@ -1,36 +1,29 @@
-// draw_token: one of n tokens by its logit, by temperature, top-k and top-p; spec kronos.md section 4, "Drawing". A group
-// for each (b, s). Up to the tokens' ranks, invocation i has tokens i, i + THREADS, ..; then RP_GROUP_DRAW of them go on, i with elements
-// i q .. i q + q - 1 of the running sums. Ranks come from a distribution over buckets of equal width in z, which hold few tokens each;
-// inside one, each token counts those before it.
+// draw_token: one of n tokens by its logit, by temperature, top-k and top-p; spec kronos.md section 4, "Drawing". A group for each (b, s),
+// neighbours in number in one invocation. Sums are exact (core/op_params.h), so they may be taken in any order, and nothing is sorted: a
+// histogram over z tells the bucket that the cut goes through, one over that bucket's z or numbers the bucket inside if it holds many, and
+// only the last one's tokens are put in order.
 #include "exp.cuh"
 
-#define THREADS (4 * RP_GROUP_DRAW)   // as the launch rule says of fast devices
+#define THREADS RP_GROUP_DRAW
 #define WARPS (THREADS / 32)
-#define SUMS RP_GROUP_DRAW
-#define SUM_WARPS (SUMS / 32)
-#define BUCKETS RP_DRAW_MAX
-#define FEW (4 * SUMS)             // most rows have no more tokens
-static_assert(SUM_WARPS == 8 && BUCKETS == 8 * SUMS && RP_DRAW_MAX == 8 * SUMS, "scans fold eight warps; eight buckets, or elements, each");
-static_assert(WARPS > SUM_WARPS && WARPS <= 32 && FEW % THREADS == 0 && 4 * THREADS >= BUCKETS, "one warp at least beside those that scan; a lane for each warp");
+#define FEW (4 * THREADS)             // most rows have no more tokens
+#define BUCKETS 256
+#define MOST_BELOW 28.0f              // exp(-28) counts as nothing
+#define CANDIDATES 64                 // tokens that are put in order, at most
+static_assert(WARPS == 8 && BUCKETS == THREADS && RP_DRAW_MAX == 8 * BUCKETS, "totals are read in twos; a bucket an invocation; eight numbers a bucket");
+
+// A token that may be the last one kept. order: of z and number, ascending from the largest z.
+struct alignas(16) rp_candidate { uint64_t order; uint32_t high, low; };
 
 struct rp_draw_memory {
-    union {
-        uint64_t key[RP_DRAW_MAX]; // rp_key_of, by bucket, until ranks are known
-        float kept[RP_DRAW_MAX];   // then e by number, 0 where not kept
-    };
-    alignas(16) float ranked[RP_DRAW_MAX];      // e, and
-    alignas(16) uint16_t token[RP_DRAW_MAX];    // the token, by rank
-    alignas(16) uint32_t bucket[BUCKETS + 1];   // tokens of each, then how many are before it
-    float scan[SUM_WARPS][32];
-    uint2 most[WARPS];             // the largest z, and the least above -infinity, as rp_rising
-    alignas(16) uint32_t total[SUM_WARPS];      // of a warp each; read by all, four at once
-    alignas(16) uint32_t found[SUM_WARPS];
-    alignas(16) float last[SUM_WARPS];
-    float least, unit;             // unit: the number of the draw
+    uint32_t high[BUCKETS], low[BUCKETS];               // what the tokens of a bucket weigh
+    alignas(16) uint32_t most[WARPS], least[WARPS];     // the largest z and the least above -infinity, as rp_rising
+    alignas(16) uint64_t total[WARPS];                  // of a scan
+    rp_candidate candidate[CANDIDATES];
+    uint64_t before, cut;                               // the cut's bucket: the sum before it; order of the last token that is kept
+    uint32_t bucket, candidates;
+    uint32_t number;                                    // of the draw
 };
-
-// The barrier of the first SUMS invocations.
-__device__ inline void rp_sync_sums() { asm volatile("bar.sync 1, %0;" ::"n"(SUMS) : "memory"); }
 
 // A number that ascends with z.
 __device__ inline uint32_t rp_rising(float z) {
@@ -40,278 +33,237 @@ __device__ inline uint32_t rp_rising(float z) {
 __device__ inline float rp_risen(uint32_t rising) { return __uint_as_float(rising & 0x80000000u ? rising & 0x7fffffffu : ~rising); }
 
 // A number that ascends as z falls, and with the token's number among equal z.
-__device__ inline uint64_t rp_key_of(float z, uint32_t token) { return (uint64_t)~rp_rising(z) << 32 | token; }
+__device__ inline uint64_t rp_order(uint32_t rising, uint32_t token) { return (uint64_t)~rising << 32 | token; }
 
-// Eight numbers that lie side by side.
-template <class T> __device__ inline void rp_eight(T (&to)[SUM_WARPS], const T *from) {
-#pragma unroll
-    for (int w = 0; w < SUM_WARPS; w += 4) {
-        const uint4 four = *reinterpret_cast<const uint4 *>(from + w);
-        const uint32_t bits[4] = { four.x, four.y, four.z, four.w };
-#pragma unroll
-        for (int i = 0; i < 4; i++) { to[w + i] = *reinterpret_cast<const T *>(&bits[i]); }
-    }
+// e of 0 .. 1 in multiples of 2^-40, rounded down, as two words of twenty bits, of which 2048 can be added each. Adding 2^23 and rounding
+// down leaves the whole number in the low bits.
+struct rp_weight { uint32_t high, low; };
+__device__ inline rp_weight rp_weigh(float e) {
+    const float whole = 0x1p23f, scaled = e * 0x1p20f, high = __fadd_rd(scaled, whole);
+    const float low = __fmaf_rd(scaled - (high - whole), 0x1p20f, whole);
+    return { __float_as_uint(high) - __float_as_uint(whole), __float_as_uint(low) - __float_as_uint(whole) };
 }
+__device__ inline uint64_t rp_sum_of(rp_weight sum) { return ((uint64_t)sum.high << 20) + sum.low; }
 
-// The inclusive scan of one sum an invocation by doubling (core/op_params.h), given the sum of the invocation 32 before too: up to
-// stride 16 a warp needs only its own and those before it, beyond, sums of the same lane. Returns the sum of all before this
-// one, and of all in `whole`. Between two scans lies a barrier.
-__device__ inline float rp_scan(rp_draw_memory &m, float sum, float warp_before, float &whole) {
+// The sum over all invocations before this one, and over all.
+__device__ inline uint64_t rp_before(rp_draw_memory &m, rp_weight own, uint64_t &whole) {
     const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    rp_weight sum = own;
 #pragma unroll
     for (uint32_t stride = 1; stride < 32; stride *= 2) {
-        const float own = __shfl_sync(0xffffffffu, sum, lane - stride), other = __shfl_sync(0xffffffffu, warp_before, lane - stride);
-        if (lane >= stride) {
-            sum = own + sum;
-            warp_before = other + warp_before;
-        } else if (warp > 0) {
-            sum = other + sum;
-        }
+        const uint32_t high = __shfl_up_sync(0xffffffffu, sum.high, stride), low = __shfl_up_sync(0xffffffffu, sum.low, stride);
+        if (lane >= stride) { sum.high += high, sum.low += low; }
     }
-    m.scan[warp][lane] = sum;
-    if (lane == 31) { m.last[warp] = sum; }
-    rp_sync_sums(); // scan: written by each, read by all
-    float at[SUM_WARPS], last[SUM_WARPS]; // of this lane, and of lane 31
+    if (lane == 31) { m.total[warp] = rp_sum_of(sum); }
+    __syncthreads(); // total: written by each warp, read by all
+    uint64_t before = rp_sum_of({ sum.high - own.high, sum.low - own.low });
+    whole = 0;
 #pragma unroll
-    for (int w = 0; w < SUM_WARPS; w++) { at[w] = m.scan[w][lane]; }
-    rp_eight(last, m.last);
-#pragma unroll
-    for (int stride = 1; stride < SUM_WARPS; stride *= 2) {
-#pragma unroll
-        for (int w = SUM_WARPS - 1; w >= stride; w--) { at[w] = at[w - stride] + at[w], last[w] = last[w - stride] + last[w]; }
+    for (int w = 0; w < WARPS; w += 2) {
+        const ulonglong2 two = *reinterpret_cast<const ulonglong2 *>(&m.total[w]);
+        whole += two.x + two.y;
+        before += (w < warp ? two.x : 0) + (w + 1 < warp ? two.y : 0);
     }
-    float through = at[0], before = 0; // the sum up to this invocation; up to the warp before it
-#pragma unroll
-    for (int w = 1; w < SUM_WARPS; w++) {
-        if (w == warp) { through = at[w], before = last[w - 1]; }
-    }
-    whole = last[SUM_WARPS - 1];
-    const float left = __shfl_up_sync(0xffffffffu, through, 1);
-    return lane > 0 ? left : before;
+    return before;
 }
 
-// Where each bucket begins, from how many it holds. By the first SUMS invocations.
-__device__ inline void rp_bucket_starts(rp_draw_memory &m) {
-    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    uint4 *own = reinterpret_cast<uint4 *>(&m.bucket[8 * threadIdx.x]);
-    const uint4 low = own[0], high = own[1];
-    const uint32_t held = low.x + low.y + low.z + low.w + high.x + high.y + high.z + high.w;
-    uint32_t through = held, before = 0;
-#pragma unroll
-    for (uint32_t stride = 1; stride < 32; stride *= 2) {
-        const uint32_t left = __shfl_up_sync(0xffffffffu, through, stride);
-        if (lane >= stride) { through += left; }
-    }
-    if (lane == 31) { m.total[warp] = through; }
-    rp_sync_sums(); // total: written by each warp, read by all; bucket: read by its invocation
-    uint32_t total[SUM_WARPS];
-    rp_eight(total, m.total);
-#pragma unroll
-    for (int w = 0; w < SUM_WARPS; w++) { before += w < warp ? total[w] : 0; }
-    uint4 start;
-    start.x = before + through - held, start.y = start.x + low.x, start.z = start.y + low.y, start.w = start.z + low.z;
-    own[0] = start;
-    start.x = start.w + low.w, start.y = start.x + high.x, start.z = start.y + high.y, start.w = start.z + high.z;
-    own[1] = start;
-    if (threadIdx.x == SUMS - 1) { m.bucket[BUCKETS] = start.w + high.w; }
+// The largest and the least number of all invocations; and an empty histogram. Before it lies a barrier since the histogram was read.
+__device__ inline void rp_extremes(rp_draw_memory &m, uint32_t &most, uint32_t &least) {
+    most = __reduce_max_sync(0xffffffffu, most), least = __reduce_min_sync(0xffffffffu, least);
+    if (threadIdx.x % 32 == 0) { m.most[threadIdx.x / 32] = most, m.least[threadIdx.x / 32] = least; }
+    m.high[threadIdx.x] = m.low[threadIdx.x] = 0;
+    __syncthreads(); // most, least: written by each warp, read by all; high, low: zeros
+    const uint4 a = *reinterpret_cast<const uint4 *>(m.most), b = *reinterpret_cast<const uint4 *>(m.most + 4);
+    const uint4 c = *reinterpret_cast<const uint4 *>(m.least), d = *reinterpret_cast<const uint4 *>(m.least + 4);
+    most = max(max(max(a.x, a.y), max(a.z, a.w)), max(max(b.x, b.y), max(b.z, b.w)));
+    least = min(min(min(c.x, c.y), min(c.z, c.w)), min(min(d.x, d.y), min(d.z, d.w)));
 }
 
-// Token j of this invocation.
-__device__ inline uint32_t rp_token(uint32_t j) { return threadIdx.x + j * THREADS; }
-
-// Writes e and number of the tokens to their ranks; the buckets are empty. Tokens with e = 0, the last ones, keep no order among
-// themselves: nothing depends on it. Returns in `rank` the ranks. aside: for the warps that do not scan, meanwhile.
-template <int TOKENS, class Aside>
-__device__ inline void rp_rank(rp_draw_memory &m, const float (&z)[TOKENS], const float (&e)[TOKENS], uint32_t n, float top, float low,
-                               uint32_t (&rank)[TOKENS], const Aside &aside) {
-    const float range = fminf(top - low, 104.0f), scale = range > 0 ? __fdividef(BUCKETS - 1, range) : 0.0f; // exp(-104) = 0
-    uint32_t bucket[TOKENS], place[TOKENS], steps = 0;
-#pragma unroll
-    for (int j = 0; j < TOKENS; j++) {
-        bucket[j] = e[j] == 0.0f ? BUCKETS - 1 : min(__float2uint_rz((top - z[j]) * scale), BUCKETS - 2);
-        if (rp_token(j) < n) { place[j] = atomicAdd(&m.bucket[bucket[j]], 1); }
-    }
-    __syncthreads(); // bucket: counted by all, read by all
-    if (threadIdx.x < SUMS) {
-        rp_bucket_starts(m);
-    } else {
-        aside();
-    }
-    __syncthreads(); // bucket: written by each for its eight, read by all
-    uint64_t key[TOKENS];
-    uint32_t start[TOKENS], end[TOKENS];
-#pragma unroll
-    for (int j = 0; j < TOKENS; j++) {
-        key[j] = rp_key_of(z[j], rp_token(j));
-        start[j] = m.bucket[bucket[j]], end[j] = m.bucket[bucket[j] + 1];
-        if (rp_token(j) < n) { m.key[start[j] + place[j]] = key[j]; }
-    }
-    __syncthreads(); // key: written by each for its tokens, read by all
-#pragma unroll
-    for (int j = 0; j < TOKENS; j++) {
-        const uint32_t others = end[j] - start[j];
-        rank[j] = start[j];
-        if (rp_token(j) >= n || others == 1 || bucket[j] == BUCKETS - 1) {
-            rank[j] += rp_token(j) < n && others > 1 ? place[j] : 0;
-            end[j] = start[j];
-        }
-        steps = max(steps, end[j] - start[j]);
-    }
-#pragma unroll 4
-    for (uint32_t t = 0; t < steps; t++) { // who is done reads nothing: lanes' keys lie in banks at random
-#pragma unroll
-        for (int j = 0; j < TOKENS; j++) {
-            uint64_t other = ~0ull;
-            if (start[j] + t < end[j]) { other = m.key[start[j] + t]; }
-            rank[j] += other < key[j];
-        }
-    }
-#pragma unroll
-    for (int j = 0; j < TOKENS; j++) {
-        if (rp_token(j) < n) { m.ranked[rank[j]] = e[j], m.token[rank[j]] = (uint16_t)rp_token(j); }
-    }
-}
-
-// Elements `first` on of `from`, of which `mine` are there; q of them an invocation, PER at most.
-template <int PER> __device__ inline void rp_bring(float (&to)[PER], const float *from, uint32_t q, uint32_t first, uint32_t mine) {
-    if (q == PER) {                        // whole pieces of 16 bytes, side by side
-#pragma unroll
-        for (int j = 0; j < PER; j += 4) {
-            const float4 four = *reinterpret_cast<const float4 *>(from + first + j);
-            to[j] = four.x, to[j + 1] = four.y, to[j + 2] = four.z, to[j + 3] = four.w;
-        }
-#pragma unroll
-        for (int j = 0; j < PER; j++) { to[j] = j < mine ? to[j] : 0.0f; }
+// Writes a row of the table, or zeros. By a warp; up to 1024 numbers are asked for together.
+__device__ inline void rp_put_row(const rp_kernel_args<rp_draw_token_params> &args, uint32_t row, const float *table, uint32_t lane) {
+    constexpr uint32_t PIECES = 8;
+    const uint32_t width = args.p.width;
+    const uint64_t at = (uint64_t)row * width;
+    void *y = rp_at<void>(args, 7);
+    if (table == nullptr || width % 4 != 0 || !rp_aligned16(table) || !rp_aligned16(y)) {
+#pragma unroll 1
+        for (uint32_t i = lane; i < width; i += 32) { rp_put(y, at + i, table ? table[i] : 0.0f, args.p.y_f16); }
         return;
     }
+    for (uint32_t i = lane; i < width / 4; i += PIECES * 32) {
+        float4 x[PIECES];
 #pragma unroll
-    for (int j = 0; j < PER; j++) { to[j] = j < mine ? from[first + j] : 0.0f; }
+        for (uint32_t j = 0; j < PIECES; j++) {
+            if (i + 32 * j < width / 4) { x[j] = reinterpret_cast<const float4 *>(table)[i + 32 * j]; }
+        }
+#pragma unroll
+        for (uint32_t j = 0; j < PIECES; j++) {
+            const uint64_t piece = at / 4 + i + 32 * j;
+            if (i + 32 * j >= width / 4) { break; }
+            if (args.p.y_f16) {
+                static_cast<__half2 *>(y)[2 * piece] = rp_half2(x[j].x, x[j].y), static_cast<__half2 *>(y)[2 * piece + 1] = rp_half2(x[j].z, x[j].w);
+            } else {
+                static_cast<float4 *>(y)[piece] = x[j];
+            }
+        }
+    }
 }
 
-// Their sum, ascending.
-template <int PER> __device__ inline float rp_sum(const float (&part)[PER]) {
-    float sum = 0;
-#pragma unroll
-    for (int j = 0; j < PER; j++) { sum += part[j]; }
-    return sum;
-}
-
-// ALL: tokens at most.
-template <int ALL> __device__ static void rp_draw(rp_draw_memory &m, const rp_kernel_args<rp_draw_token_params> &args) {
-    constexpr int TOKENS = ALL / THREADS, PER = ALL / SUMS;
-    const rp_draw_token_params p = args.p;
+// PER: tokens of an invocation, at most n in all.
+template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_kernel_args<rp_draw_token_params> &args) {
+    const rp_draw_token_params &p = args.p;
     const uint32_t row = rp_group(), n = p.n, b = row / p.paths, s = row % p.paths, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const float *logits = rp_at<const float>(args, 0) + (uint64_t)(p.one_row ? b : row) * n; // [n] of [B, S or 1, n]
-    const uint32_t *settings = rp_at<const uint32_t>(args, 1);                               // [3]
-    const uint32_t n_bars = rp_at<const uint32_t>(args, 2)[b];                               // [B]
-    const uint32_t series_id = rp_at<const uint32_t>(args, 3)[b];                            // [B]
-    const rp_step step = *rp_at<const rp_step>(args, 4);
-    uint32_t *tokens = rp_at<uint32_t>(args, 5); // [B, S, tokens_cap, 2]
-    const float temperature = __uint_as_float(settings[0]), top_p = __uint_as_float(settings[2]);
-    const uint32_t top_k = min(settings[1], n);
+    const uint32_t first = PER * threadIdx.x, mine = first < n ? min(PER, n - first) : 0;
+    rp_wait();
 
-    // z, its largest, the least above -infinity. All loads are asked for before anything looks at one.
-    float z[TOKENS], e[TOKENS];
+    // All loads are asked for before anything looks at one. What is no number counts as -infinity.
+    float z[PER];
+    if (mine == PER && rp_aligned16(logits)) {
 #pragma unroll
-    for (int j = 0; j < TOKENS; j++) { z[j] = rp_token(j) < n ? logits[rp_token(j)] : -RP_INFINITY; }
-#pragma unroll
-    for (int j = 0; j < TOKENS && temperature != 1.0f; j++) { z[j] = __fdiv_rn(z[j], temperature); }
-    uint2 most = make_uint2(0, ~0u);
-#pragma unroll
-    for (int j = 0; j < TOKENS; j++) {
-        const uint32_t rising = rp_rising(z[j]);
-        if (z[j] > -RP_INFINITY) { most = make_uint2(max(most.x, rising), min(most.y, rising)); } // no NaN
-    }
-    most = make_uint2(__reduce_max_sync(0xffffffffu, most.x), __reduce_min_sync(0xffffffffu, most.y));
-    if (lane == 0) { m.most[warp] = most; }
-    if (threadIdx.x < BUCKETS / 4) { reinterpret_cast<uint4 *>(m.bucket)[threadIdx.x] = make_uint4(0, 0, 0, 0); }
-    const bool slides = (uint64_t)n_bars + step.step > p.window;
-    if (step.step >= p.tokens_cap || (p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) { return; }
-    __syncthreads(); // most: written by each warp, read by all; bucket: zeros
-    most = lane < WARPS ? m.most[lane] : make_uint2(0, ~0u);
-    most = make_uint2(__reduce_max_sync(0xffffffffu, most.x), __reduce_min_sync(0xffffffffu, most.y));
-    const float top = most.x > 0 ? rp_risen(most.x) : -RP_INFINITY;
-#pragma unroll
-    for (int j = 0; j < TOKENS; j++) { e[j] = rp_exp_or_nan(z[j] - top); }
-    const auto number = [&] {              // by a warp that does not scan
-        if (warp == SUM_WARPS) { m.unit = rp_unit(rp_philox(step.seed_lo, step.seed_hi, series_id, step.path0 + s, step.step, p.which).w0); }
-    };
-
-    // What may not be drawn: e = 0. `before`: the sum of the invocation a warp before, for a scan.
-    const bool by_rank = top_k > 1 && top_k < n, by_sum = top_k == 0 && top_p < 1.0f;
-    if (by_rank || by_sum) {
-        uint32_t rank[TOKENS];
-        rp_rank<TOKENS>(m, z, e, n, top, rp_risen(most.y), rank, number);
-#pragma unroll
-        for (int j = 0; j < TOKENS; j++) {
-            if (rp_token(j) < n && rank[j] + 1 == top_k) { m.least = z[j]; }
+        for (int j = 0; j < PER; j += 4) {
+            const float4 four = *reinterpret_cast<const float4 *>(logits + first + j);
+            z[j] = four.x, z[j + 1] = four.y, z[j + 2] = four.z, z[j + 3] = four.w;
         }
-        __syncthreads(); // ranked, least: written by token, read by rank; key: read by all before kept
     } else {
-        number();
-    }
-    if (!by_sum) {
-        const float least = by_rank ? m.least : top_k == 1 ? top : -RP_INFINITY;
 #pragma unroll
-        for (int j = 0; j < TOKENS; j++) {
-            if (rp_token(j) < n) { m.kept[rp_token(j)] = z[j] >= least || !(by_rank || top_k == 1) ? e[j] : 0.0f; }
-        }
-        __syncthreads(); // kept, unit: written by token, read by number
+        for (int j = 0; j < PER; j++) { z[j] = j < mine ? logits[first + j] : -RP_INFINITY; }
     }
-    if (threadIdx.x >= SUMS) { return; }
-
-    const uint32_t q = (n + SUMS - 1) / SUMS, first = threadIdx.x * q, mine = first < n ? min(q, n - first) : 0;
-    const uint32_t back = warp > 0 ? first - 32 * q : 0, theirs = warp > 0 ? min(q, n - min(n, back)) : 0;
-    // Up to two scans, by the same code, which is fetched once: where it is by sum, of e by rank, then of the kept by number.
-    const float *from = by_sum ? m.ranked : m.kept;
-    float part[PER], before, whole;
-#pragma unroll 1
-    for (;;) {
-        float warp_before[PER];
-        rp_bring(part, from, q, first, mine);
-        rp_bring(warp_before, from, q, back, theirs);
-        before = rp_scan(m, rp_sum(part), rp_sum(warp_before), whole);
-        if (from == m.kept) { break; }
-        const float limit = top_p * whole;
-        float inside = 0;
+    const uint32_t n_bars = rp_at<const uint32_t>(args, 2)[b], series_id = rp_at<const uint32_t>(args, 3)[b]; // of [B]
+    const rp_step block = *rp_at<const rp_step>(args, 4);
+    const uint32_t *settings = rp_at<const uint32_t>(args, 1);                               // [3]
+    const float temperature = __uint_as_float(settings[0]), top_p = __uint_as_float(settings[2]);
+    const uint32_t top_k = min(settings[1], n), step = block.step - p.moved;
+    const float *table = rp_at<const float>(args, 5);                                        // [n, D]
 #pragma unroll
-        for (int j = 0; j < PER; j++) {
-            if (j < mine) { m.kept[m.token[first + j]] = first + j == 0 || before + inside <= limit ? part[j] : 0.0f; }
-            inside += part[j];
-        }
-        rp_sync_sums(); // kept: written by rank, read by number
-        from = m.kept;
-    }
-
-    // The draw. A kept token at which the sum exceeds goes before all others; without one the last kept counts.
-    const float limit = m.unit * whole;
-    uint32_t drawn = ~0u;
-    float inside = 0;
+    for (int j = 0; j < PER && temperature != 1.0f; j++) { z[j] = __fdiv_rn(z[j], temperature); }
+    uint32_t most = 0, least = ~0u, rising[PER];
 #pragma unroll
     for (int j = 0; j < PER; j++) {
-        const uint32_t token = first + j;
-        inside += part[j];
-        if (j < mine && part[j] > 0.0f) { drawn = min(drawn, before + inside > limit ? token : 2 * RP_DRAW_MAX - 1 - token); }
+        z[j] = fmaxf(z[j], -RP_INFINITY), rising[j] = rp_rising(z[j]);
+        if (z[j] > -RP_INFINITY) { most = max(most, rising[j]), least = min(least, rising[j]); }
     }
-    drawn = __reduce_min_sync(0xffffffffu, drawn);
-    if (lane == 0) { m.found[warp] = drawn; }
-    rp_sync_sums(); // found: written by each warp, read by one invocation
-    if (threadIdx.x > 0) { return; }
-    uint32_t found[SUM_WARPS];
-    rp_eight(found, m.found);
+    rp_extremes(m, most, least);           // behind a branch before its barrier the compiler would put most of the loads
+    const bool slides = (uint64_t)n_bars + step > p.window;
+    if (step >= p.tokens_cap || (p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) {
+        if (warp == 0) { rp_put_row(args, row, nullptr, lane); }
+        return;
+    }
+    const float top = most > 0 ? rp_risen(most) : 0.0f;
+    rp_weight weight[PER];                 // of e
 #pragma unroll
-    for (int w = 1; w < SUM_WARPS; w++) { drawn = min(drawn, found[w]); }
-    if (drawn >= RP_DRAW_MAX) { drawn = 2 * RP_DRAW_MAX - 1 - drawn; }
-    tokens[((uint64_t)row * p.tokens_cap + step.step) * 2 + p.which] = drawn < n ? drawn : 0; // logits that are no numbers
+    for (int j = 0; j < PER; j++) { weight[j] = rp_weigh(rp_exp_below(z[j] - top)); }
+    const auto draw_number = [&] {         // by one warp, when the others have work
+        if (threadIdx.x == THREADS - 1) { m.number = rp_philox(block.seed_lo, block.seed_hi, series_id, block.path0 + s, step, p.which).w0; }
+    };
+
+    // What is kept: tokens up to `cut`, of equal z all, or those up to its number.
+    const bool by_rank = top_k > 1 && top_k < n, by_sum = top_k == 0 && top_p < 1.0f;
+    uint64_t cut = top_k == 1 ? rp_order(most, n) : ~0ull;
+    if (by_rank || by_sum) {
+        rp_weight counted[PER];            // what is compared to the limit: numbers of tokens, or e
+        bool inside[PER];
+        uint32_t candidates;
+        uint64_t limit = 0, base = 0, whole;
+#pragma unroll
+        for (int j = 0; j < PER; j++) {
+            inside[j] = (weight[j].high | weight[j].low) != 0;     // others are never drawn
+            counted[j] = { by_rank ? 1 : weight[j].high, by_rank ? 0 : weight[j].low };
+        }
+#pragma unroll 1
+        for (bool all = true;; all = false) {
+            // By z at first; then by its bits, of which eight more are known each time; where all are equal by number.
+            const float scale = __fdividef(BUCKETS, fminf(top - rp_risen(least), MOST_BELOW));
+            const uint32_t shift = max(24 - __clz(most - least), 0);
+            uint32_t bucket[PER];
+#pragma unroll
+            for (int j = 0; j < PER; j++) {
+                if (most == least) {
+                    bucket[j] = (first + j) / 8;
+                } else {
+                    bucket[j] = all ? __float2uint_rz(fminf((top - z[j]) * scale, BUCKETS - 1)) : (most - rising[j]) >> shift & (BUCKETS - 1);
+                }
+                if (inside[j]) {
+                    atomicAdd(&m.high[bucket[j]], counted[j].high);
+                    if (counted[j].low > 0) { atomicAdd(&m.low[bucket[j]], counted[j].low); }
+                }
+            }
+            if (all) { draw_number(); }
+            if (threadIdx.x == 0) { m.bucket = BUCKETS, m.candidates = 0, m.before = 0, m.cut = ~0ull; }
+            __syncthreads(); // high, low: written by token, read by bucket; bucket, candidates, before, cut
+            const rp_weight own = { m.high[threadIdx.x], m.low[threadIdx.x] };
+            const uint64_t before = base + rp_before(m, own, whole);
+            if (all) { limit = by_rank ? rp_sum_of({ top_k - 1, 0 }) : __umul64hi(whole, (uint64_t)__float2uint_rz(top_p * 0x1p32f) << 32); }
+            if (before <= limit && limit < before + rp_sum_of(own)) { m.bucket = threadIdx.x, m.before = before; }
+            __syncthreads(); // bucket, before: written by one invocation, read by all
+            const uint32_t cut_bucket = m.bucket;
+            base = m.before;
+            uint32_t found = 0;
+            most = 0, least = ~0u;
+#pragma unroll
+            for (int j = 0; j < PER; j++) {
+                inside[j] = inside[j] && bucket[j] == cut_bucket;
+                if (inside[j]) { found++, most = max(most, rising[j]), least = min(least, rising[j]); }
+            }
+            if (found > 0) {
+                uint32_t place = atomicAdd(&m.candidates, found);
+#pragma unroll
+                for (int j = 0; j < PER; j++) {
+                    if (inside[j] && place < CANDIDATES) { m.candidate[place] = { rp_order(rising[j], first + j), counted[j].high, counted[j].low }; }
+                    place += inside[j];
+                }
+            }
+            __syncthreads(); // candidate, candidates: written by token, read by all; high, low: read by all before zeros
+            candidates = m.candidates;
+            if (candidates <= CANDIDATES) { break; }
+            rp_extremes(m, most, least);
+        }
+        for (uint32_t i = warp; i < candidates; i += WARPS) {
+            const rp_candidate own = m.candidate[i];
+            rp_weight sum = { 0, 0 };
+            for (uint32_t k = lane; k < candidates; k += 32) {
+                const rp_candidate other = m.candidate[k];
+                if (other.order < own.order) { sum.high += other.high, sum.low += other.low; }
+            }
+            const uint64_t before = base + rp_sum_of({ __reduce_add_sync(0xffffffffu, sum.high), __reduce_add_sync(0xffffffffu, sum.low) });
+            const bool last = before <= limit && limit < before + rp_sum_of({ own.high, own.low });
+            if (last && lane == 0) { m.cut = by_rank ? own.order | 0xffffffffu : own.order; }
+        }
+        __syncthreads(); // cut: written by one token, read by all
+        cut = m.cut;
+    } else {
+        draw_number();
+    }
+
+    // The draw: the first token at which the sum exceeds; 0 where there is none.
+    rp_weight own = { 0, 0 };
+#pragma unroll
+    for (int j = 0; j < PER; j++) {
+        if (rp_order(rising[j], first + j) > cut) { weight[j] = { 0, 0 }; }
+        own.high += weight[j].high, own.low += weight[j].low;
+    }
+    uint64_t whole, below = rp_before(m, own, whole);          // behind its barrier the number is there
+    const uint64_t limit = __umul64hi(whole, (uint64_t)m.number << 32 | 0x80000000u);
+    const uint32_t found = __ballot_sync(0xffffffffu, whole > 0 ? below <= limit && limit < below + rp_sum_of(own) : threadIdx.x == 0);
+    if (found == 0) { return; }
+    uint32_t token = first;
+#pragma unroll
+    for (int j = 0; j + 1 < PER; j++) {
+        below += rp_sum_of(weight[j]);
+        token += below <= limit && j + 1 < mine ? 1 : 0;
+    }
+    token = __shfl_sync(0xffffffffu, token, __ffs(found) - 1);
+    rp_put_row(args, row, table + (uint64_t)token * p.width, lane);
+    if (lane == 0) { rp_at<uint32_t>(args, 6)[((uint64_t)row * p.tokens_cap + step) * 2 + p.which] = token; } // [B, S, tokens_cap, 2]
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS) draw_token_f32(const rp_kernel_args<rp_draw_token_params> args) {
-    rp_begin();
     __shared__ __align__(16) rp_draw_memory m;
+    rp_release_few();
     if (rp_group() >= (uint64_t)args.p.batch * args.p.paths || args.p.n > RP_DRAW_MAX) { return; }
     if (args.p.n <= FEW) {
-        rp_draw<FEW>(m, args);
+        rp_draw<FEW / THREADS>(m, args);
     } else {
-        rp_draw<RP_DRAW_MAX>(m, args);
+        rp_draw<RP_DRAW_MAX / THREADS>(m, args);
     }
 }

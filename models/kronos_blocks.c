@@ -143,13 +143,16 @@ rp_tensor *kronos_unpack(kronos_builder *b, const kronos_rows *r, rp_tensor *tok
     return kronos_linear(b, "bits to width", out[0], b->m->post_w, b->m->post_b, NULL, kronos_count(r), c->tokenizer.width, bits, NULL);
 }
 
-static void draw(kronos_builder *b, const char *label, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *logits,
-                 uint32_t which, bool one_row) {
+// table: NULL, or of which a row for each token is returned, for float16 keys if y_f16.
+static rp_tensor *draw(kronos_builder *b, const char *label, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *logits,
+                       uint32_t which, bool one_row, bool moved, rp_tensor *table, bool y_f16) {
     const kronos_forecaster *f = b->f;
     const uint32_t bits = which == 0 ? b->m->config.s1_bits : b->m->config.s2_bits;
-    const struct rp_draw_token_params p = { r->B, r->S, 1u << bits, which, one_row, f->base.config.max_horizon, f->window, series };
-    rp_tensor *in[] = { logits, f->in.settings, f->in.n_bars, f->in.series_ids, f->in.step }, *out[] = { d->tokens };
+    const struct rp_draw_token_params p = { r->B, r->S, 1u << bits, which, one_row, f->base.config.max_horizon, f->window, series,
+                                            table ? b->m->config.model.width : 0, y_f16, moved };
+    rp_tensor *in[] = { logits, f->in.settings, f->in.n_bars, f->in.series_ids, f->in.step, table }, *out[] = { d->tokens, NULL };
     rp_graph_add(b->g, RP_OP_DRAW_TOKEN, label, &p, sizeof p, in, out);
+    return out[1];
 }
 
 static void tap(const kronos_forecaster *f, rp_tensor **slot, rp_tensor *tensor) {
@@ -167,22 +170,20 @@ static void cache_cross(kronos_builder *b, const kronos_rows *r, rp_tensor *kv, 
 void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *c_last,
                      rp_tensor *s1_logits, bool one_row, rp_tensor *kv, const kronos_keys *shared, const kronos_keys *own, kronos_taps *taps) {
     const kronos_model *m = b->m;
-    const uint32_t D = m->config.model.width, rows = r->B * r->S, n1 = 1u << m->config.s1_bits, heads = KRONOS_HEAD_HEADS;
-    const bool joined = kv != NULL && in_one_launch(b, r, kv);
+    const uint32_t D = m->config.model.width, rows = r->B * r->S, heads = KRONOS_HEAD_HEADS;
+    const bool joined = kv != NULL && in_one_launch(b, r, kv), advances = series != RP_DRAW_SLIDING;
     kronos_rows one = *r;                // one query of each path, over all keys of its window
     one.n = 1, one.kind = RP_ROWS_STEP;
     if (kv != NULL && !joined) { cache_cross(b, r, kv, own); }
-    draw(b, "draw s1", r, d, series, s1_logits, 0, one_row);
-    const struct rp_take_row_params p = { rows, n1, b->f->base.config.max_horizon, D, kronos_cross_dtype(m) == RP_F16 };
-    rp_tensor *in[] = { m->query, d->tokens, b->f->in.step }, *out[] = { NULL };
-    rp_graph_add(b->g, RP_OP_TAKE_ROW, "query of s1", &p, sizeof p, in, out);
-    rp_tensor *a = joined ? attend_step(b, "cross-attention", r, heads, D / heads, 0, out[0], kv, own, shared)
-                          : attend(b, "cross-attention", &one, heads, D / heads, out[0], own, shared, m->dep_out_w);
+    rp_tensor *query = draw(b, "draw s1", r, d, series, s1_logits, 0, one_row, false, m->query, kronos_cross_dtype(m) == RP_F16);
+    rp_tensor *a = joined ? attend_step(b, "cross-attention", r, heads, D / heads, 0, query, kv, own, shared)
+                          : attend(b, "cross-attention", &one, heads, D / heads, query, own, shared, m->dep_out_w);
+    if (advances) { kronos_advance(b, RP_ADVANCE_STEP, 0); }   // of the bar's launches that are left the last one alone asks for the step
     rp_tensor *y = kronos_linear(b, "cross-attention out", a, m->dep_out_w, m->dep_out_b, c_last, rows, D, D, NULL);
     const rp_product product = { .x = y, .w = m->s2_w, .bias = m->s2_b, .norm = m->dep_norm, .eps = KRONOS_EPSILON, .m = rows,
                                  .n = 1u << m->config.s2_bits, .k = D };
     rp_tensor *s2_logits = rp_product_add(b->g, "s2 logits", "cross-attention norm", &product);
-    draw(b, "draw s2", r, d, series, s2_logits, 1, false);
+    (void)draw(b, "draw s2", r, d, series, s2_logits, 1, false, advances, NULL, false);
     tap(b->f, &taps->s1, s1_logits);
     tap(b->f, &taps->s2, s2_logits);
 }

@@ -47,7 +47,7 @@ rp_tensor *kronos_unpack(kronos_builder *b, const kronos_rows *r, rp_tensor *tok
 
 // Draws both tokens of a bar for each path from c_last [B, S, D], the last bar's row, and s1_logits ([B, 2^s1_bits] where
 // `one_row`). Keys of the cross-attention: `shared` [B, N, D], `own` [B, S, cap, D], to which keys and values of this step's bar, kv
-// [B, S, 2, D], go first, or NULL.
+// [B, S, 2, D], go first, or NULL. Moves the step on, unless `series` is RP_DRAW_SLIDING.
 void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *c_last,
                      rp_tensor *s1_logits, bool one_row, rp_tensor *kv, const kronos_keys *shared, const kronos_keys *own, kronos_taps *taps);
 

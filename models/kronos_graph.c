@@ -163,7 +163,6 @@ static rp_graph *build_start(kronos_builder b, kronos_decode *d, const path_stat
     rp_tensor *in[] = { f->c_last }, *out[] = { NULL };
     rp_graph_add(b.g, RP_OP_BROADCAST, "last bar of each path", &p, sizeof p, in, out);
     kronos_draw_bar(&b, &r, d, RP_DRAW_ALL, out[0], f->s1_logits, true, NULL, &f->prompt_keys[L], &s->keys[L], &d->start_taps);   // of its own: none yet
-    kronos_advance(&b, RP_ADVANCE_STEP, 0);
     return b.g;
 }
 
@@ -182,7 +181,6 @@ static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state
     }
     const step_head h = head_of_step(&b, x, rows);
     kronos_draw_bar(&b, &r, d, RP_DRAW_GROWING, h.c, h.s1_logits, false, h.kv, &f->prompt_keys[L], &s->keys[L], &d->step_taps);
-    kronos_advance(&b, RP_ADVANCE_STEP, 0);
     return b.g;
 }
 

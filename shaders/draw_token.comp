@@ -14,26 +14,53 @@ layout(local_size_x = RP_GROUP_DRAW) in;
 shared uint draw_value[RP_DRAW_MAX];                     // z in the order of `draw_token`; then e by number of token
 shared uint draw_other[RP_DRAW_MAX];                     // numbers of tokens; then sums and maxima, and the answer
 
-#define FOUND (2 * RP_GROUP_DRAW)                        // in draw_other, behind what draw_scan takes: the token found,
-#define LAST (2 * RP_GROUP_DRAW + 1)                     // and the last that is kept
+#define FOUND (4 * RP_GROUP_DRAW)                        // in draw_other, behind what draw_scan takes: the token found
 
 float value_at(uint i) { return uintBitsToFloat(draw_value[i]); }
 
-// The inclusive scan by doubling of one number of each invocation, as core/op_params.h lays down: the sum before this
-// invocation's, and the whole. All invocations call; draw_other must be free.
-float draw_scan(float value, out float before) {
+// e in multiples of 2^-40, rounded down; and sums of such, low word first.
+uvec2 weigh(float e) {
+    precise float scaled = e * 256.0;
+    uint high = uint(scaled);
+    precise float rest = (scaled - float(high)) * 4294967296.0;
+    return uvec2(uint(rest), high);
+}
+
+uvec2 add(uvec2 a, uvec2 b) {
+    uint carry;
+    uint low = uaddCarry(a.x, b.x, carry);
+    return uvec2(low, a.y + b.y + carry);
+}
+
+bool above(uvec2 a, uvec2 b) { return a.y > b.y || (a.y == b.y && a.x > b.x); }
+
+// a times (factor + halves / 2) / 2^32, rounded down, for a < 2^52 and halves 0 or 1. Of half of a the last bit may be left out: below it
+// the product has none to carry with.
+uvec2 part_of(uvec2 a, uint factor, uint halves) {
+    uint low_high, low_low, high_high, high_low, carry;
+    umulExtended(a.x, factor, low_high, low_low);
+    umulExtended(a.y, factor, high_high, high_low);
+    uvec2 half_a = halves * uvec2(a.x >> 1 | a.y << 31, a.y >> 1);
+    uaddCarry(low_low, half_a.x, carry);
+    return add(add(uvec2(high_low, high_high), uvec2(low_high, 0)), add(uvec2(half_a.y, 0), uvec2(carry, 0)));
+}
+
+// The inclusive scan of one sum of each invocation: the sum before this invocation's, and the whole. All invocations call; draw_other
+// must be free.
+uvec2 draw_scan(uvec2 x, out uvec2 before) {
     uint i = gl_LocalInvocationID.x, side = 0;
-    precise float x = value;
     for (uint stride = 1; stride < RP_GROUP_DRAW; stride *= 2) {
-        draw_other[side + i] = floatBitsToUint(x);
+        draw_other[side + i] = x.x, draw_other[side + RP_GROUP_DRAW + i] = x.y;
         barrier();                                       // this round's numbers are there before any is read; the next
-        if (i >= stride) { x = uintBitsToFloat(draw_other[side + i - stride]) + x; }   // round writes on the other side
-        side = RP_GROUP_DRAW - side;
+        if (i >= stride) {                               // round writes on the other side
+            x = add(x, uvec2(draw_other[side + i - stride], draw_other[side + RP_GROUP_DRAW + i - stride]));
+        }
+        side = 2 * RP_GROUP_DRAW - side;
     }
-    draw_other[side + i] = floatBitsToUint(x);
+    draw_other[side + i] = x.x, draw_other[side + RP_GROUP_DRAW + i] = x.y;
     barrier();                                           // as above
-    before = i > 0 ? uintBitsToFloat(draw_other[side + i - 1]) : 0.0;
-    float whole = uintBitsToFloat(draw_other[side + RP_GROUP_DRAW - 1]);
+    before = i > 0 ? uvec2(draw_other[side + i - 1], draw_other[side + RP_GROUP_DRAW + i - 1]) : uvec2(0);
+    uvec2 whole = uvec2(draw_other[side + RP_GROUP_DRAW - 1], draw_other[side + 2 * RP_GROUP_DRAW - 1]);
     barrier();                                           // draw_other is read before it serves the next
     return whole;
 }
@@ -96,15 +123,13 @@ void draw_keep(uint n, float top, uint top_k, float top_p) {
     }
     barrier();                                           // everyone holds its own before both arrays serve the next
     if (top_k == 0) {
-        precise float sum = 0.0;
-        [[unroll]] for (uint c = 0; c < EACH; c++) { sum = sum + e[c]; }
-        float before;
-        precise float limit = top_p * draw_scan(sum, before);
-        sum = 0.0;
+        uvec2 sum = uvec2(0), before;
+        [[unroll]] for (uint c = 0; c < EACH; c++) { sum = add(sum, weigh(e[c])); }
+        uvec2 limit = part_of(draw_scan(sum, before), uint(top_p * 4294967296.0), 0);
         [[unroll]] for (uint c = 0; c < EACH; c++) {
-            precise float below = before + sum;
-            sum = sum + e[c];
-            if (i * q + c > 0 && !(below <= limit)) { e[c] = 0.0; }
+            uvec2 below = before;
+            before = add(before, weigh(e[c]));
+            if (above(below, limit)) { e[c] = 0.0; }
         }
     }
     [[unroll]] for (uint c = 0; c < EACH; c++) {
@@ -119,15 +144,21 @@ void main() {
     InWords n_bars = InWords(address[2]);                // [B]
     InWords series_ids = InWords(address[3]);            // [B]
     InStep block = InStep(address[4]);
-    OutWords tokens = OutWords(address[5]);              // [B, S, tokens_cap, 2]
+    InWords table = InWords(address[5]);                 // [n, D], bit for bit
+    OutWords tokens = OutWords(address[6]);              // [B, S, tokens_cap, 2]
+    OutWords y = OutWords(address[7]);                   // [B S, D]
 
     uint row = group_index(), i = gl_LocalInvocationID.x, n = p.n;
     if (row >= p.batch * p.paths) { return; }            // the whole group, here and below
     uint b = row / p.paths, s = row % p.paths;
     rp_step step = block.v;
+    step.step -= p.moved;
     bool slides = n_bars.v[b] + step.step > p.window;
-    if (step.step >= p.tokens_cap) { return; }           // a replay too many
-    if ((p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) { return; }
+    bool late = step.step >= p.tokens_cap;               // a replay too many
+    if (late || (p.series == RP_DRAW_GROWING && slides) || (p.series == RP_DRAW_SLIDING && !slides)) {
+        for (uint j = i; j < p.width; j += RP_GROUP_DRAW) { y.v[row * p.width + j] = 0; }
+        return;
+    }
     float temperature = uintBitsToFloat(settings.v[0]), top_p = uintBitsToFloat(settings.v[2]);
     uint top_k = settings.v[1], from = (p.one_row != 0 ? b : row) * n;
 
@@ -149,31 +180,22 @@ void main() {
     }
 
     uint q = (n + RP_GROUP_DRAW - 1) / RP_GROUP_DRAW, end = min(i * q + q, n);
-    precise float sum = 0.0;
-    for (uint j = i * q; j < end; j++) { sum = sum + value_at(j); }
-    float before;
+    uvec2 sum = uvec2(0), before;
+    for (uint j = i * q; j < end; j++) { sum = add(sum, weigh(value_at(j))); }
     rp_words words = rp_philox(step.seed_lo, step.seed_hi, series_ids.v[b], step.path0 + s, step.step, p.which);
-    precise float limit = rp_unit(words.w0) * draw_scan(sum, before);
-    if (i == 0) {
-        draw_other[FOUND] = n;
-        draw_other[LAST] = 0;
+    uvec2 limit = part_of(draw_scan(sum, before), words.w0, 1);
+    if (i == 0) { draw_other[FOUND] = 0; }               // for logits that are no numbers
+    barrier();                                           // an answer is there before one invocation puts its own
+    bool mine = !above(before, limit) && above(add(before, sum), limit);
+    for (uint j = i * q; j < end && mine; j++) {
+        before = add(before, weigh(value_at(j)));
+        if (above(before, limit)) {
+            draw_other[FOUND] = j;
+            break;
+        }
     }
-    barrier();                                           // the answer is empty before anyone adds to it
-    uint found = n, last = 0;
-    sum = 0.0;
-    for (uint j = i * q; j < end; j++) {
-        float e = value_at(j);
-        sum = sum + e;
-        precise float below = before + sum;
-        if (!(e > 0.0)) { continue; }                    // not kept: rounding may lift the sum from one invocation to the next
-        last = j;
-        if (found == n && below > limit) { found = j; }
-    }
-    atomicMin(draw_other[FOUND], found);
-    atomicMax(draw_other[LAST], last);
-    barrier();                                           // everyone has had its say before the answer is read
-    if (i == 0) {
-        uint token = draw_other[FOUND];
-        tokens.v[(row * p.tokens_cap + step.step) * 2 + p.which] = token < n ? token : draw_other[LAST];
-    }
+    barrier();                                           // the answer is there before it is read
+    uint token = draw_other[FOUND];
+    if (i == 0) { tokens.v[(row * p.tokens_cap + step.step) * 2 + p.which] = token; }
+    for (uint j = i; j < p.width; j += RP_GROUP_DRAW) { y.v[row * p.width + j] = table.v[token * p.width + j]; }
 }

@@ -31,7 +31,6 @@ const tolerance_rule tolerance_rules[RP_OP_COUNT] = {
     [RP_OP_EMBED_BARS] = { NULL, tolerance_embed_bars, tolerance_absolute_embed_bars },
     [RP_OP_ROPE_HALF] = { NULL, tolerance_rope_half, NULL },
     [RP_OP_ATTN_STEP] = { tolerance_begin_attn_step, tolerance_attn_step, tolerance_absolute_attn_step },
-    [RP_OP_TAKE_ROW] = { NULL, tolerance_take_row, NULL },
     [RP_OP_DRAW_TOKEN] = { NULL, tolerance_draw_token, NULL },
     [RP_OP_BARS_RESULT] = { NULL, tolerance_bars_result, tolerance_absolute_bars_result },
     [RP_OP_BLOCK_SCALE] = { tolerance_begin_block_scale, tolerance_block_scale, NULL },

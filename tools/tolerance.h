@@ -60,7 +60,7 @@ double tolerance_largest(const tolerance_tensor *t);        // |x| of an F32 or 
 RULE(linear) RULE(rmsnorm) RULE(fold_head) RULE(mixture)                    // tolerance_sums.c
 RULE(attn_time) RULE(attn_step) RULE(attn_rope) RULE(attn_space) RULE(block_attn)   // tolerance_attention.c
 RULE(scaler) RULE(scale_step)                                               // tolerance_scaling.c
-RULE(rope_kv) RULE(rope_half) RULE(silu_mul) RULE(embed_bars) RULE(unpack_bits) RULE(take_row) RULE(bars_result)   // tolerance_point.c
+RULE(rope_kv) RULE(rope_half) RULE(silu_mul) RULE(embed_bars) RULE(unpack_bits) RULE(bars_result)   // tolerance_point.c
 RULE(draw) RULE(draw_token)                                                 // tolerance_draw.c
 RULE(block_scale) RULE(block_rope) RULE(block_result)                       // tolerance_blocks.c
 #undef RULE

@@ -65,6 +65,8 @@ double tolerance_draw(const tolerance_case *c, uint32_t output, uint64_t index, 
 
 // ---- draw_token ----
 
+#define CUT 0x1p-40
+
 enum { LOGITS, SETTINGS, BARS, TOKEN_IDS, TOKEN_STEP };
 
 typedef struct ranked { double z; uint32_t token; } ranked;
@@ -79,14 +81,13 @@ typedef struct run { double sum, off; } run;
 static run run_add(run a, run b) { return (run){ a.sum + b.sum, a.off + b.off }; }
 
 // True when rounding may tip the choice. z and m: a quotient each, exact to one rounding; their difference one more; exp 1.5 ulp:
-// e is off by |z| + |m| + |z - m| + 3 roundings, and by none where z is m. Running sums of positive terms: q inside an invocation,
-// eight of the scan and one that joins them. Equal logits are equal anywhere, so only other numbers can become so by rounding.
+// e is off by |z| + |m| + |z - m| + 3 roundings and what is cut off at 2^-40, and by none where z is m. Sums are exact. Equal logits are
+// equal anywhere, so only other numbers can become so by rounding.
 static bool token_near(const tolerance_case *c, uint32_t b, uint32_t s) {
     TOLERANCE_PARAMS(c, draw_token);
     const uint32_t *step = c->tensor[TOKEN_STEP].data, *settings = c->tensor[SETTINGS].data, n = p->n, top_k = settings[1];
     const double temperature = (double)rp_bits_float(settings[0]), top_p = (double)rp_bits_float(settings[2]);
     const float *logits = (const float *)c->tensor[LOGITS].data + (uint64_t)(p->one_row ? b : b * p->paths + s) * n;
-    const double sums = (ceil((double)n / RP_GROUP_DRAW) + 9) * U32ROUND;
     ranked rank[RP_DRAW_MAX];
     run e[RP_DRAW_MAX], all = { 0, 0 }, below = { 0, 0 };
     for (uint32_t i = 0; i < n; i++) { rank[i] = (ranked){ (double)logits[i] / temperature, i }; }
@@ -95,7 +96,7 @@ static bool token_near(const tolerance_case *c, uint32_t b, uint32_t s) {
     for (uint32_t r = 0; r < n; r++) {
         const double z = rank[r].z, value = exp(z - top);
         const bool exact = z == top || isinf(z);
-        e[rank[r].token] = (run){ value, exact ? 0 : value * (fabs(z) + fabs(top) + fabs(z - top) + 3) * U32ROUND + FLUSH };
+        e[rank[r].token] = (run){ value, exact ? 0 : value * (fabs(z) + fabs(top) + fabs(z - top) + 3) * U32ROUND + CUT };
         all = run_add(all, e[rank[r].token]);
     }
     uint32_t kept = n;
@@ -103,9 +104,9 @@ static bool token_near(const tolerance_case *c, uint32_t b, uint32_t s) {
         kept = top_k < n ? top_k : n;
         while (kept < n && rank[kept].z == rank[kept - 1].z) { kept++; }
     } else if (top_p < 1) {
-        const double limit = top_p * all.sum, limit_off = top_p * all.off + limit * (sums + U32ROUND);
+        const double limit = top_p * all.sum, limit_off = top_p * all.off + all.sum * 0x1p-32;
         for (kept = 0; kept < n; kept++) {
-            if (kept > 0 && fabs(below.sum - limit) <= below.off + below.sum * sums + limit_off) { return true; }
+            if (kept > 0 && fabs(below.sum - limit) <= below.off + limit_off) { return true; }
             if (kept > 0 && below.sum > limit) { break; }
             below = run_add(below, e[rank[kept].token]);
         }
@@ -117,25 +118,25 @@ static bool token_near(const tolerance_case *c, uint32_t b, uint32_t s) {
     for (uint32_t r = kept; r < n; r++) { e[rank[r].token] = (run){ 0, 0 }; }
     all = below = (run){ 0, 0 };
     for (uint32_t i = 0; i < n; i++) { all = run_add(all, e[i]); }
-    const uint32_t word = rp_philox(step[7], step[8], ((const uint32_t *)c->tensor[TOKEN_IDS].data)[b], step[2] + s, step[4], p->which).w0;
+    const uint32_t word = rp_philox(step[7], step[8], ((const uint32_t *)c->tensor[TOKEN_IDS].data)[b], step[2] + s, step[4] - p->moved, p->which).w0;
     const double u = (word + 0.5) / 4294967296.0, limit = u * all.sum;
-    for (uint32_t i = 0; i < n; i++) {                   // rp_unit: two roundings, and one of the product
+    for (uint32_t i = 0; i < n; i++) {
         below = run_add(below, e[i]);
-        if (e[i].sum > 0 && fabs(below.sum - limit) <= below.off + below.sum * sums + u * all.off + limit * (sums + 3 * U32ROUND)) {
+        if (e[i].sum > 0 && fabs(below.sum - limit) <= below.off + u * all.off) {
             return below.sum < all.sum;                  // past the last that is kept, too, the answer is that one
         }
     }
     return false;
 }
 
-// Exact, unless the choice is near a boundary; what is not this draw's stays as it is.
+// Exact, unless the choice is near a boundary, but for a rounding of y to float16. What is not this draw's stays as it is; its y is 0.
 double tolerance_draw_token(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)output, (void)ref, (void)magnitude;
+    (void)magnitude;
     TOLERANCE_PARAMS(c, draw_token);
-    const uint32_t *step = c->tensor[TOKEN_STEP].data, slot = (uint32_t)(index / 2 % p->tokens_cap);
-    const uint32_t row = (uint32_t)(index / 2 / p->tokens_cap), b = row / p->paths;
-    const bool slides = ((const uint32_t *)c->tensor[BARS].data)[b] + step[4] > p->window;
+    const uint32_t step = ((const uint32_t *)c->tensor[TOKEN_STEP].data)[4] - p->moved, slot = (uint32_t)(index / 2 % p->tokens_cap);
+    const uint32_t row = (uint32_t)(output == 1 ? index / p->width : index / 2 / p->tokens_cap), b = row / p->paths;
+    const bool slides = ((const uint32_t *)c->tensor[BARS].data)[b] + step > p->window;
     const bool meant = p->series == RP_DRAW_ALL || slides == (p->series == RP_DRAW_SLIDING);
-    if (index % 2 != p->which || slot != step[4] || !meant) { return 0; }
-    return token_near(c, b, row % p->paths) ? INFINITY : 0;
+    if (!meant || step >= p->tokens_cap || (output == 0 && (index % 2 != p->which || slot != step))) { return 0; }
+    return token_near(c, b, row % p->paths) ? INFINITY : output == 1 && p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0;
 }

@@ -55,13 +55,6 @@ double tolerance_unpack_bits(const tolerance_case *c, uint32_t output, uint64_t 
     return U32ROUND * fabs(ref);
 }
 
-// Bit for bit, but for a rounding to float16.
-double tolerance_take_row(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
-    (void)output, (void)index, (void)magnitude;
-    TOLERANCE_PARAMS(c, take_row);
-    return p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0;
-}
-
 // Six additions, each one rounding of at most the sum of the |terms|.
 double tolerance_embed_bars(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
     (void)c, (void)output, (void)index, (void)ref;

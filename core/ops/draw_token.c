@@ -1,4 +1,4 @@
-// draw_token: one of n tokens by its logit, by temperature, top-k and top-p; spec kronos.md section 4, "Drawing".
+// draw_token: one of n tokens by its logit, by temperature, top-k and top-p, and its row of a table; spec kronos.md section 4, "Drawing".
 #include <stdlib.h>
 
 #include "op.h"
@@ -7,26 +7,28 @@
 
 rp_status rp_shape_draw_token(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(draw_token);
+    EXPECT_F16(p->y_f16);
     EXPECT(0, RP_F32, p->batch, p->one_row ? 1 : p->paths, p->n);
     EXPECT(1, RP_U32, 3);
     EXPECT(2, RP_U32, p->batch);
     EXPECT(3, RP_U32, p->batch);
     EXPECT(4, RP_U32, RP_STEP_WORDS);
+    if (p->width > 0) { EXPECT(5, RP_F32, p->n, p->width); }
     out[0] = RP_SHAPE(RP_U32, p->batch, p->paths, p->tokens_cap, 2);
+    out[1] = RP_SHAPE(p->y_f16 ? RP_F16 : RP_F32, p->batch * p->paths, p->width);
     return RP_OK;
 }
 
 void rp_launch_draw_token(const rp_node *node, rp_launch *out) {
     PARAMS(draw_token);
-    const uint32_t group = out->fast ? 4 * RP_GROUP_DRAW : RP_GROUP_DRAW;   // fast devices rank by more invocations than sum
-    rp_launch_rows(out, "draw_token_f32", (uint64_t)p->batch * p->paths, group);
+    rp_launch_rows(out, "draw_token_f32", (uint64_t)p->batch * p->paths, RP_GROUP_DRAW);
 }
 
 void rp_cost_draw_token(const rp_node *node, rp_cost *out) {
     PARAMS(draw_token);
     const uint64_t rows = (uint64_t)p->batch * p->paths;
     out->flops = 10 * rows * p->n;
-    out->bytes = 4 * rows * ((p->one_row ? 0 : p->n) + 1);
+    out->bytes = rows * (4 * ((p->one_row ? 0 : p->n) + 1) + (p->y_f16 ? 6 : 8) * p->width);
 }
 
 // A logit and its number; falling, the lower number first among equals.
@@ -75,17 +77,23 @@ void rp_ref_draw_token(const void *params, void *const *binding) {
     REF_PARAMS(draw_token);
     const double *logits = binding[0];
     const ref_u32 *settings = binding[1], *n_bars = binding[2], *ids = binding[3];
-    const struct rp_step step = ref_step(binding[4]);
-    ref_u32 *tokens = binding[5];                     // [B, S, tokens_cap, 2]
+    struct rp_step step = ref_step(binding[4]);
+    step.step -= p->moved;
+    const double *table = binding[5];                 // [n, D]
+    ref_u32 *tokens = binding[6];                     // [B, S, tokens_cap, 2]
     for (uint32_t row = 0; row < p->batch * p->paths; row++) {
         const uint32_t b = row / p->paths, s = row % p->paths;
         const bool slides = n_bars[b].value + step.step > p->window;
         if (step.step >= p->tokens_cap || (p->series == RP_DRAW_GROWING && slides) || (p->series == RP_DRAW_SLIDING && !slides)) {
+            for (uint32_t i = 0; i < p->width; i++) { ref_put(binding[7], (size_t)row * p->width + i, 0, p->y_f16); }
             continue;
         }
         const struct rp_words words = rp_philox(step.seed_lo, step.seed_hi, ids[b].value, step.path0 + s, step.step, p->which);
         const double *from = logits + (size_t)(p->one_row ? b : row) * p->n;
-        tokens[((size_t)row * p->tokens_cap + step.step) * 2 + p->which].value =
-            draw(from, p->n, as_float(settings[0]), settings[1].value, as_float(settings[2]), (words.w0 + 0.5) / 4294967296.0);
+        const uint32_t token = draw(from, p->n, as_float(settings[0]), settings[1].value, as_float(settings[2]), (words.w0 + 0.5) / 4294967296.0);
+        tokens[((size_t)row * p->tokens_cap + step.step) * 2 + p->which].value = token;
+        for (uint32_t i = 0; i < p->width; i++) {
+            ref_put(binding[7], (size_t)row * p->width + i, table[(size_t)token * p->width + i], p->y_f16);
+        }
     }
 }
