@@ -53,6 +53,12 @@ rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_fun
         RP_RETURN(module_of(device, launch->op, &module));
         snprintf(doing, sizeof doing, "looking for the kernel '%s'", launch->kernel);
         RP_RETURN(rp_cuda_check(device, cuda->driver.module_function(&cuda->functions[i].function, module, launch->kernel), doing));
+        // A multiprocessor that is split otherwise between shared memory and L1 must be idle before a group begins there, so launches that
+        // overlap ask for the same split.
+        if (cuda->overlaps && launch->shared_bytes > 0) {
+            snprintf(doing, sizeof doing, "asking for shared memory for '%s'", launch->kernel);
+            RP_RETURN(rp_cuda_check(device, cuda->driver.function_set(cuda->functions[i].function, RP_CU_FUNCTION_CARVEOUT, 100), doing));
+        }
         cuda->functions[i].name = launch->kernel;   // a literal of the op's launch rule
         cuda->functions[i].shared_bytes = 0;
         cuda->n_functions++;

@@ -110,6 +110,14 @@
 #define RP_ATTN_SPREAD_OWN(paths, d) (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (d)) + (paths) * (RP_ATTN_TILE + 4))
 #define RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams) \
     (16 + 4 * ((paths) * (d) + RP_ATTN_SPREAD_JOINED(paths, tiles, d) + (teams) * RP_ATTN_SPREAD_OWN(paths, d)))
+// attn_step's likewise, in whose groups all warps share what they do. Shared memory: barriers, queries, tiles to join, scores of tiles that
+// are all prompt, and so many places for tiles: keys, values, scores of one path, and what is there.
+#define RP_ATTN_STEP_SCORES(paths, prefix_cap) \
+    ((paths) > 1 ? ((prefix_cap) / RP_ATTN_TILE + RP_ATTN_SPREAD - 1) / RP_ATTN_SPREAD * (paths) * RP_ATTN_TILE : 0)
+#define RP_ATTN_STEP_PLACE(d) (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (d) + 1) + 4)
+#define RP_ATTN_STEP_SPREAD_BYTES(paths, tiles, prefix_cap, d, places) \
+    (16 + 4 * ((paths) * (d) + RP_ATTN_SPREAD_JOINED(paths, tiles, d) + RP_ATTN_STEP_SCORES(paths, prefix_cap) + (places) * RP_ATTN_STEP_PLACE(d)))
+#define RP_ATTN_STEP_GROUP(places, d) ((places) == 1 && (d) <= 128 ? 128 : (places) < 3 ? 256 : 512)
 #define RP_ATTN_SPREAD_MOST 101376       // the 99 KiB that a group can have on every device with clusters
 #define RP_ATTN_SPREAD_MOST_90 232448    // and on those of compute capability 9.0
 // On matrix units, for mixed nodes: so many queries a group, from so many on, heads in pieces of four. Sums in the units' own order.
@@ -462,7 +470,7 @@ struct rp_attn_step_params {  // qkv [B, S, 3, h, d], rope [positions, d/2, 2], 
     RP_UINT batch, paths;     // n_tokens [B], step -> kv, y [B, S, h, d]
     RP_UINT heads, head_width;
     RP_UINT prefix_cap, suffix_cap;      // N, R
-    RP_UINT positions;        // 0: cross-attention, only in float16
+    RP_UINT positions;        // 0: cross-attention
     float scale, scale_rest;
     RP_UINT f16;              // 1: qkv, q, keys, values and y are float16, head_width is a multiple of 4, and what turned, and weights, may be
 };                            // rounded to float16 on their way to matrix units

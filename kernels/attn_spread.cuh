@@ -5,12 +5,10 @@
 #ifndef RP_ATTN_SPREAD_CUH
 #define RP_ATTN_SPREAD_CUH
 
-#include "attention.cuh"
-#include "cluster.cuh"
+#include "attn_spread_tile.cuh"
 
 #define SPREAD_TEAM RP_ATTN_SPREAD_TEAM
 #define SPREAD_MOST_TEAMS 2                // more would take all of a multiprocessor, and fewer clusters fit on a GPU at once
-#define SPREAD_CHUNK 5                     // queries of which sums are under way together
 static_assert(SPREAD_TEAM == 2 * RP_ATTN_TILE, "two warps for a tile's keys, two for its values");
 
 // What the groups of a cluster work on.
@@ -44,17 +42,6 @@ __device__ inline void rp_spread_ask(const rp_spread_work &w, const rp_spread_ti
         }
     }
     rp_copy_commit();
-}
-
-// STEPS times four elements of a key and CHUNK queries, ascending, added to scores: all are read before they are used.
-template <int CHUNK, int STEPS>
-__device__ inline void rp_spread_products(float (&score)[CHUNK], const float *const (&from)[CHUNK], const float *key, uint32_t j) {
-#pragma unroll
-    for (int i = 0; i < STEPS * 4; i += 4) {
-        const float4 b = *reinterpret_cast<const float4 *>(key + j + i);
-#pragma unroll
-        for (int c = 0; c < CHUNK; c++) { score[c] = rp_dot4(*reinterpret_cast<const float4 *>(from[c] + j + i), b, score[c]); }
-    }
 }
 
 // Scores of one key of the tile, this invocation's, and queries q .. q + CHUNK - 1, of which `end` is the first that is not there;
@@ -104,47 +91,17 @@ __device__ inline void rp_spread_weights(uint32_t q, uint32_t end, uint32_t numb
     }
 }
 
-// Sums over the tile's keys, ascending, for queries q .. q + CHUNK - 1, of weights times one element of the values.
-template <int CHUNK>
-__device__ inline void rp_spread_values(const rp_spread_work &w, const float *weight, const float *v, uint32_t q, uint32_t end, float (&total)[CHUNK]) {
-    const float *from[CHUNK];
-#pragma unroll
-    for (int i = 0; i < CHUNK; i++) { from[i] = weight + min(q + i, end - 1) * RP_ATTN_TILE, total[i] = 0; }
-#pragma unroll (CHUNK > 1 ? 4 : 8)
-    for (uint32_t c = 0; c < RP_ATTN_TILE; c += 4) {       // past the last key: weight 0
-        const float4 value = make_float4(v[c * w.d], v[(c + 1) * w.d], v[(c + 2) * w.d], v[(c + 3) * w.d]);
-#pragma unroll
-        for (int i = 0; i < CHUNK; i++) { total[i] = rp_dot4(*reinterpret_cast<const float4 *>(from[i] + c), value, total[i]); }
-    }
-}
-
-// Tile `tile` of query q, as group q % RP_ATTN_SPREAD keeps it for joining: values [d], maximum, sum.
-__device__ inline float *rp_spread_joined(float *joined, uint32_t q, uint32_t tile, uint32_t n_tiles, uint32_t d) {
-    return joined + (q / RP_ATTN_SPREAD * n_tiles + tile) * (d + 4);
-}
-
-// What a team works on in shared memory, and where tiles go.
+// What a team works on in shared memory, and where its tiles go.
 struct rp_spread_memory {
     float *queries, *k, *v, *weight, *top;     // top: [query][4], of the tile's two halves
-    float *joined;
-    uint64_t *ready;
-    uint32_t room;                             // tiles a query may have
+    rp_spread_inbox inbox;
 };
 
 __device__ inline void rp_spread_send_sum(const rp_spread_work &w, const rp_spread_memory &m, uint32_t path, uint32_t tile, uint32_t q) {
     const uint32_t lane = threadIdx.x % 32;
     const float sum = rp_halve32(m.weight[q * RP_ATTN_TILE + lane] + m.weight[q * RP_ATTN_TILE + lane + 32]);
-    const float *to = rp_spread_joined(m.joined, path, tile, m.room, w.d) + w.d;
-    if (lane == 0) { rp_cluster_send2(to, path % RP_ATTN_SPREAD, m.ready, fmaxf(m.top[q * 4], m.top[q * 4 + 1]), sum); }
-}
-
-// Sends elements j - lane .. j - lane + 31 of a tile's values, one a lane; the first eight lanes gather four each.
-__device__ inline void rp_spread_send_values(const rp_spread_work &w, const rp_spread_memory &m, uint32_t path, uint32_t tile, uint32_t j, float total) {
-    const uint32_t lane = threadIdx.x % 32, from = j - lane + lane % 8 * 4;
-    float four[4];
-#pragma unroll
-    for (int i = 0; i < 4; i++) { four[i] = __shfl_sync(0xffffffffu, total, lane % 8 * 4 + i); }
-    if (lane < 8 && from < w.d) { rp_cluster_send4(rp_spread_joined(m.joined, path, tile, m.room, w.d) + from, path % RP_ATTN_SPREAD, m.ready, four); }
+    const float *to = rp_spread_joined(m.inbox.joined, path, tile, m.inbox.room, w.d) + w.d;
+    if (lane == 0) { rp_cluster_send2(to, path % RP_ATTN_SPREAD, m.inbox.ready, fmaxf(m.top[q * 4], m.top[q * 4 + 1]), sum); }
 }
 
 // A tile of the prompt for all paths: two warps for half of them each. `barrier`: a named one for those two warps.
@@ -160,48 +117,14 @@ __device__ inline void rp_spread_together(const rp_spread_work &w, const rp_spre
     for (uint32_t j = number; j < w.d + number; j += RP_ATTN_TILE) {
         for (uint32_t q = begin; q < end; q += SPREAD_CHUNK) {
             float total[SPREAD_CHUNK];
-            rp_spread_values<SPREAD_CHUNK>(w, m.weight, m.v + min(j, w.d - 1), q, end, total);
+            rp_spread_values<SPREAD_CHUNK>(m.weight, m.v + min(j, w.d - 1), w.d, q, end, total);
 #pragma unroll
             for (int i = 0; i < SPREAD_CHUNK; i++) {
-                if (q + i < end) { rp_spread_send_values(w, m, q + i, tile, j, total[i]); }
+                if (q + i < end) { rp_spread_send_values(m.inbox, w.d, q + i, tile, j, total[i]); }
             }
         }
     }
     for (uint32_t q = begin + number / 32; q < end; q += 2) { rp_spread_send_sum(w, m, q, tile, q); }
-}
-
-// Joins the tiles of one query, by a warp; lane i makes the factors of tiles i, i + 32, .. and has elements i, i + 32 of each 64.
-__device__ inline void rp_spread_join(const float *tiles, uint32_t n_tiles, uint32_t d, void *y, uint64_t at, bool f16) {
-    const uint32_t lane = threadIdx.x % 32;
-    for (uint32_t j = lane; j < d + lane; j += 64) {
-        const uint32_t low = min(j, d - 1), high = min(j + 32, d - 1);
-        float top = -RP_INFINITY, sum = 0, value[2] = { 0 };
-        for (uint32_t base = 0; base < n_tiles; base += 32) {
-            const float *own = tiles + min(base + lane, n_tiles - 1) * (d + 4);
-            const float tile_top = base + lane < n_tiles ? own[d] : -RP_INFINITY, tile_sum = own[d + 1];
-            float most = fmaxf(top, tile_top);                    // of all tiles up to this lane's
-#pragma unroll
-            for (int distance = 1; distance < 32; distance *= 2) {
-                const float other = __shfl_up_sync(0xffffffffu, most, distance);
-                if (lane >= distance) { most = fmaxf(most, other); }
-            }
-            float before = __shfl_up_sync(0xffffffffu, most, 1);
-            if (lane == 0) { before = top; }
-            const rp_join join = rp_join_of(before, tile_top);
-            top = __shfl_sync(0xffffffffu, most, 31);
-            const uint32_t n_here = min(32, n_tiles - base);
-#pragma unroll 4
-            for (uint32_t i = 0; i < n_here; i++) {
-                const rp_join each = { 0, __shfl_sync(0xffffffffu, join.running, i), __shfl_sync(0xffffffffu, join.tile, i) };
-                const float *from = tiles + (base + i) * (d + 4);
-                sum = rp_joined(each, sum, __shfl_sync(0xffffffffu, tile_sum, i));
-                value[0] = rp_joined(each, value[0], from[low]);
-                value[1] = rp_joined(each, value[1], from[high]);
-            }
-        }
-        if (j < d) { rp_put(y, at + j, sum > 0.0f ? value[0] / sum : 0.0f, f16); }
-        if (j + 32 < d) { rp_put(y, at + j + 32, sum > 0.0f ? value[1] / sum : 0.0f, f16); }
-    }
 }
 
 __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> &args, float *memory) {
@@ -226,8 +149,8 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
 
     const uint32_t team = threadIdx.x / SPREAD_TEAM, teams = blockDim.x / SPREAD_TEAM, local = threadIdx.x % SPREAD_TEAM;
     rp_spread_memory m;
-    m.ready = reinterpret_cast<uint64_t *>(memory), m.queries = memory + 4, m.joined = m.queries + most * d, m.room = room;
-    m.k = m.joined + RP_ATTN_SPREAD_JOINED(most, room, d) + team * RP_ATTN_SPREAD_OWN(most, d), m.v = m.k + RP_ATTN_TILE * RP_ATTN_PITCH(d);
+    m.queries = memory + 4, m.inbox = { m.queries + most * d, reinterpret_cast<uint64_t *>(memory), room };
+    m.k = m.inbox.joined + RP_ATTN_SPREAD_JOINED(most, room, d) + team * RP_ATTN_SPREAD_OWN(most, d), m.v = m.k + RP_ATTN_TILE * RP_ATTN_PITCH(d);
     m.weight = m.v + RP_ATTN_TILE * d, m.top = m.weight + most * RP_ATTN_TILE;
     const auto nth = [&](uint32_t i) {         // the shared tiles first: they take longest
         const uint32_t alone = i - n_shared;
@@ -242,7 +165,7 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
         }
     }
     if (threadIdx.x == 0 && rank < w.n_queries) {
-        rp_cluster_expect(m.ready, ((w.n_queries - rank - 1) / RP_ATTN_SPREAD + 1) * n_tiles * (d + 2) * 4);
+        rp_cluster_expect(m.inbox.ready, ((w.n_queries - rank - 1) / RP_ATTN_SPREAD + 1) * n_tiles * (d + 2) * 4);
     }
     __syncthreads();                           // queries: written by all, read by all
     rp_cluster_wait_begun();                    // all groups have begun and made their barriers
@@ -269,8 +192,8 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
             if (local >= RP_ATTN_TILE) {
                 for (uint32_t j = local - RP_ATTN_TILE; j < d + local - RP_ATTN_TILE; j += RP_ATTN_TILE) {
                     float total[1];
-                    rp_spread_values<1>(w, m.weight, m.v + min(j, d - 1), 0, 1, total);
-                    rp_spread_send_values(w, m, t.q, t.tile, j, total[0]);
+                    rp_spread_values<1>(m.weight, m.v + min(j, w.d - 1), w.d, 0, 1, total);
+                    rp_spread_send_values(m.inbox, w.d, t.q, t.tile, j, total[0]);
                 }
                 __syncwarp();                  // values: read by the warp before it writes them again
                 if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
@@ -281,8 +204,13 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
     }
     for (uint32_t i = threadIdx.x / 32; rank + RP_ATTN_SPREAD * i < w.n_queries; i += blockDim.x / 32) {
         const uint64_t at = (row0 + (uint64_t)(rank + RP_ATTN_SPREAD * i) * p.variates) * width + head * d;      // of y [B, S, V, 1, h, d]
-        rp_cluster_wait_ready(m.ready);      // all tiles of this group's queries
-        rp_spread_join(rp_spread_joined(m.joined, RP_ATTN_SPREAD * i, 0, room, d), n_tiles, d, rp_at<void>(args, 7), at, p.y_f16);
+        rp_cluster_wait_ready(m.inbox.ready);     // all tiles of this group's queries
+        const float *tiles = rp_spread_joined(m.inbox.joined, RP_ATTN_SPREAD * i, 0, room, d);
+        for (uint32_t j = threadIdx.x % 32; j < d + threadIdx.x % 32; j += 64) {
+            const float2 y = rp_spread_join(tiles, n_tiles, d, j);
+            if (j < d) { rp_put(rp_at<void>(args, 7), at + j, y.x, p.y_f16); }
+            if (j + 32 < d) { rp_put(rp_at<void>(args, 7), at + j + 32, y.y, p.y_f16); }
+        }
     }
 }
 #endif

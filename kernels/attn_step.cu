@@ -2,6 +2,7 @@
 // each (b, s, head); in float16, of few paths, a cluster for several paths (attn_few.cuh). Cross-attention: nothing turns.
 #include "attention.cuh"
 #include "attn_few.cuh"
+#include "attn_step_spread.cuh"
 
 // Keys of the prompt, then those of the path, of which the last is not in memory yet.
 template <class T> struct rp_step_keys {

@@ -80,16 +80,19 @@ static rp_tensor *attend(kronos_builder *b, const char *label, const kronos_rows
 }
 
 // One token of each path: rotation and attention in one launch. Devices without clusters take the prompt's keys for each path anew
-// then, so that many paths are better off as products that share them; and float32 has kernels for few that share them.
-static bool in_one_launch(const kronos_builder *b, const kronos_rows *r, const rp_tensor *fresh) {
-    const uint32_t most = b->m->base.device->clusters ? RP_ATTN_STEP_MOST : RP_ATTN_FEW;
-    return r->kind == RP_ROWS_STEP && fresh != NULL && fresh->dtype == RP_F16 && r->B * r->S <= most;
+// then, so that many paths are better off as products that share them; in float32, where attention has kernels for few that share them,
+// they are so too.
+static bool in_one_launch(const kronos_builder *b, const kronos_rows *r, uint32_t d, const rp_tensor *fresh) {
+    const bool clusters = b->m->base.device->clusters;
+    if (r->kind != RP_ROWS_STEP || fresh == NULL || d % 4 != 0) { return false; }
+    return r->B * r->S <= (fresh->dtype == RP_F16 ? clusters ? RP_ATTN_STEP_MOST : RP_ATTN_FEW : clusters ? RP_ATTN_SHARED : 0);
 }
 
 // `turn`: the angles by which q and k of `fresh` turn; or, of as many positions 0, q, where `fresh` holds k and v alone.
 static rp_tensor *attend_step(kronos_builder *b, const char *label, const kronos_rows *r, uint32_t heads, uint32_t d, uint32_t positions, rp_tensor *turn,
                               rp_tensor *fresh, const kronos_keys *own, const kronos_keys *shared) {
-    const struct rp_attn_step_params p = { r->B, r->S, heads, d, r->prefix, r->cap, positions, scale_of(d), scale_rest_of(d), 1 };
+    const struct rp_attn_step_params p = { r->B, r->S, heads, d, r->prefix, r->cap, positions, scale_of(d), scale_rest_of(d),
+                                           fresh->dtype == RP_F16 };
     rp_tensor *in[] = { fresh, turn, shared->kv, own->kv, r->window->n_tokens, b->f->in.step }, *out[] = { own->kv, NULL };
     rp_graph_add(b->g, RP_OP_ATTN_STEP, label, &p, sizeof p, in, out);
     return out[1];
@@ -99,7 +102,7 @@ rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *
                         rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared) {
     const uint32_t D = c->width, M = c->mlp, rows = kronos_count(r);
     rp_tensor *a, *qkv = project(b, name, r, c, w, x);
-    if (in_one_launch(b, r, qkv)) {
+    if (in_one_launch(b, r, D / c->heads, qkv)) {
         a = attend_step(b, LABEL("attention"), r, c->heads, D / c->heads, rope ? rope->shape[0] : 0, rope, qkv, own, shared);
     } else {
         rp_tensor *q = queries(b, name, r, c, rope, qkv, own);
@@ -171,7 +174,7 @@ void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decod
                      rp_tensor *s1_logits, bool one_row, rp_tensor *kv, const kronos_keys *shared, const kronos_keys *own, kronos_taps *taps) {
     const kronos_model *m = b->m;
     const uint32_t D = m->config.model.width, rows = r->B * r->S, heads = KRONOS_HEAD_HEADS;
-    const bool joined = kv != NULL && in_one_launch(b, r, kv), advances = series != RP_DRAW_SLIDING;
+    const bool joined = kv != NULL && in_one_launch(b, r, D / heads, kv), advances = series != RP_DRAW_SLIDING;
     kronos_rows one = *r;                // one query of each path, over all keys of its window
     one.n = 1, one.kind = RP_ROWS_STEP;
     if (kv != NULL && !joined) { cache_cross(b, r, kv, own); }

@@ -1,6 +1,6 @@
 // kernel attn_step_f32
 // attn_step: rotary position on q and k of one new token of each path, k and v put into their cache, then attention, a workgroup
-// for each path and head. What the group has just put there it keeps, and does not read back.
+// for each path and head. What the group has just put there it keeps, and does not read back. Cross-attention (positions 0): nothing turns.
 #version 460
 #define PARAMS rp_attn_step_params
 #define ROW
@@ -12,8 +12,8 @@ layout(local_size_x = RP_GROUP_ROW) in;
 shared float fresh_k[MAX_HEAD_WIDTH], fresh_v[MAX_HEAD_WIDTH];
 
 void main() {
-    InFloats qkv = InFloats(address[0]);                 // [B, S, 3, h, d]
-    InFloats rope = InFloats(address[1]);                // [positions, d/2, 2]: cos, sin
+    InFloats qkv = InFloats(address[0]);                 // [B, S, 3, h, d], or [B, S, 2, h, d]: k, v
+    InFloats rope = InFloats(address[1]);                // [positions, d/2, 2]: cos, sin; or q [B, S, h, d]
     InFloats prefix = InFloats(address[2]);              // [2, B, N, h, d]
     InFloats own = InFloats(address[3]);                 // [2, B, S, R, h, d]
     InWords n_tokens = InWords(address[4]);              // [B]
@@ -27,19 +27,29 @@ void main() {
     uint d = p.head_width, half_d = d / 2, D = p.heads * d;
     uint slot = step.v.step - 1, n_prefix = min(n_tokens.v[b], p.prefix_cap), n_own = min(step.v.step, p.suffix_cap);
     bool live = slot < p.suffix_cap;                     // not at step 0, nor in a replay too many
-    uint position = min(n_tokens.v[b] + slot, p.positions - 1);
-    uint from = row * 3 * D + head * d, shared_at = b * p.prefix_cap * D + head * d, own_at = row * p.suffix_cap * D + head * d;
+    bool turns = p.positions > 0;
+    uint position = turns ? min(n_tokens.v[b] + slot, p.positions - 1) : 0;
+    uint q_at = row * (turns ? 3 : 1) * D + head * d, k_at = turns ? q_at + D : row * 2 * D + head * d, v_at = k_at + D;
+    uint shared_at = b * p.prefix_cap * D + head * d, own_at = row * p.suffix_cap * D + head * d;
     uint shared_values = p.batch * p.prefix_cap * D, own_values = p.batch * p.paths * p.suffix_cap * D;
     for (uint j = i; j < half_d; j += RP_GROUP_ROW) {
-        uint turn = (position * half_d + j) * 2;
-        float cosine = rope.v[turn], sine = rope.v[turn + 1];
-        float a0 = qkv.v[from + j], a1 = qkv.v[from + half_d + j], c0 = qkv.v[from + D + j], c1 = qkv.v[from + D + half_d + j];
-        attn_q[j] = a0 * cosine - a1 * sine;
-        attn_q[half_d + j] = a1 * cosine + a0 * sine;
-        fresh_k[j] = c0 * cosine - c1 * sine;
-        fresh_k[half_d + j] = c1 * cosine + c0 * sine;
-        fresh_v[j] = qkv.v[from + 2 * D + j];
-        fresh_v[half_d + j] = qkv.v[from + 2 * D + half_d + j];
+        float c0 = qkv.v[k_at + j], c1 = qkv.v[k_at + half_d + j];
+        if (turns) {
+            uint turn = (position * half_d + j) * 2;
+            float cosine = rope.v[turn], sine = rope.v[turn + 1];
+            float a0 = qkv.v[q_at + j], a1 = qkv.v[q_at + half_d + j];
+            attn_q[j] = a0 * cosine - a1 * sine;
+            attn_q[half_d + j] = a1 * cosine + a0 * sine;
+            fresh_k[j] = c0 * cosine - c1 * sine;
+            fresh_k[half_d + j] = c1 * cosine + c0 * sine;
+        } else {
+            attn_q[j] = rope.v[q_at + j];
+            attn_q[half_d + j] = rope.v[q_at + half_d + j];
+            fresh_k[j] = c0;
+            fresh_k[half_d + j] = c1;
+        }
+        fresh_v[j] = qkv.v[v_at + j];
+        fresh_v[half_d + j] = qkv.v[v_at + half_d + j];
         if (live) {
             uint to = own_at + slot * D + j;
             cache.v[to] = fresh_k[j];

@@ -440,6 +440,90 @@ static void attn_rope_agrees(void **state) {
     }
 }
 
+// attn_step in float32 gives the bits of the launches that it stands for, whichever kernel runs. On devices with clusters, whose kernels say so.
+static void attn_step_agrees(void **state) {
+    const job *j = *state;
+    test_need(j->device);
+    rp_device *device = j->device->device;
+    if (!device->clusters) { skip(); }
+    for (uint32_t index = 0;; index++) {
+        test_case whole;
+        if (!test_case_make(&whole, RP_OP_ATTN_STEP, index, index % 4)) {
+            test_case_free(&whole);
+            break;
+        }
+        const struct rp_attn_step_params p = *(const struct rp_attn_step_params *)(const void *)whole.params;
+        if (p.f16) {                                                      // on matrix units
+            test_case_free(&whole);
+            continue;
+        }
+        const uint64_t D = (uint64_t)p.heads * p.head_width, rows = (uint64_t)p.batch * p.paths, queries = rows * D;
+        const uint64_t prefix = (uint64_t)p.batch * p.prefix_cap * D, own = queries * p.suffix_cap;
+        const float *in[4];
+        for (uint32_t i = 0; i < 4; i++) { in[i] = whole.tensor[i].data; }
+        const uint32_t *n_tokens = whole.tensor[4].data;
+        struct rp_step step;
+        memcpy(&step, whole.tensor[5].data, sizeof step);
+
+        test_case c = { .op = p.positions > 0 ? RP_OP_ROPE_HALF : RP_OP_CACHE_KV };
+        uint32_t cache = 5;                                               // its first output of the cache
+        if (p.positions > 0) {
+            const struct rp_rope_half_params turn = { p.batch, p.paths, 1, p.heads, p.head_width, p.suffix_cap, p.positions, RP_ROWS_STEP, 0 };
+            test_start(&c, whole.name, &turn, sizeof turn);
+            memcpy(test_f32(&c, 0, 3 * queries), in[0], 3 * queries * sizeof **in);
+            memcpy(test_f32(&c, 1, (uint64_t)p.positions * p.head_width), in[1], (uint64_t)p.positions * p.head_width * sizeof **in);
+            memcpy(test_u32(&c, 2, p.batch), n_tokens, p.batch * sizeof *n_tokens);
+            test_step(&c, 3, step);
+            test_output(&c, 4, queries);
+        } else {
+            const struct rp_cache_kv_params put = { (uint32_t)rows, p.suffix_cap, (uint32_t)D, 0 };
+            test_start(&c, whole.name, &put, sizeof put);
+            memcpy(test_f32(&c, 0, 2 * queries), in[0], 2 * queries * sizeof **in);
+            test_step(&c, 1, step);
+            cache = 2;
+        }
+        for (uint32_t i = 0; i < 2; i++) {                                // keys, values
+            test_output(&c, cache + i, own);
+            memcpy(c.tensor[cache + i].data, in[3] + i * own, own * sizeof **in);
+        }
+        test_result turned = run_alone(device, &c);
+        const double *const *caches = (const double *const *)turned.value + (p.positions > 0 ? 1 : 0);
+
+        c = (test_case){ .op = RP_OP_ATTN_TIME };
+        const struct rp_attn_time_params attend = { .batch = p.batch, .paths = p.paths, .variates = 1, .tokens = 1, .heads = p.heads,
+                                                    .head_width = p.head_width, .prefix_cap = p.prefix_cap, .suffix_cap = p.suffix_cap,
+                                                    .scale = p.scale, .scale_rest = p.scale_rest };
+        test_start(&c, whole.name, &attend, sizeof attend);
+        float *q = test_f32(&c, 0, queries);
+        for (uint64_t i = 0; i < queries; i++) { q[i] = p.positions > 0 ? (float)turned.value[0][i] : in[1][i]; }
+        for (uint32_t half = 0; half < 2; half++) {
+            memcpy(test_f32(&c, 1 + half, prefix), in[2] + half * prefix, prefix * sizeof **in);
+            float *to = test_f32(&c, 3 + half, own);
+            for (uint64_t i = 0; i < own; i++) { to[i] = (float)caches[half][i]; }
+        }
+        memcpy(test_u32(&c, 5, p.batch), n_tokens, p.batch * sizeof *n_tokens);
+        test_step(&c, 6, step);
+        test_output(&c, 7, queries);
+        test_result attended = run_alone(device, &c);
+
+        char name[64];
+        snprintf(name, sizeof name, "%s", whole.name);
+        test_result once = run_alone(device, &whole);
+        for (uint64_t i = 0; i < 2 * own; i++) {
+            if (once.value[0][i] != caches[i / own][i % own]) {
+                fail_msg("%s: element %llu of the cache is %.17g in one launch, %.17g in two", name, (unsigned long long)i, once.value[0][i],
+                         caches[i / own][i % own]);
+            }
+        }
+        for (uint64_t i = 0; i < queries; i++) {
+            if (once.value[1][i] != attended.value[0][i]) {
+                fail_msg("%s: element %llu is %.17g in one launch, %.17g in two", name, (unsigned long long)i, once.value[1][i], attended.value[0][i]);
+            }
+        }
+        test_result_free(&turned), test_result_free(&attended), test_result_free(&once);
+    }
+}
+
 // Attention in float32 has the same bits whichever kernel runs. A device of its own, made to have what only some have, or many
 // processors or few, takes every kernel for every case that the kernel is for.
 static void attention_agrees(void **state) {
@@ -504,7 +588,7 @@ static void attention_agrees(void **state) {
 }
 
 int main(void) {
-    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 6 + TEST_COUNT(pair_ops) + TEST_COUNT(same_bits_ops)) };
+    enum { MAX_TESTS = TEST_MAX_DEVICES * (RP_OP_COUNT + 7 + TEST_COUNT(pair_ops) + TEST_COUNT(same_bits_ops)) };
     static job jobs[MAX_TESTS];
     static char names[MAX_TESTS][64];
     static struct CMUnitTest tests[MAX_TESTS];
@@ -532,6 +616,11 @@ int main(void) {
             if (op == RP_OP_ATTN_ROPE) {
                 snprintf(names[n], sizeof *names, "attn_rope agrees on %s", devices[d].spec);
                 tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = attn_rope_agrees, .initial_state = j };
+                n++;
+            }
+            if (op == RP_OP_ATTN_STEP) {
+                snprintf(names[n], sizeof *names, "attn_step agrees on %s", devices[d].spec);
+                tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = attn_step_agrees, .initial_state = j };
                 n++;
             }
             if (op == RP_OP_ATTN_TIME) {

@@ -226,8 +226,12 @@ static rp_cu_result fake_function_set(rp_cu_function function, int attribute, in
     fake.kernel = (const char *)function;
     INSIDE("function_set");
     assert_non_null(function);
-    assert_int_equal(attribute, RP_CU_FUNCTION_DYNAMIC_SHARED);
-    assert_true(value > (int)RP_CUDA_PLAIN_SHARED);
+    if (attribute == RP_CU_FUNCTION_CARVEOUT) {
+        assert_int_equal(value, 100);
+    } else {
+        assert_int_equal(attribute, RP_CU_FUNCTION_DYNAMIC_SHARED);
+        assert_true(value > (int)RP_CUDA_PLAIN_SHARED);
+    }
     return 0;
 }
 

@@ -57,7 +57,7 @@ static void decode_steps(void **state) {
                 struct rp_attn_step_params cross = step;
                 cross.positions = 0;
                 memcpy(params, &cross, sizeof cross);
-                if (f16) { check(RP_OP_ATTN_STEP, params, name); }
+                check(RP_OP_ATTN_STEP, params, name);
                 const struct rp_attn_time_params time = { .batch = 5, .paths = paths[s], .variates = 1, .tokens = 1, .heads = 4,
                                                           .head_width = heads[h], .prefix_cap = 400, .suffix_cap = 120, .y_f16 = f16, .mixed = 1,
                                                           .x_f16 = f16 };

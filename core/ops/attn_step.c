@@ -14,8 +14,8 @@ rp_status rp_shape_attn_step(const rp_graph *graph, const rp_node *node, rp_shap
         EXPECT(0, dtype, p->batch * p->paths, 3, D);
         EXPECT(1, RP_F32, p->positions, p->head_width / 2, 2);
     } else {
-        EXPECT(0, RP_F16, p->batch * p->paths, 2, D);
-        EXPECT(1, RP_F16, p->batch * p->paths, D);
+        EXPECT(0, dtype, p->batch * p->paths, 2, D);
+        EXPECT(1, dtype, p->batch * p->paths, D);
     }
     EXPECT(2, dtype, 2, p->batch, p->prefix_cap, D);
     EXPECT(3, dtype, 2, p->batch, p->paths, p->suffix_cap, D);
@@ -24,6 +24,24 @@ rp_status rp_shape_attn_step(const rp_graph *graph, const rp_node *node, rp_shap
     out[0] = RP_SHAPE(dtype, 2, p->batch, p->paths, p->suffix_cap, D);
     out[1] = RP_SHAPE(dtype, p->batch, p->paths, D);
     return RP_OK;
+}
+
+// In float32: so many places for tiles that a cluster's groups need no second round, as long as two groups fit a multiprocessor; one at
+// least. A launch begins early only where it finds room beside the product in front of it, so groups are small.
+static bool launch_spread(const struct rp_attn_step_params *p, rp_launch *out) {
+    const uint64_t d = p->head_width, sets = (uint64_t)p->batch * p->heads, tiles = ceil_div((uint64_t)p->prefix_cap + p->suffix_cap, RP_ATTN_TILE);
+    if (p->f16 || !out->clusters || d % 4 != 0 || p->heads > UINT16_MAX || p->batch > UINT16_MAX) { return false; }
+    const uint64_t paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_SHARED);
+    const uint64_t shared = paths > 1 ? p->prefix_cap / RP_ATTN_TILE : 0, works = shared + paths * (tiles - shared);
+    uint64_t places = ceil_div(works, RP_ATTN_SPREAD);
+    while (places > 1 && RP_ATTN_STEP_SPREAD_BYTES(paths, tiles, p->prefix_cap, d, places) > RP_ATTN_SPREAD_MOST) { places--; }
+    const uint64_t bytes = RP_ATTN_STEP_SPREAD_BYTES(paths, tiles, p->prefix_cap, d, places);
+    if (bytes > room_of_cluster(out)) { return false; }
+    out->kernel = "attn_step_f32_spread";
+    out->grid[0] = (uint32_t)(ceil_div(p->paths, paths) * RP_ATTN_SPREAD), out->grid[1] = p->heads, out->grid[2] = p->batch;
+    out->group = RP_ATTN_STEP_GROUP(places, d);
+    out->shared_bytes = (uint32_t)bytes;
+    return true;
 }
 
 // On matrix units: a cluster for up to RP_ATTN_FEW paths of a head. An invocation turns one piece of a query, or takes two, so that eight
@@ -39,6 +57,7 @@ void rp_launch_attn_step(const rp_node *node, rp_launch *out) {
     const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
     const uint64_t units = ceil_div(p->prefix_cap, 16) + paths * ceil_div(p->suffix_cap, 16);   // of sixteen keys, of a cluster
     const uint32_t warps = d > 64 ? 16 : units > 8 * RP_ATTN_SPREAD && groups > out->processors ? 10 : 8;
+    if (launch_spread(p, out)) { return; }
     if (!p->f16 || !out->clusters || (turns && d > 128)) {
         rp_launch_rows(out, p->f16 ? "attn_step_f16" : "attn_step_f32", sets * p->paths, RP_GROUP_ROW);
         return;

@@ -10,6 +10,12 @@ static const struct { const char *name; struct rp_attn_step_params p; bool steep
     { "head 64, many tiles", { 2, 3, 2, 64, 130, 80, 220, 0, 0, 0 }, true },
     { "head 52", { 2, 4, 3, 52, 60, 9, 69, 0, 0, 0 }, false },
     { "head 256", { 1, 2, 1, 256, 40, 30, 70, 0, 0, 0 }, false },
+    { "10 paths, head 52", { 2, 10, 4, 52, 330, 120, 450, 0, 0, 0 }, true },
+    { "one path, head 64", { 3, 1, 2, 64, 200, 40, 240, 0, 0, 0 }, false },
+    { "17 paths, head 20", { 1, 17, 2, 20, 33, 20, 60, 0, 0, 0 }, true },
+    { "head 128, as many tiles as a cluster has groups", { 1, 2, 1, 128, 400, 112, 512, 0, 0, 0 }, false },
+    { "4 paths, 22 tiles", { 1, 4, 1, 12, 1300, 80, 1380, 0, 0, 0 }, false },
+    { "two keys", { 2, 2, 2, 8, 1, 1, 3, 0, 0, 0 }, false },
     { "float16, one key", { 1, 1, 1, 4, 1, 1, 3, 0, 0, 1 }, false },
     { "float16, 10 paths, head 52", { 2, 10, 4, 52, 330, 120, 450, 0, 0, 1 }, true },
     { "float16, one path, head 64", { 3, 1, 2, 64, 200, 40, 240, 0, 0, 1 }, false },
@@ -22,6 +28,12 @@ static const struct { const char *name; struct rp_attn_step_params p; bool steep
     { "cross, 19 paths, head 64", { 2, 19, 2, 64, 130, 40, 0, 0, 0, 1 }, false },
     { "cross, 5 paths, head 256", { 2, 5, 1, 256, 60, 20, 0, 0, 0, 1 }, false },
     { "cross, 16 paths, 80 heads of 20", { 2, 16, 80, 20, 33, 20, 0, 0, 0, 1 }, false },
+    { "cross, float32, one key", { 1, 1, 1, 4, 1, 1, 0, 0, 0, 0 }, false },
+    { "cross, float32, 10 paths, 4 heads of 208", { 1, 10, 4, 208, 200, 70, 0, 0, 0, 0 }, true },
+    { "cross, float32, one path, head 128", { 3, 1, 2, 128, 400, 120, 0, 0, 0, 0 }, true },
+    { "cross, float32, 19 paths, head 64", { 2, 19, 2, 64, 130, 40, 0, 0, 0, 0 }, false },
+    { "cross, float32, 5 paths, head 256", { 2, 5, 1, 256, 60, 20, 0, 0, 0, 0 }, false },
+    { "cross, float32, head 6", { 2, 3, 2, 6, 60, 20, 0, 0, 0, 0 }, false },
 };
 
 static void uniform(test_case *c, uint32_t binding, uint64_t count, float low, float high) { (void)test_uniform(c, binding, count, low, high); }
