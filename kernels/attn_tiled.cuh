@@ -283,15 +283,15 @@ __device__ inline void rp_attn_tiled_teams(const rp_tiled_work<float> &w, const 
         const uint32_t first = round + team * RP_ATTN_TILE, next = first + stride;
         rp_copy_wait<1>();
         __syncthreads();                    // k, and q: written by all, read by all; what teams made: read by all
+        float score[ROWS][4], tile_top[ROWS], tile_sum[ROWS];
+        if (first < n) { rp_tiled_scores<ROWS>(score, q_tile + set_of * pitch, k_tile + lane * pitch, d, pitch); }
+        __syncthreads();                    // k: read by the team before it is written again
+        if (next < n) { rp_tiled_stage<RP_ATTN_TILE>(set_of, k_tile, pitch, w.k_prefix, w.k_own, next, n, w.n_prefix, w.width, d); }
+        rp_copy_commit();
+        if (first < n) { rp_tiled_weights<ROWS>(score, tile_top, tile_sum, weight, w, keys, first, row0, row0 + set_of, lane, own); }
+        rp_copy_wait<1>();
+        __syncthreads();                    // v: written by the team, read by it; weight: by a set, for itself
         if (first < n) {
-            float score[ROWS][4], tile_top[ROWS], tile_sum[ROWS];
-            rp_tiled_scores<ROWS>(score, q_tile + set_of * pitch, k_tile + lane * pitch, d, pitch);
-            rp_named_barrier(1 + team, TILED_GROUP);    // k: read by the team before it is written again
-            if (next < n) { rp_tiled_stage<RP_ATTN_TILE>(set_of, k_tile, pitch, w.k_prefix, w.k_own, next, n, w.n_prefix, w.width, d); }
-            rp_copy_commit();
-            rp_tiled_weights<ROWS>(score, tile_top, tile_sum, weight, w, keys, first, row0, row0 + set_of, lane, own);
-            rp_copy_wait<1>();
-            rp_named_barrier(1 + team, TILED_GROUP);    // v: written by the team, read by it; weight: by a set, for itself
             float4 total[ROWS][1];
             rp_tiled_values<ROWS, 1>(total, weight, v_tile, column, d);
             __syncwarp();                   // weight: read by the set before it is written again
