@@ -18,8 +18,8 @@ static void pair_open(pair *p, const char *a, const char *b, const char *folder,
     rp_model_config config = RP_MODEL_CONFIG_INIT;
     config.precision = RP_PRECISION_F32;
     *p = (pair){ 0 };
+    for (uint32_t d = 0; d < 2; d++) { test_ok(p->w.device[d], walk_open(&p->w, d, specs[d], RP_PRECISION_F32), specs[d]); }
     for (uint32_t d = 0; d < 2; d++) {
-        test_ok(p->w.device[d], walk_open(specs[d], RP_PRECISION_F32, &p->w.device[d]), specs[d]);
         test_ok(p->w.device[d], rp_model_load(p->w.device[d], folder, &config, &p->model[d]), folder);
         sample_make(p->model[d], sizes, &p->input[d]);
         test_ok(p->w.device[d], sample_forecaster(&p->input[d], p->model[d], &p->w.forecaster[d]), "forecaster");

@@ -115,11 +115,16 @@ static bool split_devices(const name_list *names, request *r) {
     return true;
 }
 
+static bool open_device(const request *r, uint32_t which, walk *w) {
+    rp_status status = walk_open(w, which, r->device[which], r->precision);
+    if (status != RP_OK) { session_complain(w->device[which], status); }
+    return status == RP_OK;
+}
+
 static bool open_model(const request *r, uint32_t which, walk *w, rp_model **model) {
     rp_model_config config = RP_MODEL_CONFIG_INIT;
     config.precision = r->precision, config.tokenizer = r->tokenizer;
-    rp_status status = walk_open(r->device[which], r->precision, &w->device[which]);
-    if (status == RP_OK) { status = rp_model_load(w->device[which], r->folder, &config, model); }
+    rp_status status = rp_model_load(w->device[which], r->folder, &config, model);
     if (status != RP_OK) { session_complain(w->device[which], status); }
     return status == RP_OK;
 }
@@ -129,7 +134,7 @@ static bool compare(const request *r) {
     rp_model *model[2] = { 0 };
     sample input[2] = { 0 };
     rp_status status = RP_OK;
-    bool ok = open_model(r, 0, &w, &model[0]) && open_model(r, 1, &w, &model[1]);
+    bool ok = open_device(r, 0, &w) && open_device(r, 1, &w) && open_model(r, 0, &w, &model[0]) && open_model(r, 1, &w, &model[1]);
     for (uint32_t d = 0; d < 2 && ok; d++) {
         sample_make(model[d], r->sizes, &input[d]);
         status = sample_forecaster(&input[d], model[d], &w.forecaster[d]);

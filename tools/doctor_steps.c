@@ -111,8 +111,11 @@ static bool walk_model(const char *spec, const char *folder, rp_precision precis
     rp_status status = RP_OK;
     config.precision = precision;
     for (uint32_t d = 0; d < 2 && status == RP_OK; d++) {
-        status = walk_open(specs[d], config.precision, &w.device[d]);
-        if (status == RP_OK) { status = rp_model_load(w.device[d], folder, &config, &model[d]); }
+        status = walk_open(&w, d, specs[d], config.precision);
+        if (status != RP_OK) { failed(a, w.device[d], status); }
+    }
+    for (uint32_t d = 0; d < 2 && status == RP_OK; d++) {
+        status = rp_model_load(w.device[d], folder, &config, &model[d]);
         if (status == RP_OK) {
             sample_make(model[d], (sample_sizes){ .context = 40, .variates = 2, .paths = 3, .seed = 7 }, &input[d]);
             status = sample_forecaster(&input[d], model[d], &w.forecaster[d]);

@@ -29,12 +29,19 @@ static bool fail(walk *w, uint32_t which, rp_status status) {
     return message_set(&w->error, "%s", text[0] ? text : rp_status_text(status));
 }
 
-rp_status walk_open(const char *spec, rp_precision precision, rp_device **out) {
+// What a family builds may depend on the kernels that a device has.
+static void make_alike(rp_device *a, rp_device *b) {
+    const bool any_a = a->info.kind == RP_DEVICE_REFERENCE, any_b = b->info.kind == RP_DEVICE_REFERENCE;   // it runs any graph
+    a->clusters = b->clusters = any_a ? b->clusters : any_b ? a->clusters : a->clusters && b->clusters;
+}
+
+rp_status walk_open(walk *w, uint32_t which, const char *spec, rp_precision precision) {
     rp_device_config config = RP_DEVICE_CONFIG_INIT;
     config.direct = 1;
-    rp_status status = rp_device_create(spec, &config, out);
-    if (status == RP_OK && (*out)->info.kind == RP_DEVICE_REFERENCE && precision == RP_PRECISION_MIXED) { (*out)->info.mixed = 1; }
-    return status;
+    RP_RETURN(rp_device_create(spec, &config, &w->device[which]));
+    if (w->device[which]->info.kind == RP_DEVICE_REFERENCE && precision == RP_PRECISION_MIXED) { w->device[which]->info.mixed = 1; }
+    if (w->device[0] != NULL && w->device[1] != NULL) { make_alike(w->device[0], w->device[1]); }
+    return RP_OK;
 }
 
 // ---- one node ----

@@ -39,8 +39,10 @@ typedef struct walk {
     message error;
 } walk;
 
-// Opens a direct device; the reference takes float16 tensors as well, so that `mixed` can be compared with it.
-rp_status walk_open(const char *spec, rp_precision precision, rp_device **out);
+// Opens a direct device, the first (which 0) or the second; the reference takes float16 tensors as well, so that `mixed` can be compared
+// with it. Forecasters are made when both are open: they build the same graphs, the reference that of the other device, and of two
+// others each that of the one with fewer kinds of kernels. When it fails, w->device[which] is as rp_device_create leaves it.
+rp_status walk_open(walk *w, uint32_t which, const char *spec, rp_precision precision);
 // Walks one forecast. The devices were opened by walk_open, the forecasters made for s. a holds the first device's results
 // afterwards and b the second's; both were made alike. False with a sentence when it could not be walked to its end.
 bool walk_run(walk *w, sample *a, sample *b);
