@@ -53,6 +53,9 @@ typedef struct toto2_model {
     float out_eps;
 } toto2_model;
 
+// What attention over time keeps and reads.
+static inline rp_dtype toto2_keys_dtype(const toto2_model *m) { return m->mixed ? RP_F16 : RP_F32; }
+
 rp_status toto2_weights_load(toto2_model *model, rp_weights *file);
 rp_status toto2_load(rp_device *device, const char *folder, const rp_config *config, rp_precision precision, rp_model **out);
 

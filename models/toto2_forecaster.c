@@ -58,13 +58,14 @@ static rp_status measure_side(toto2_forecaster *f, uint32_t side, rp_sizes *out)
     return status;
 }
 
-// What a forecaster may take: a fifth of the weights, and the keys and values of all layers in float32, of which a single pass keeps one's.
+// What a forecaster may take: a fifth of the weights, and the keys and values of all layers, of which a single pass keeps one's.
 static uint64_t fair_bytes(const toto2_forecaster *f) {
     const toto2_config *c = &((toto2_model *)f->base.model)->config;
     const uint64_t tokens = (uint64_t)f->base.config.max_batch * f->base.config.variates * (f->patches + f->future);
+    const uint64_t number = rp_dtype_size(toto2_keys_dtype((toto2_model *)f->base.model));
     uint64_t bytes = f->base.model->info.device_bytes / 5;
     for (uint32_t i = 0; i < c->layers; i++) {
-        if (!toto2_layer_is_variate(c, i)) { bytes += 2 * tokens * c->kv_heads * toto2_head_width(c) * sizeof(float); }
+        if (!toto2_layer_is_variate(c, i)) { bytes += 2 * tokens * c->kv_heads * toto2_head_width(c) * number; }
     }
     return bytes;
 }

@@ -39,7 +39,7 @@ rp_status toto2_lay_state(toto2_forecaster *f, rp_sizes *out) {
     f->v = rp_arena_alloc(&f->arena, c->layers * sizeof(rp_tensor *));
     r.failed = r.failed || !f->k || !f->v;
     const bool later = f->block < f->future;      // calls that read what the first kept; in a single pass all layers share one place
-    const rp_dtype kept = m->mixed ? RP_F16 : RP_F32;
+    const rp_dtype kept = toto2_keys_dtype(m);
     rp_tensor *k = NULL, *v = NULL;
     for (uint32_t i = 0; i < c->layers && !r.failed; i++) {
         if (toto2_layer_is_variate(c, i)) { continue; }

@@ -129,7 +129,8 @@ static void expect_ok(rp_device *device, rp_status status, const char *name) {
     if (status != RP_OK) { fail_msg("%s: %s", name, text); }
 }
 
-// Rows of the published speeds in one pass, which is never cut into parts: that would cost it time. In blocks too. Of 64 series of 4m
+// Rows of the published speeds in one pass, which are not cut into parts: that would cost them time; but for 4m in mixed, whose weights
+// and caches are least. In blocks too. Of 64 series of 4m
 // what comes and goes alone, series and results, is more than a fifth of the weights.
 static const struct row { uint32_t variates, batch, horizon, block; bool all; } rows[] = {
     { 7, 1, 336, 0, true }, { 7, 1, 336, 128, true }, { 1, 64, 96, 0, false }, { 1, 64, 96, 32, false },
@@ -150,9 +151,10 @@ static void check_memory(rp_device *device, rp_model *model, const char *name) {
         expect_ok(device, rp_forecaster_create(model, &config, &forecaster), name);
         const uint64_t series = (uint64_t)row->variates * row->batch, all = CONTEXT / c->patch + (row->horizon + c->patch - 1) / c->patch;
         const uint64_t peak = device->counters.device_bytes_peak;
+        const uint64_t number = rp_dtype_size(toto2_keys_dtype((const toto2_model *)model));
         uint64_t caches = 0;
         for (uint32_t l = 0; l < c->layers; l++) {
-            if (!toto2_layer_is_variate(c, l)) { caches += 2 * series * all * c->kv_heads * toto2_head_width(c) * 4; }   // as float32
+            if (!toto2_layer_is_variate(c, l)) { caches += 2 * series * all * c->kv_heads * toto2_head_width(c) * number; }
         }
         const double more = (double)peak - (double)caches - (double)weights;
         const uint32_t side = ((toto2_forecaster *)forecaster)->side;
@@ -160,13 +162,13 @@ static void check_memory(rp_device *device, rp_model *model, const char *name) {
                "the two; %u side by side\n", name, ((toto2_model *)model)->mixed ? "mixed" : "f32", row->variates, row->batch, row->block,
                (double)weights / 1e6, (double)caches / 1e6, (double)peak / 1e6, 100 * more / (double)weights, side);
         if (!(more <= 0.2 * (double)weights)) { fail_msg("%s takes more than a fifth beyond its weights and caches", name); }
-        if (row->block == 0) { assert_int_equal(side, series); }
+        const bool whole = row->block == 0 && !(strcmp(name, "toto2-4m") == 0 && ((toto2_model *)model)->mixed);
+        if (whole) { assert_int_equal(side, series); }
         rp_forecaster_destroy(forecaster);
     }
 }
 
-// What no parts make fair, 512 variates of 4m in float32, goes in parts that keep a GPU busy: 8192 tokens and more, but not all. In mixed,
-// whose keys and values are float16, parts of more are fair.
+// What no parts make fair, 512 variates of 4m, goes in parts that keep a GPU busy: 8192 tokens and more, but not all.
 static void check_long_parts(rp_device *device, rp_model *model, const char *name) {
     rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
     rp_forecaster *forecaster;
@@ -174,8 +176,7 @@ static void check_long_parts(rp_device *device, rp_model *model, const char *nam
     expect_ok(device, rp_forecaster_create(model, &config, &forecaster), name);
     const toto2_forecaster *f = (toto2_forecaster *)forecaster;
     const uint32_t tokens = toto2_most_tokens(f);
-    assert_true(f->side < config.variates && f->side * tokens >= 8192);
-    if (!((toto2_model *)model)->mixed) { assert_true((f->side - 1) * tokens < 8192); }
+    assert_true(f->side < config.variates && f->side * tokens >= 8192 && (f->side - 1) * tokens < 8192);
     rp_forecaster_destroy(forecaster);
 }
 
