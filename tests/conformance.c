@@ -362,6 +362,25 @@ static void linear_fused_agrees(void **state) {
     }
 }
 
+// One launch, of attn_rope or attn_step, gives the bits of several: caches [2][own], keys and values, and y [queries].
+static void agrees_in_one(rp_device *device, test_case *whole, const double *const *caches, uint64_t own, const double *y, uint64_t queries) {
+    char name[64];
+    snprintf(name, sizeof name, "%s", whole->name);
+    test_result once = run_alone(device, whole);
+    for (uint64_t i = 0; i < 2 * own; i++) {
+        if (once.value[0][i] != caches[i / own][i % own]) {
+            fail_msg("%s: element %llu of the cache is %.17g in one launch, %.17g in two", name, (unsigned long long)i, once.value[0][i],
+                     caches[i / own][i % own]);
+        }
+    }
+    for (uint64_t i = 0; i < queries; i++) {
+        if (once.value[1][i] != y[i]) {
+            fail_msg("%s: element %llu is %.17g in one launch, %.17g in two", name, (unsigned long long)i, once.value[1][i], y[i]);
+        }
+    }
+    test_result_free(&once);
+}
+
 // attn_rope gives the bits of the two launches that it stands for. On fast devices, whose kernels say so.
 static void attn_rope_agrees(void **state) {
     const job *j = *state;
@@ -422,21 +441,8 @@ static void attn_rope_agrees(void **state) {
         test_output(&c, 7, queries);
         test_result attended = run_alone(device, &c);
 
-        char name[64];
-        snprintf(name, sizeof name, "%s", whole.name);
-        test_result once = run_alone(device, &whole);
-        for (uint64_t i = 0; i < 2 * own; i++) {
-            if (once.value[0][i] != turned.value[1 + i / own][i % own]) {
-                fail_msg("%s: element %llu of the cache is %.17g in one launch, %.17g in two", name, (unsigned long long)i, once.value[0][i],
-                         turned.value[1 + i / own][i % own]);
-            }
-        }
-        for (uint64_t i = 0; i < queries; i++) {
-            if (once.value[1][i] != attended.value[0][i]) {
-                fail_msg("%s: element %llu is %.17g in one launch, %.17g in two", name, (unsigned long long)i, once.value[1][i], attended.value[0][i]);
-            }
-        }
-        test_result_free(&turned), test_result_free(&attended), test_result_free(&once);
+        agrees_in_one(device, &whole, (const double *const *)turned.value + 1, own, attended.value[0], queries);
+        test_result_free(&turned), test_result_free(&attended);
     }
 }
 
@@ -506,21 +512,8 @@ static void attn_step_agrees(void **state) {
         test_output(&c, 7, queries);
         test_result attended = run_alone(device, &c);
 
-        char name[64];
-        snprintf(name, sizeof name, "%s", whole.name);
-        test_result once = run_alone(device, &whole);
-        for (uint64_t i = 0; i < 2 * own; i++) {
-            if (once.value[0][i] != caches[i / own][i % own]) {
-                fail_msg("%s: element %llu of the cache is %.17g in one launch, %.17g in two", name, (unsigned long long)i, once.value[0][i],
-                         caches[i / own][i % own]);
-            }
-        }
-        for (uint64_t i = 0; i < queries; i++) {
-            if (once.value[1][i] != attended.value[0][i]) {
-                fail_msg("%s: element %llu is %.17g in one launch, %.17g in two", name, (unsigned long long)i, once.value[1][i], attended.value[0][i]);
-            }
-        }
-        test_result_free(&turned), test_result_free(&attended), test_result_free(&once);
+        agrees_in_one(device, &whole, caches, own, attended.value[0], queries);
+        test_result_free(&turned), test_result_free(&attended);
     }
 }
 
