@@ -141,8 +141,10 @@ void test_rig_direct(test_rig *rig);
 void test_rig_record(test_rig *rig);
 void test_rig_replay(test_rig *rig);                          // and waits
 void test_rig_read(test_rig *rig, const test_case *c, test_result *out);   // outputs; fails when a guard changed
-// All of it, direct, on the reference device.
-void test_reference(const test_case *c, test_result *out);
+// All of it, direct, in device memory.
+void test_run(rp_device *device, const test_case *c, test_result *out);
+// What the reference device gives for a case, and where its rule asks for it, for the magnitudes of its numbers; else empty.
+void test_reference(rp_op op, uint32_t index, uint32_t variation, test_result *ref, test_result *magnitude);
 
 // ---- comparisons: tests/compare.c ----
 

@@ -130,11 +130,22 @@ void test_rig_read(test_rig *rig, const test_case *c, test_result *out) {
     }
 }
 
-void test_reference(const test_case *c, test_result *out) {
+void test_run(rp_device *device, const test_case *c, test_result *out) {
     test_rig rig;
-    test_rig_open(&rig, test_ref(), c, false);
+    test_rig_open(&rig, device, c, false);
     test_rig_load(&rig, c);
     test_rig_direct(&rig);
     test_rig_read(&rig, c, out);
     test_rig_close(&rig);
+}
+
+void test_reference(rp_op op, uint32_t index, uint32_t variation, test_result *ref, test_result *magnitude) {
+    test_case c;
+    assert_true(test_case_make(&c, op, index, variation));
+    test_run(test_ref(), &c, ref);
+    *magnitude = (test_result){ 0 };
+    tolerance_case judged = test_judged(&c);
+    if (c.absolute != NULL) { c.absolute(&c); }
+    if (c.absolute != NULL || tolerance_absolute(&judged)) { test_run(test_ref(), &c, magnitude); }
+    test_case_free(&c);
 }
