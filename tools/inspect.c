@@ -87,9 +87,7 @@ int command_inspect(int argc, char **argv) {
     const char *model = NULL, *tokenizer = NULL, *device = NULL, *precision = NULL;
     sizes size = { .batch = 1, .samples = 256 };
     const option options[] = {
-        { "model", OPTION_TEXT, &model, "DIR", "folder with config.json and model.safetensors, or with such folders\n`model` and `tokenizer`", NULL, true },
-        { "tokenizer", OPTION_TEXT, &tokenizer, "DIR", "Kronos: the folder of its tokenizer, where it is not inside --model", NULL,
-          false },
+        ROW_MODEL(&model), ROW_TOKENIZER(&tokenizer),
         { "device", OPTION_TEXT, &device, "D", "whose memory is asked about; default auto, as forecast has it", NULL,
           false },
         { "precision", OPTION_CHOICE, &precision, "P", "f32, mixed or auto", PRECISION_CHOICES, false },

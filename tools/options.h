@@ -47,6 +47,24 @@ typedef struct option_set {
     size_t n_options;
 } option_set;
 
+// Rows that several commands have in the same words; each takes its target.
+#define ROW_MODEL(target) { "model", OPTION_TEXT, target, "DIR", \
+    "folder with config.json and model.safetensors, or with such folders\n`model` and `tokenizer`", NULL, true }
+#define ROW_TOKENIZER(target) { "tokenizer", OPTION_TEXT, target, "DIR", \
+    "Kronos: the folder of its tokenizer, where it is not inside --model", NULL, false }
+#define ROW_PRECISION(target) { "precision", OPTION_CHOICE, target, "P", \
+    "f32, mixed (16-bit operands on matrix units) or auto", PRECISION_CHOICES, false }
+#define ROW_TEMPERATURE(target) { "temperature", OPTION_NUMBER, target, "X", \
+    "Kronos: above 1 more varied paths, below 1 likelier ones; default 1", NULL, false }
+#define ROW_TOP_P(target) { "top-p", OPTION_NUMBER, target, "P", \
+    "Kronos: draw among the likeliest tokens that together exceed P; default 1, all", NULL, false }
+#define ROW_BLOCK(target) { "block", OPTION_COUNT, target, "N", \
+    "Toto 2.0: rows predicted in one pass before their medians are appended,\na multiple of its patch; default: the whole horizon", NULL, false }
+#define ROW_FALLBACK_MIN_OBS(target) { "scaler-fallback-min-obs", OPTION_COUNT, target, "N", \
+    "Toto 2.0: patches with fewer values before are scaled by the first N", NULL, false }
+#define ROW_CAP_K(target) { "quantile-real-cap-k", OPTION_NUMBER, target, "K", \
+    "Toto 2.0: quantiles stay within K standard deviations of what the\ncontext spans", NULL, false }
+
 // Reads argv[0 .. argc), which starts after the command's name. Arguments that are no options go to `rest` ([rest_cap]).
 // Returns -1 when the command should run, else what the program should exit with: help was asked for and printed, or
 // something was wrong and a sentence was printed.

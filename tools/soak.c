@@ -205,7 +205,7 @@ static void print(const session *s, const watch *w) {
 static int read_request(int argc, char **argv, request *r) {
     const option options[] = {
         { "model", OPTION_TEXT, &r->model, "DIR", "the model's folder", NULL, true },
-        { "tokenizer", OPTION_TEXT, &r->tokenizer, "DIR", "Kronos: the folder of its tokenizer, where it is not inside --model", NULL, false },
+        ROW_TOKENIZER(&r->tokenizer),
         { "device", OPTION_TEXT, &r->device, "D", "auto, cuda, cuda:N, vulkan, vulkan:N or ref; default auto", NULL, false },
         { "precision", OPTION_CHOICE, &r->precision, "P", "f32, mixed or auto", PRECISION_CHOICES, false },
         { "minutes", OPTION_NUMBER, &r->minutes, "N", "how long; default 3", NULL, false },

@@ -79,7 +79,7 @@ static void summarise(const trace *t, const request *r, const char *spec) {
 static int read_request(int argc, char **argv, request *r) {
     const option options[] = {
         { "model", OPTION_TEXT, &r->model, "DIR", "folder of the model, as forecast has it", NULL, true },
-        { "tokenizer", OPTION_TEXT, &r->tokenizer, "DIR", "Kronos: the folder of its tokenizer, where it is not inside --model", NULL, false },
+        ROW_TOKENIZER(&r->tokenizer),
         { "input", OPTION_TEXT, &r->input, "FILE.csv", "the rows to forecast from", NULL, true },
         { "horizon", OPTION_COUNT, &r->horizon, "H", "rows to forecast", NULL, true },
         { "output", OPTION_TEXT, &r->output, "FILE.json", "where the timeline goes", NULL, true },
