@@ -9,6 +9,13 @@ test_result agree_run(rp_device *device, test_case *c) {
     return got;
 }
 
+void agree_same_bits(const test_result *a, const char *of_a, const test_result *b, const char *of_b, uint64_t count, const char *what) {
+    for (uint64_t e = 0; e < count; e++) {
+        const double *x = &a->value[0][e], *y = &b->value[0][e];
+        if (memcmp(x, y, sizeof *x) != 0) { fail_msg("%s: element %llu is %.17g %s, %.17g %s", what, (unsigned long long)e, *x, of_a, *y, of_b); }
+    }
+}
+
 // Kernels of fast devices that promise the plain kernel's bits. A device of its own takes first the plain ones, which are held to the
 // reference too, as nothing else runs them there; then these, as a device with few processors, with some and with many has them.
 static void fast_agrees(void **state, rp_op op) {

@@ -5,6 +5,8 @@
 #include "case.h"
 
 test_result agree_run(rp_device *device, test_case *c);   // runs a case, directly, and frees it
+// The first `count` numbers of the first output; fails with the first that differs: `what`, then each number with its own words.
+void agree_same_bits(const test_result *a, const char *of_a, const test_result *b, const char *of_b, uint64_t count, const char *what);
 
 // ---- tests/agree_linear.c ----
 

@@ -192,12 +192,10 @@ void attention_agrees(void **state) {
                 if (way == 0) {
                     plain = got;
                 } else {
-                    for (uint64_t e = 0; e < plain.count[0]; e++) {
-                        if (memcmp(&got.value[0][e], &plain.value[0][e], sizeof(double)) != 0) {
-                            fail_msg("%s, variation %u: element %llu is %.17g by %s, and %.17g by attn_time_f32", c.name, variation,
-                                     (unsigned long long)e, got.value[0][e], kernel, plain.value[0][e]);
-                        }
-                    }
+                    char what[96], by[64];
+                    snprintf(what, sizeof what, "%.70s, variation %u", c.name, variation);
+                    snprintf(by, sizeof by, "by %.58s", kernel);
+                    agree_same_bits(&got, by, &plain, "by attn_time_f32", plain.count[0], what);
                     test_result_free(&got);
                 }
                 test_rig_close(&rig);

@@ -24,12 +24,9 @@ void linear_rows_agree(void **state) {
                 whole = got;
                 continue;
             }
-            for (uint64_t e = 0; e < (uint64_t)p.m * n; e++) {
-                if (memcmp(&got.value[0][e], &whole.value[0][e], sizeof(double)) != 0) {
-                    fail_msg("m = %u and m = %u differ in row %llu, column %llu (n = %u, k = %u): %.17g, %.17g", p.m, rows[0],
-                             (unsigned long long)(e / n), (unsigned long long)(e % n), n, k, got.value[0][e], whole.value[0][e]);
-                }
-            }
+            char what[64];
+            snprintf(what, sizeof what, "%u rows, n = %u, k = %u", p.m, n, k);
+            agree_same_bits(&got, "by themselves", &whole, "as the first of 200", (uint64_t)p.m * n, what);
             test_result_free(&got);
         }
         test_result_free(&whole);
@@ -72,12 +69,9 @@ void linear_tiles_agree(void **state) {
                 plain = got;
                 continue;
             }
-            for (uint64_t e = 0; e < count && plain.value[0] != NULL; e++) {
-                if (memcmp(&got.value[0][e], &plain.value[0][e], sizeof(double)) != 0) {
-                    fail_msg("%s, tiles %u: element %llu is %.17g, and %.17g by others", c.name, wgmma, (unsigned long long)e,
-                             got.value[0][e], plain.value[0][e]);
-                }
-            }
+            char tiles[32];
+            snprintf(tiles, sizeof tiles, "by tiles %u", wgmma);
+            if (plain.value[0] != NULL) { agree_same_bits(&got, tiles, &plain, "by others", count, c.name); }
             test_result_free(&got);
         }
         test_result_free(&plain);
@@ -86,15 +80,6 @@ void linear_tiles_agree(void **state) {
     rp_device_destroy(own);
     assert_true(n_cases > 0);
     if (score.failed > 0) { fail_msg("kernels without wgmma: %llu failures", (unsigned long long)score.failed); }
-}
-
-static void same_values(const char *what, const test_result *a, const test_result *b, uint64_t count, uint32_t m, uint32_t k) {
-    for (uint64_t e = 0; e < count; e++) {
-        if (memcmp(&a->value[0][e], &b->value[0][e], sizeof(double)) != 0) {
-            fail_msg("%s, m = %u, k = %u: element %llu is %.17g in one launch, %.17g in two", what, m, k, (unsigned long long)e,
-                     b->value[0][e], a->value[0][e]);
-        }
-    }
 }
 
 // Products that normalise their rows, or gate their halves, give the bits of the two launches that they stand for. Not on the
@@ -107,6 +92,7 @@ void linear_fused_agrees(void **state) {
     for (uint32_t r = 0; r < TEST_COUNT(rows); r++) {
         for (uint32_t l = 0; l < TEST_COUNT(lengths); l++) {
             const uint32_t m = rows[r], k = lengths[l];
+            char what[64];
             float x[16 * 1100], w[N * 1100], scale[1100];
             test_case numbers = { .seed = test_seed() + r };
             for (uint32_t i = 0; i < m * k; i++) { x[i] = (float)test_random(&numbers) * 4 - 2; }
@@ -132,7 +118,8 @@ void linear_fused_agrees(void **state) {
                 test_output(&c, 5, (uint64_t)m * N);
                 y[fused] = agree_run(device, &c);
             }
-            same_values("norm and product", &y[0], &y[1], (uint64_t)m * N, m, k);
+            snprintf(what, sizeof what, "norm and product, m = %u, k = %u", m, k);
+            agree_same_bits(&y[1], "in one launch", &y[0], "in two", (uint64_t)m * N, what);
 
             // y[0] holds turns of eight; silu_mul takes halves.
             const struct rp_silu_mul_params gate = { m, N / 2 };
@@ -153,7 +140,8 @@ void linear_fused_agrees(void **state) {
             memcpy(test_uniform(&c, 4, k, 0, 1), scale, (size_t)k * 4);
             test_output(&c, 5, (uint64_t)m * N / 2);
             gated[1] = agree_run(device, &c);
-            same_values("gated product", &gated[0], &gated[1], (uint64_t)m * N / 2, m, k);
+            snprintf(what, sizeof what, "gated product, m = %u, k = %u", m, k);
+            agree_same_bits(&gated[1], "in one launch", &gated[0], "in two", (uint64_t)m * N / 2, what);
             test_result_free(&normed);
             for (uint32_t i = 0; i < 2; i++) { test_result_free(&y[i]), test_result_free(&gated[i]); }
         }
