@@ -124,9 +124,10 @@ static rp_status look(rp_device *device, watch *w, int part) {
 // How much more there was at the end than when it was warm; what other programs take on the device counts, too.
 static int64_t grown(const watch *w, int i) { return (int64_t)(w->least[w->last][i] - w->least[w->first][i]); }
 
-static bool flat(const watch *w) {
+// The first n quantities.
+static bool flat(const watch *w, int n) {
     bool good = w->last > w->first;
-    for (int i = 0; i < N_QUANTITIES; i++) { good = good && grown(w, i) <= 0; }
+    for (int i = 0; i < n; i++) { good = good && grown(w, i) <= 0; }
     return good;
 }
 
@@ -201,6 +202,14 @@ static void print(const session *s, const watch *w) {
     }
 }
 
+static const char *verdict(const watch *w, bool good) {
+    if (good) { return "all is well"; }
+    if (w->different) { return "results differ"; }
+    if (w->last <= w->first) { return "too short to tell whether memory grows"; }
+    if (flat(w, N_QUANTITIES)) { return "recordings are made anew"; }
+    return flat(w, TAKEN) ? "memory in use on the device grows; it is that of all programs: leave the device to this one to tell" : "memory grows";
+}
+
 // -1 when it can be done, else the exit code.
 static int read_request(int argc, char **argv, request *r) {
     const option options[] = {
@@ -244,10 +253,10 @@ int command_soak(int argc, char **argv) {
     rp_status status = work_create(&r, &s, &job);
     if (status == RP_OK) { status = run(&r, s.device, &job, &w); }
     if (status != RP_OK) { session_complain(s.device, status); }
-    const bool good = status == RP_OK && w.different == 0 && w.forecasts > 0 && flat(&w) && s.device->counters.recordings == w.recordings;
+    const bool good = status == RP_OK && w.different == 0 && w.forecasts > 0 && flat(&w, N_QUANTITIES) && s.device->counters.recordings == w.recordings;
     print(&s, &w);
     if (w.interrupted) { note("stopped by %s", interrupt_name()); }
-    else if (status == RP_OK) { printf("%s\n", good ? "all is well" : w.different ? "results differ" : w.last > w.first ? "memory grows" : "too short to tell whether memory grows"); }
+    else if (status == RP_OK) { printf("%s\n", verdict(&w, good)); }
     result = good ? EXIT_DONE : EXIT_FAILED;
     if (r.json && !write_json(&r, &s, &w, good, &error)) {
         complain("%s", error.text);
