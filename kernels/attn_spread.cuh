@@ -81,7 +81,7 @@ __device__ inline void rp_spread_weights(uint32_t q, uint32_t end, uint32_t numb
     float p[CHUNK];
 #pragma unroll
     for (int i = 0; i < CHUNK; i++) {
-        const uint32_t query = min(q + i, end - 1);
+        const uint32_t query = q + i < end ? q + i : q;          // one's own
         const float tile_top = fmaxf(top[query * 4], top[query * 4 + 1]);
         p[i] = rp_exp_below(weight[query * RP_ATTN_TILE + number] - (tile_top == -RP_INFINITY ? 0.0f : tile_top));
     }
@@ -104,27 +104,52 @@ __device__ inline void rp_spread_send_sum(const rp_spread_work &w, const rp_spre
     if (lane == 0) { rp_cluster_send2(to, path % RP_ATTN_SPREAD, m.inbox.ready, fmaxf(m.top[q * 4], m.top[q * 4 + 1]), sum); }
 }
 
-// A tile of the prompt for all paths: two warps for half of them each. `barrier`: a named one for those two warps.
-__device__ inline void rp_spread_together(const rp_spread_work &w, const rp_spread_memory &m, uint32_t tile, float scale, uint32_t barrier) {
-    const uint32_t half = threadIdx.x % SPREAD_TEAM / RP_ATTN_TILE, number = threadIdx.x % RP_ATTN_TILE, middle = (w.n_queries + 1) / 2;
-    const uint32_t begin = half * middle, end = half == 0 ? middle : w.n_queries;
-    for (uint32_t q = begin; q < end; q += SPREAD_CHUNK) {
-        rp_spread_scores<SPREAD_CHUNK>(w, m.queries, m.k, q, end, number, true, scale, m.weight, m.top);
+// The queries that this half of a team takes: of a tile of the prompt half of all paths', of another its path's, whose scores the first
+// half makes and whose values the second.
+struct rp_spread_queries {
+    uint32_t begin, end;
+};
+
+// The phases of a tile; the group's barrier stands between them.
+__device__ inline void rp_spread_phase1(const rp_spread_work &w, const rp_spread_memory &m, const rp_spread_tile &t, bool whole, const rp_spread_queries &own,
+                                        float scale) {
+    const uint32_t number = threadIdx.x % RP_ATTN_TILE;
+    if (whole) {
+        for (uint32_t q = own.begin; q < own.end; q += SPREAD_CHUNK) {
+            rp_spread_scores<SPREAD_CHUNK>(w, m.queries, m.k, q, own.end, number, true, scale, m.weight, m.top);
+        }
+    } else if (threadIdx.x % SPREAD_TEAM < RP_ATTN_TILE) {
+        rp_spread_scores<1>(w, m.queries + t.q * w.d, m.k, 0, 1, number, t.tile * RP_ATTN_TILE + number < w.n, scale, m.weight, m.top);
     }
-    rp_named_barrier(barrier, RP_ATTN_TILE);   // maxima: written by both warps, read by both
-    for (uint32_t q = begin; q < end; q += SPREAD_CHUNK) { rp_spread_weights<SPREAD_CHUNK>(q, end, number, m.weight, m.top); }
-    rp_named_barrier(barrier, RP_ATTN_TILE);   // weights: likewise
-    for (uint32_t j = number; j < w.d + number; j += RP_ATTN_TILE) {
-        for (uint32_t q = begin; q < end; q += SPREAD_CHUNK) {
+}
+__device__ inline void rp_spread_phase2(const rp_spread_memory &m, bool whole, const rp_spread_queries &own) {
+    const uint32_t number = threadIdx.x % RP_ATTN_TILE;
+    if (whole) {
+        for (uint32_t q = own.begin; q < own.end; q += SPREAD_CHUNK) { rp_spread_weights<SPREAD_CHUNK>(q, own.end, number, m.weight, m.top); }
+    } else if (threadIdx.x % SPREAD_TEAM < RP_ATTN_TILE) {
+        rp_spread_weights<1>(0, 1, number, m.weight, m.top);
+    }
+}
+__device__ inline void rp_spread_phase3(const rp_spread_work &w, const rp_spread_memory &m, const rp_spread_tile &t, bool whole, const rp_spread_queries &own) {
+    const uint32_t local = threadIdx.x % SPREAD_TEAM, number = local % RP_ATTN_TILE;
+    if (!whole && local < 32) { rp_spread_send_sum(w, m, t.q, t.tile, 0); }
+    for (uint32_t j = number; j < w.d + number && (whole || local >= RP_ATTN_TILE); j += RP_ATTN_TILE) {
+        const float *values = m.v + min(j, w.d - 1);
+        for (uint32_t q = own.begin; q < own.end && whole; q += SPREAD_CHUNK) {
             float total[SPREAD_CHUNK];
-            rp_spread_values<SPREAD_CHUNK>(m.weight, m.v + min(j, w.d - 1), w.d, q, end, total);
+            rp_spread_values<SPREAD_CHUNK>(m.weight, values, w.d, q, own.end, total);
 #pragma unroll
             for (int i = 0; i < SPREAD_CHUNK; i++) {
-                if (q + i < end) { rp_spread_send_values(m.inbox, w.d, q + i, tile, j, total[i]); }
+                if (q + i < own.end) { rp_spread_send_values(m.inbox, w.d, q + i, t.tile, j, total[i]); }
             }
         }
+        if (!whole) {
+            float total[1];
+            rp_spread_values<1>(m.weight, values, w.d, 0, 1, total);
+            rp_spread_send_values(m.inbox, w.d, t.q, t.tile, j, total[0]);
+        }
     }
-    for (uint32_t q = begin + number / 32; q < end; q += 2) { rp_spread_send_sum(w, m, q, tile, q); }
+    for (uint32_t q = own.begin + number / 32; q < own.end && whole; q += 2) { rp_spread_send_sum(w, m, q, t.tile, q); }
 }
 
 __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> &args, float *memory) {
@@ -156,7 +181,6 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
         const uint32_t alone = i - n_shared;
         return i < n_shared ? rp_spread_tile{ i, 0 } : rp_spread_tile{ n_shared + alone / w.n_queries, alone % w.n_queries };
     };
-    const uint32_t whole_team = 1 + 3 * team;  // named barriers: of the team, and of each half
     uint32_t number = rank + RP_ATTN_SPREAD * team;
     if (number < n_works) { rp_spread_ask(w, nth(number), m.k, m.v); }
     for (uint32_t i = threadIdx.x / 16; i < w.n_queries; i += blockDim.x / 16) {
@@ -169,38 +193,22 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
     }
     __syncthreads();                           // queries: written by all, read by all
     rp_cluster_wait_begun();                    // all groups have begun and made their barriers
-    while (number < n_works) {
-        const rp_spread_tile t = nth(number);
+    const uint32_t half = local / RP_ATTN_TILE, middle = (w.n_queries + 1) / 2;
+    const rp_spread_queries halves = { half * middle, half == 0 ? middle : w.n_queries };
+    // All teams go through their tiles in step, so that one kind of barrier does; who has none left goes along.
+    for (uint32_t first = rank; first < n_works; first += RP_ATTN_SPREAD * teams, number += RP_ATTN_SPREAD * teams) {
         const uint32_t after = number + RP_ATTN_SPREAD * teams;
+        const rp_spread_tile t = nth(min(number, n_works - 1));
+        const bool works = number < n_works, whole = number < n_shared;
         rp_copy_wait<0>();
-        if (number < n_shared) {
-            rp_named_barrier(whole_team, SPREAD_TEAM);         // keys, values: written by all of the team, read by all
-            rp_spread_together(w, m, t.tile, p.scale, whole_team + 1 + local / RP_ATTN_TILE);
-            rp_named_barrier(whole_team, SPREAD_TEAM);         // and read before they are written again
-            if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
-        } else {
-            __syncwarp();                      // keys, or values: written by the warp, read by it
-            if (local < RP_ATTN_TILE) {
-                rp_spread_scores<1>(w, m.queries + t.q * d, m.k, 0, 1, local, t.tile * RP_ATTN_TILE + local < n, p.scale, m.weight, m.top);
-                __syncwarp();                  // keys: read by the warp before it writes them again
-                if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
-                rp_named_barrier(whole_team + 1, RP_ATTN_TILE);    // maxima: written by both warps of keys, read by both
-                rp_spread_weights<1>(0, 1, local, m.weight, m.top);
-            }
-            rp_named_barrier(whole_team, SPREAD_TEAM);         // weights: written by the warps of keys, read by all
-            if (local < 32) { rp_spread_send_sum(w, m, t.q, t.tile, 0); }
-            if (local >= RP_ATTN_TILE) {
-                for (uint32_t j = local - RP_ATTN_TILE; j < d + local - RP_ATTN_TILE; j += RP_ATTN_TILE) {
-                    float total[1];
-                    rp_spread_values<1>(m.weight, m.v + min(j, w.d - 1), w.d, 0, 1, total);
-                    rp_spread_send_values(m.inbox, w.d, t.q, t.tile, j, total[0]);
-                }
-                __syncwarp();                  // values: read by the warp before it writes them again
-                if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
-            }
-            if (after < n_works) { rp_named_barrier(whole_team, SPREAD_TEAM); }    // weights, maxima: read by all before they are written again
-        }
-        number = after;
+        __syncthreads();                       // keys, values: written by all of a team, read by all
+        if (works) { rp_spread_phase1(w, m, t, whole, halves, p.scale); }
+        __syncthreads();                       // scores, maxima: written by both warps of keys, read by both
+        if (works) { rp_spread_phase2(m, whole, halves); }
+        __syncthreads();                       // weights: written by the warps of keys, read by all
+        if (works) { rp_spread_phase3(w, m, t, whole, halves); }
+        __syncthreads();                       // all: read before it is written again
+        if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
     }
     for (uint32_t i = threadIdx.x / 32; rank + RP_ATTN_SPREAD * i < w.n_queries; i += blockDim.x / 32) {
         const uint64_t at = (row0 + (uint64_t)(rank + RP_ATTN_SPREAD * i) * p.variates) * width + head * d;      // of y [B, S, V, 1, h, d]

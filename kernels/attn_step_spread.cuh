@@ -227,7 +227,7 @@ __device__ inline void rp_attn_step_spread(const rp_kernel_args<rp_attn_step_par
             const uint32_t row = whole ? each - place * n_rows : t.row;
             float *weight = (whole ? shared(place) + row * RP_ATTN_TILE : alone(place)) + column, x[4];
 #pragma unroll
-            for (int c = 0; c < 4; c++) { x[c] = weight[16 * c]; }
+            for (int c = 0; c < 4; c++) { x[c] = there ? weight[16 * c] : 0.0f; }     // nobody else's
             float top = fmaxf(fmaxf(x[0], x[1]), fmaxf(x[2], x[3]));
 #pragma unroll
             for (int distance = 8; distance > 0; distance /= 2) { top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, distance)); }

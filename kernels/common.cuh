@@ -88,9 +88,6 @@ __device__ inline void rp_put(void *y, uint64_t at, float value, bool f16) {
     }
 }
 
-// A barrier of `count` invocations of a group, whole warps, by a number from 1 to 15.
-__device__ inline void rp_named_barrier(uint32_t name, uint32_t count) { asm volatile("bar.sync %0, %1;" ::"r"(name), "r"(count) : "memory"); }
-
 // Sum over 32 lanes by halving: 16, 8, 4, 2, 1. Every lane gets the same bits, since each pair's sum commutes.
 __device__ inline float rp_halve32(float value) {
 #pragma unroll
