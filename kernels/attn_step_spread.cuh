@@ -9,7 +9,7 @@
 #include "attn_matrix.cuh"
 #include "attn_spread_tile.cuh"
 
-#define STEP_CHUNK 3                       // rows of which sums are under way together
+#define STEP_CHUNK 2                       // rows of which sums are under way together
 
 // Of numbers below 2^20.
 __device__ inline uint32_t rp_step_quotient(uint32_t x, uint32_t by) { return (uint32_t)__fdividef((float)x + 0.5f, (float)by); }
