@@ -231,6 +231,7 @@ __launch_bounds__(SPREAD_TEAM * SPREAD_MOST_TEAMS, 2) attn_time_f32_spread(const
     extern __shared__ __align__(16) float memory[];
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     rp_cluster_begin(reinterpret_cast<uint64_t *>(memory));
+    __syncthreads();                               // the barrier is made
     rp_begin();
     rp_attn_spread(args, memory);
 #endif
