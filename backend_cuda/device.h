@@ -5,12 +5,14 @@
 #include "args.h"
 #include "backend.h"
 #include "driver.h"
+#include "step_block.h"
 
 #define RP_CUDA_STAGING_BYTES ((uint64_t)4 << 20)   // of each of two: long enough to hide one conversion behind one copy
 #define RP_CUDA_MAX_FUNCTIONS 192
 #define RP_CUDA_SHORT_GROUPS 256u      // of a launch that is short: they fit on a GPU together
 #define RP_CUDA_MOST_SHARED 115712u    // bytes of shared memory of a group, beyond which no multiprocessor has room for two: (228 - 2) / 2 KB
 #define RP_CUDA_PLAIN_SHARED 49152u    // bytes of shared memory that a group gets without asking first
+#define RP_CUDA_SUM_GROUP 128u         // invocations of a group of step_sum, four numbers each
 #define RP_CUDA_BATCH_REPLAYS 64u      // in one batch, at most, and
 #define RP_CUDA_BATCH_NODES 640u       // kernels: some 6 us of host time and 2 KB of device memory each when it is made, once
 #define RP_CUDA_MAX_BATCHES 24         // kept
@@ -79,12 +81,27 @@ rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_fun
 rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **out);
 void rp_cuda_recording_destroy(rp_recording *recording);
 
+// step_blocks.c
+typedef struct rp_cuda_block {         // launches of a plan that are one kernel node
+    uint32_t first;
+    bool begins, ends;             // a run of blocks; behind what ends one stands
+    rp_step_block block;
+    struct rp_step_sum_args sum;   // this
+} rp_cuda_block;
+typedef struct rp_cuda_blocks {
+    rp_cuda_block *list;           // in order; the caller's to free, also after an error
+    uint32_t n;
+} rp_cuda_blocks;
+// Finds a plan's blocks, and makes `sums` if there are any. The context must be current.
+rp_status rp_cuda_blocks_find(rp_device *device, const rp_plan *plan, rp_buffer **sums, rp_cuda_blocks *out);
+
 struct rp_recording {
     rp_device *device;
     const rp_plan *plan;
     rp_cu_graph graph;             // what batches are made of
     rp_cu_exec exec;               // both NULL on a device opened with config.direct
     uint32_t n_nodes;              // of the graph: kernels
+    rp_buffer *sums;               // what blocks hand over, in two areas; NULL: there are none
 };
 
 // queue.c

@@ -1,6 +1,6 @@
-// Recordings: a plan as a CUDA graph, one kernel node for each launch, its edges the plan's dependencies. They may be programmatic ones:
-// the launch starts when all groups of those that it depends on have, fetches its weights, and waits in rp_wait (kernels/common.cuh) until
-// they are done. They waited likewise, so all before them is done too.
+// Recordings: a plan as a CUDA graph, one kernel node for each launch, or block of launches, its edges the plan's dependencies. They may be
+// programmatic ones: the launch starts when all groups of those that it depends on have, fetches its weights, and waits in rp_wait
+// (kernels/common.cuh) until they are done. They waited likewise, so all before them is done too.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,56 +84,108 @@ rp_status rp_cuda_args_fill(rp_device *device, const rp_launch *launch, rp_cuda_
     return RP_OK;
 }
 
-// Whether a launch may take its places while groups of the one before, which all have theirs, are at work. Small groups would crowd on
+// Whether a node may take its places while groups of the one before, which all have theirs, are at work. Small groups would crowd on
 // the few multiprocessors that have room first, and run long after the others are done; unless what they wait for is short, so that
 // both fit on the device together, or each takes most of a multiprocessor.
-static bool may_overlap(const rp_launch *before, const rp_launch *launch) {
-    return (uint64_t)before->grid[0] * before->grid[1] * before->grid[2] <= RP_CUDA_SHORT_GROUPS || launch->shared_bytes > RP_CUDA_MOST_SHARED;
+static bool may_overlap(uint64_t groups_before, uint32_t shared_bytes) {
+    return groups_before <= RP_CUDA_SHORT_GROUPS || shared_bytes > RP_CUDA_MOST_SHARED;
 }
 
-static bool overlaps_all(const rp_plan *plan, uint32_t i) {
-    for (uint32_t j = 0; j < plan->n_deps[i]; j++) {
-        if (!may_overlap(&plan->launches[plan->deps[i][j]], &plan->launches[i])) { return false; }
+// Nodes of a graph that is being made. `of` has one for each launch: those of a block are the same, but for the last of a run.
+typedef struct nodes {
+    rp_cu_graph graph;
+    rp_cu_node *of;
+    uint64_t *groups;              // of each launch's node
+    uint32_t n;
+    rp_cu_node *deps;              // of the node to be added next,
+    uint32_t n_deps;
+    uint64_t most_groups;          // and what the largest of them has
+} nodes;
+
+// The next node comes after that of launch `dep`.
+static void add_dep(nodes *all, uint32_t dep) {
+    for (uint32_t i = 0; i < all->n_deps; i++) {
+        if (all->deps[i] == all->of[dep]) { return; }
     }
-    return plan->n_deps[i] > 0;
+    all->deps[all->n_deps++] = all->of[dep];
+    if (all->groups[dep] > all->most_groups) { all->most_groups = all->groups[dep]; }
 }
 
-// Adds one launch after those it depends on. `deps` is scratch for n_launches handles.
-static rp_status add_node(rp_device *device, const rp_plan *plan, uint32_t i, rp_cu_graph graph, rp_cu_node *nodes,
-                          rp_cu_node *deps) {
+// The next node comes after what n launches from `first` on depend on.
+static void add_deps(const rp_plan *plan, uint32_t first, uint32_t n, nodes *all) {
+    for (uint32_t i = first; i < first + n; i++) {
+        for (uint32_t j = 0; j < plan->n_deps[i]; j++) {
+            if (plan->deps[i][j] < first) { add_dep(all, plan->deps[i][j]); }
+        }
+    }
+}
+
+// Adds the next node: one kernel, as what `as` says it is found, for n launches from `first` on.
+static rp_status add_node(rp_device *device, const rp_launch *as, rp_cu_kernel_node *kernel, uint32_t first, uint32_t n, nodes *all) {
     const rp_cuda *cuda = device->impl;
-    const rp_launch *launch = &plan->launches[i];
-    rp_cuda_args args;                      // the driver copies it
-    void *params[] = { &args };
-    char doing[160];
-    rp_cu_kernel_node node = {
-        .grid = { launch->grid[0], launch->grid[1], launch->grid[2] },
-        .block = { launch->group, 1, 1 },
-        .shared_bytes = launch->shared_bytes,
-        .params = params,
-    };
-    const bool overlaps = cuda->overlaps && overlaps_all(plan, i);
-    RP_RETURN(rp_cuda_args_fill(device, launch, &args));
-    RP_RETURN(rp_cuda_function(device, launch, &node.function));
-    for (uint32_t j = 0; j < plan->n_deps[i]; j++) { deps[j] = nodes[plan->deps[i][j]]; }
-    snprintf(doing, sizeof doing, "recording '%s' (%s)", launch->label, launch->kernel);
-    RP_RETURN(rp_cuda_check(device, cuda->driver.graph_add_kernel(&nodes[i], graph, deps, overlaps ? 0 : plan->n_deps[i], &node), doing));
     const rp_cu_edge edge = { .from_port = RP_CU_PORT_PROGRAMMATIC, .type = RP_CU_EDGE_PROGRAMMATIC };
-    for (uint32_t j = 0; j < plan->n_deps[i] && overlaps; j++) {
-        RP_RETURN(rp_cuda_check(device, cuda->driver.graph_add_edges(graph, &deps[j], &nodes[i], &edge, 1), doing));
+    const uint32_t n_deps = all->n_deps;
+    const bool overlaps = cuda->overlaps && n_deps > 0 && may_overlap(all->most_groups, as->shared_bytes);
+    char doing[160];
+    all->n_deps = 0, all->most_groups = 0;
+    kernel->block[0] = as->group, kernel->block[1] = kernel->block[2] = 1;
+    kernel->shared_bytes = as->shared_bytes;
+    for (uint32_t i = 0; i < 3; i++) { kernel->grid[i] = as->grid[i]; }
+    RP_RETURN(rp_cuda_function(device, as, &kernel->function));
+    snprintf(doing, sizeof doing, "recording '%s' (%s)", as->label, as->kernel);
+    RP_RETURN(rp_cuda_check(device, cuda->driver.graph_add_kernel(&all->of[first], all->graph, all->deps, overlaps ? 0 : n_deps, kernel), doing));
+    for (uint32_t i = 0; i < n_deps && overlaps; i++) {
+        RP_RETURN(rp_cuda_check(device, cuda->driver.graph_add_edges(all->graph, &all->deps[i], &all->of[first], &edge, 1), doing));
     }
+    for (uint32_t i = first; i < first + n; i++) {
+        all->of[i] = all->of[first];
+        all->groups[i] = (uint64_t)as->grid[0] * as->grid[1] * as->grid[2];
+    }
+    all->n++;
     return RP_OK;
 }
 
-static rp_status build(rp_device *device, const rp_plan *plan, rp_cu_node *nodes, rp_recording *out) {
+static rp_status add_launch(rp_device *device, const rp_plan *plan, uint32_t i, nodes *all) {
+    rp_cuda_args args;                      // the driver copies it
+    rp_cu_kernel_node kernel = { .params = (void *[]){ &args } };
+    RP_RETURN(rp_cuda_args_fill(device, &plan->launches[i], &args));
+    add_deps(plan, i, 1, all);
+    return add_node(device, &plan->launches[i], &kernel, i, 1, all);
+}
+
+// Behind a run's last block: what writes its x, and so stands for the launch that was to.
+static rp_status add_sum(rp_device *device, const rp_plan *plan, rp_cuda_block *own, nodes *all) {
+    const uint32_t last = own->first + own->block.n - 1;
+    const rp_launch as = { .op = RP_OP_LINEAR, .kernel = "step_sum", .label = plan->launches[last].label, .group = RP_CUDA_SUM_GROUP,
+                           .grid = { (own->sum.count / 4 + RP_CUDA_SUM_GROUP - 1) / RP_CUDA_SUM_GROUP, 1, 1 } };
+    rp_cu_kernel_node kernel = { .params = (void *[]){ &own->sum } };
+    add_dep(all, own->first);
+    return add_node(device, &as, &kernel, last, 1, all);
+}
+
+static rp_status add_block(rp_device *device, const rp_plan *plan, rp_cuda_block *own, nodes *all) {
+    const rp_step_block *block = &own->block;
+    const rp_launch as = { .op = block->op, .kernel = block->kernel, .label = plan->launches[own->first].label, .group = RP_STEP_GROUP,
+                           .grid = { block->groups, 1, 1 }, .shared_bytes = block->args.bytes };
+    rp_cu_kernel_node kernel = { .params = (void *[]){ &own->block.args } };
+    add_deps(plan, own->first, block->n, all);
+    RP_RETURN(add_node(device, &as, &kernel, own->first, block->n, all));
+    return own->ends ? add_sum(device, plan, own, all) : RP_OK;
+}
+
+static rp_status build(rp_device *device, const rp_plan *plan, nodes *all, rp_cuda_blocks *blocks, rp_recording *out) {
     const rp_cuda *cuda = device->impl;
     char doing[160];
     snprintf(doing, sizeof doing, "recording '%s'", plan->name);
     RP_RETURN(rp_cuda_check(device, cuda->driver.graph_create(&out->graph, 0), doing));
-    for (uint32_t i = 0; i < plan->n_launches; i++) {
-        RP_RETURN(add_node(device, plan, i, out->graph, nodes, nodes + plan->n_launches));
+    RP_RETURN(rp_cuda_blocks_find(device, plan, &out->sums, blocks));
+    all->graph = out->graph;
+    for (uint32_t i = 0, next = 0; i < plan->n_launches;) {
+        rp_cuda_block *own = next < blocks->n && blocks->list[next].first == i ? &blocks->list[next++] : NULL;
+        RP_RETURN(own != NULL ? add_block(device, plan, own, all) : add_launch(device, plan, i, all));
+        i += own != NULL ? own->block.n : 1;
     }
-    out->n_nodes = plan->n_launches;
+    out->n_nodes = all->n;
     RP_RETURN(rp_cuda_check(device, cuda->driver.graph_instantiate(&out->exec, out->graph, 0), doing));
     return rp_cuda_check(device, cuda->driver.exec_upload(out->exec, cuda->stream), doing);
 }
@@ -150,19 +202,23 @@ rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **
     bool inside = false;
     *out = NULL;
     rp_recording *recording = calloc(1, sizeof *recording);
-    rp_cu_node *nodes =
-        calloc((size_t)plan->n_launches * 2 + 1, sizeof *nodes); // handles, then scratch for one node's deps
-    if (recording == NULL || nodes == NULL) {
+    const size_t n = plan->n_launches;
+    rp_cu_node *handles = calloc(2 * n + 1, sizeof *handles);      // of launches, then of one node's deps
+    uint64_t *groups = calloc(n + 1, sizeof *groups);
+    nodes all = { .of = handles, .groups = groups };
+    rp_cuda_blocks blocks = { 0 };
+    if (recording == NULL || handles == NULL || groups == NULL) {
         status = rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while recording '%s'.", plan->name);
         goto cleanup;
     }
     *recording = (rp_recording){ .device = device, .plan = plan };
+    all.deps = handles + n;
     RP_TRY(rp_cuda_enter(device));
     inside = true;
     if (device->config.direct) {
         RP_TRY(find_functions(device, plan));
     } else {
-        RP_TRY(build(device, plan, nodes, recording));
+        RP_TRY(build(device, plan, &all, &blocks, recording));
     }
     device->counters.recordings++;
     *out = recording;
@@ -170,7 +226,9 @@ rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **
 cleanup:
     if (inside) { rp_cuda_leave(device); }
     rp_cuda_recording_destroy(recording);
-    free(nodes);
+    free(blocks.list);
+    free(handles);
+    free(groups);
     return status;
 }
 
@@ -188,5 +246,6 @@ void rp_cuda_recording_destroy(rp_recording *recording) {
             rp_cuda_leave(device);
         }
     }
+    rp_cuda_buffer_destroy(recording->sums);
     free(recording);
 }

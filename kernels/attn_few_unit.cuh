@@ -116,11 +116,11 @@ template <class Raw> __device__ inline void rp_few_scores(float (&score)[2][4], 
     }
 }
 
-// From scores to weights, and what was before brought to the new maximum.
-template <class T> __device__ inline void rp_few_weights(rp_few_rows &rows, float (&score)[2][4], const rp_few_unit<T> &unit, float scale) {
+// From scores to weights, and what was before brought to the new maximum. HALVES: 1 where there are no rows from eight on.
+template <int HALVES = 2, class T> __device__ inline void rp_few_weights(rp_few_rows &rows, float (&score)[2][4], const rp_few_unit<T> &unit, float scale) {
     const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
-    for (int h = 0; h < 2; h++) {
+    for (int h = 0; h < HALVES; h++) {
         const bool sees = unit.only == RP_ATTN_FEW || unit.only == lane / 4 + 8 * h;
         float most = -RP_INFINITY;
 #pragma unroll

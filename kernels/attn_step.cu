@@ -87,3 +87,5 @@ __device__ inline rp_few_call<__half> rp_few_call_of(const rp_kernel_args<rp_att
 RP_ATTN_FEW_KERNEL(attn_step_f16_spread, 128, rp_attn_step_params, FEW_TURNS, rp_few_call_of(args))
 RP_ATTN_FEW_KERNEL(attn_step_f16_spread_more, 96, rp_attn_step_params, FEW_TURNS, rp_few_call_of(args))
 RP_ATTN_FEW_KERNEL(attn_step_f16_cross, 128, rp_attn_step_params, FEW_TAKES, rp_few_call_of(args))
+
+#include "step_attention.cuh"

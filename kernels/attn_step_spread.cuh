@@ -11,9 +11,6 @@
 
 #define STEP_CHUNK 2                       // rows of which sums are under way together
 
-// Of numbers below 2^20.
-__device__ inline uint32_t rp_step_quotient(uint32_t x, uint32_t by) { return (uint32_t)__fdividef((float)x + 0.5f, (float)by); }
-
 // A tile, and the row (path) that it is made for, where it is not the prompt's alone.
 struct rp_step_tile {
     uint32_t tile, row;

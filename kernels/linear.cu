@@ -229,6 +229,7 @@ extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_narrow(const rp_k
 
 #include "linear_mixed.cuh"
 #include "linear_mixed_skinny.cuh"
+#include "step_mlp.cuh"
 #include "linear_wgmma.cuh"
 
 // ---- float32 on matrix units ----

@@ -23,7 +23,11 @@
 typedef struct fake_work {             // a kernel node, or a direct launch
     char kernel[48];
     unsigned grid[3], block[3];
-    rp_args args;
+    union {
+        rp_args args;
+        struct rp_step_block_args step;
+        struct rp_step_sum_args sum;
+    };
     int deps[FAKE_MAX_DEPS];           // numbers of nodes
     size_t n_deps;
     bool overlaps;                     // its edge is a programmatic one

@@ -1,4 +1,5 @@
 // linear: y = x w^T (+ bias) (+ residual), or gated, or through silu; w in float32, or in float16 for matrix units.
+#include "../step_block.h"
 #include "op.h"
 
 rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *out) {
@@ -156,8 +157,16 @@ static void launch_triple(const struct rp_linear_params *p, rp_launch *out) {
     out->grid[1] = out->grid[2] = 1;
 }
 
+// What of a decode step's block a product can be (core/step_block.h).
+static rp_step_part step_part_of(const struct rp_linear_params *p) {
+    if (!p->w_f16 || p->m > RP_STEP_ROWS || p->silu) { return RP_STEP_NONE; }
+    if (!p->norm) { return p->x_f16 && p->has_residual && !p->y_f16 ? RP_STEP_ADD : RP_STEP_NONE; }
+    return p->y_f16 && !p->has_residual ? (p->gated ? RP_STEP_GATE : RP_STEP_PROJECT) : RP_STEP_NONE;
+}
+
 void rp_launch_linear(const rp_node *node, rp_launch *out) {
     PARAMS(linear);
+    out->step_part = step_part_of(p);
     if (p->w_f16) {
         launch_mixed(p, out);
         return;

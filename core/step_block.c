@@ -1,0 +1,112 @@
+// Which launches of a decode step are a block, how it is dealt to clusters, and what a group of it has where in shared memory.
+#include "step_block.h"
+
+#include "ops/attend.h"
+
+#define BEGUN 16                       // bytes that places begin at multiples of
+#define QUERY RP_ATTN_FEW_QUERY(1)
+
+static const struct rp_linear_params *product_of(const rp_launch *launch) { return (const void *)launch->params; }
+
+static bool parts_are(const rp_launch *launches, uint32_t n, const rp_step_part *parts, uint32_t want) {
+    if (n < want) { return false; }
+    for (uint32_t i = 0; i < want; i++) {
+        if (launches[i].step_part != parts[i]) { return false; }
+    }
+    return true;
+}
+
+// How things, so many, and rows are dealt to clusters: as many parts as there can be, evenly; then rows, to clusters that are left.
+static void spread(rp_step_block *out, uint32_t things) {
+    struct rp_step_block_args *a = &out->args;
+    a->n_sums = a->m > 1 ? RP_STEP_SETS : RP_STEP_CLUSTERS;
+    while (things % a->n_sums != 0) { a->n_sums--; }
+    const uint32_t left = RP_STEP_CLUSTERS / a->n_sums, least = (uint32_t)ceil_div(a->m, RP_STEP_ROWS_OWN), most = left < a->m ? left : a->m;
+    a->rows_own = (uint32_t)ceil_div(a->m, most > least ? most : least);
+    out->groups = a->n_sums * (uint32_t)ceil_div(a->m, a->rows_own) * RP_STEP_RANKS;
+}
+
+// Deals a product to warps, chunks before blocks; false where one would have too many blocks.
+static bool deal(struct rp_step_product *p, uint32_t k, uint32_t blocks) {
+    const uint32_t turns = (uint32_t)ceil_div(blocks, 2), warps = RP_STEP_GROUP / 32;
+    p->n_chunks = (uint32_t)ceil_div(k, RP_STEP_CHUNK), p->blocks = blocks;
+    p->pitch = p->n_chunks * RP_STEP_CHUNK * 2 + RP_STEP_PAD;
+    p->each = (uint32_t)ceil_div(p->n_chunks, RP_STEP_LANES);
+    p->lanes_k = (uint32_t)ceil_div(p->n_chunks, p->each);
+    p->lanes_n = warps / p->lanes_k < turns ? warps / p->lanes_k : turns;
+    return ceil_div(turns, p->lanes_n) <= RP_STEP_TURNS;
+}
+
+static void place(uint64_t *at, RP_UINT *to, uint64_t bytes) {
+    *to = (RP_UINT)*at;
+    *at += ceil_div(bytes, BEGUN) * BEGUN;
+}
+
+static uint64_t sums_of(const struct rp_step_product *p) { return (uint64_t)p->blocks * p->lanes_k * 256; }
+
+// What both kinds have in shared memory; `more`: bytes of sums that are not products'.
+static bool lay(rp_step_block *out, const rp_launch *first, uint64_t at, uint64_t more) {
+    struct rp_step_block_args *a = &out->args;
+    const uint64_t in = sums_of(&a->in), last = sums_of(&a->out), sums = in > last ? in : last;
+    place(&at, &a->in.weights, (uint64_t)a->in.blocks * 8 * a->in.pitch);
+    place(&at, &a->out.weights, (uint64_t)a->out.blocks * 8 * a->out.pitch);
+    place(&at, &a->rows, (uint64_t)a->rows_own * a->in.pitch);
+    place(&at, &a->mid, (uint64_t)a->rows_own * a->out.pitch);
+    place(&at, &a->added, (uint64_t)a->rows_own * a->d / RP_STEP_RANKS * 4);
+    place(&at, &a->bias, ((uint64_t)a->in.blocks * 8 + a->d / RP_STEP_RANKS) * 4);
+    place(&at, &a->sums_at, sums > more ? sums : more);
+    a->bytes = (RP_UINT)at;
+    return at <= RP_STEP_BYTES && at <= room_of_cluster(first);
+}
+
+// Rows of x that any kind can have: four columns an invocation; a group keeps an eighth of them, in whole blocks.
+static bool rows_fit(const rp_launch *first, uint32_t m, uint32_t d) {
+    return first->clusters && m > 0 && m <= RP_STEP_ROWS && d % 64 == 0 && d <= (m > 1 ? RP_STEP_WIDTH : 4 * RP_STEP_GROUP);
+}
+
+static bool lay_attention(const rp_launch *launches, rp_step_block *out) {
+    const struct rp_linear_params *in = product_of(&launches[0]), *last = product_of(&launches[2]);
+    const struct rp_attn_step_params *p = (const void *)launches[1].params;
+    const uint32_t d = in->k, m = in->m, width = p->head_width;
+    if (!rows_fit(&launches[0], m, d) || p->batch != 1 || p->paths != m || p->heads * width != d || in->n != 3 * d || last->m != m || last->n != d ||
+        last->k != d || width > 64 || width % 4 != 0) {
+        return false;
+    }
+    *out = (rp_step_block){ .n = 3, .kernel = m > 1 ? "step_attention_mixed" : "step_attention_mixed_one", .op = RP_OP_ATTN_STEP,
+                            .args = { .attn = *p, .m = m, .d = d, .eps = in->eps, .inverse_d = 1 / (float)d } };
+    struct rp_step_block_args *a = &out->args;
+    spread(out, p->heads);
+    const uint32_t heads = p->heads / a->n_sums, own = heads * width, warps = RP_STEP_GROUP / 32;
+    const uint64_t pairs = (uint64_t)a->rows_own * heads, per = ceil_div(pairs, RP_STEP_RANKS), pieces = width / 4;
+    if (own % 8 != 0 || warps % heads != 0) { return false; }
+    if (!deal(&a->in, d, (uint32_t)ceil_div(3 * own / 8, RP_STEP_RANKS)) || !deal(&a->out, own, d / 64)) { return false; }
+    // An invocation takes one result of the first product, one piece of a head, and one of those that are joined.
+    const uint64_t most = pairs > RP_STEP_RANKS * per ? pairs : RP_STEP_RANKS * per;
+    if (a->in.blocks * 8 * a->rows_own > RP_STEP_GROUP || most * pieces > RP_STEP_GROUP) { return false; }
+    uint64_t at = RP_STEP_BEGIN;
+    place(&at, &a->sent, (uint64_t)a->rows_own * 3 * own * 2);
+    place(&at, &a->queries, (uint64_t)heads * 16 * QUERY * 2);
+    place(&at, &a->fresh, pairs * 2 * width * 2);
+    place(&at, &a->tops, (uint64_t)warps * RP_STEP_ROWS_OWN * 8);
+    place(&at, &a->angles_at, width * 4);
+    place(&at, &a->joined, RP_STEP_RANKS * per * (width + 4) * 4);
+    return lay(out, launches, at, (uint64_t)warps * a->rows_own * RP_ATTN_FEW_PITCH * 4);
+}
+
+static bool lay_mlp(const rp_launch *launches, rp_step_block *out) {
+    const struct rp_linear_params *in = product_of(&launches[0]), *last = product_of(&launches[1]);
+    const uint32_t d = in->k, m = in->m, hidden = in->n / 2;
+    if (!rows_fit(&launches[0], m, d) || last->m != m || last->n != d || last->k != hidden || hidden % 64 != 0) { return false; }
+    *out = (rp_step_block){ .n = 2, .kernel = m > 1 ? "step_mlp_mixed" : "step_mlp_mixed_one", .op = RP_OP_LINEAR,
+                            .args = { .m = m, .d = d, .hidden = hidden, .eps = in->eps, .inverse_d = 1 / (float)d } };
+    struct rp_step_block_args *a = &out->args;
+    spread(out, hidden / 64);
+    if (!deal(&a->in, d, hidden / a->n_sums / 64 * 2) || !deal(&a->out, hidden / a->n_sums, d / 64)) { return false; }
+    return a->in.blocks * 4 * a->rows_own <= RP_STEP_GROUP && lay(out, launches, RP_STEP_BEGIN, 0);
+}
+
+bool rp_step_block_lay(const rp_launch *launches, uint32_t n, rp_step_block *out) {
+    static const rp_step_part attention[] = { RP_STEP_PROJECT, RP_STEP_ATTEND, RP_STEP_ADD }, mlp[] = { RP_STEP_GATE, RP_STEP_ADD };
+    if (parts_are(launches, n, attention, 3)) { return lay_attention(launches, out); }
+    return parts_are(launches, n, mlp, 2) && lay_mlp(launches, out);
+}

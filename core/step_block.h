@@ -1,0 +1,83 @@
+// Launches of a decode step that one CUDA kernel does together: a layer's "qkv, attention, attention out", and its "mlp in, mlp out", of few
+// rows in precision mixed (kernels/step_block.cuh). Read by C and CUDA alike.
+//
+// From one launch to the next takes a microsecond, from one group of a cluster to another a third of that. So a cluster of RP_STEP_RANKS groups
+// takes some of a layer's heads, or of its hidden numbers, all the way to what they add to the residual stream; the clusters' parts of
+// that are added by whoever reads it next, in their order. Memory of x itself is written then.
+#ifndef RP_STEP_BLOCK_H
+#define RP_STEP_BLOCK_H
+
+#include "op_params.h"
+
+#define RP_STEP_RANKS 8            // groups of a cluster
+#define RP_STEP_CLUSTERS 8         // at most; of several rows so many parts, since each group reads them all, in which case clusters share rows
+#define RP_STEP_SETS 4
+#define RP_STEP_ROWS 16            // rows of x, at most; of a cluster so many
+#define RP_STEP_ROWS_OWN 8
+#define RP_STEP_WIDTH 256          // columns of x, at most, where there are several rows: a warp takes one
+#define RP_STEP_GROUP 256          // invocations of a group
+#define RP_STEP_CHUNK 64           // of k: what a warp multiplies at once
+#define RP_STEP_TURNS 2            // pairs of blocks of eight columns of a warp, at most
+#define RP_STEP_LANES 8            // warps side by side along k, at most
+#define RP_STEP_PAD 64             // bytes between rows in shared memory, beyond whole chunks
+#define RP_STEP_BYTES 115712       // of shared memory, at most: so that groups of two launches have room on a multiprocessor of 228 KB
+#define RP_STEP_BEGIN 1024         // bytes of shared memory in front: barriers, and rows' sums of squares
+
+// A product of a group: weights [n, k] float16, of which it takes blocks of eight rows and so many chunks of k.
+struct rp_step_product {
+    RP_UINT n_chunks, pitch;       // of k; bytes from one row of weights, or of x, to the next in shared memory
+    RP_UINT lanes_k, each;         // warps side by side along k, each with so many chunks
+    RP_UINT lanes_n;               // and along blocks
+    RP_UINT blocks;                // of eight columns, of the group that has most
+    RP_UINT weights;               // where they lie in shared memory, in bytes
+};
+
+struct rp_step_block_args {
+    uint64_t parts;                // [n_parts, m, d] float32, whose sum is x
+    uint64_t x;                    // [m, d] float32, to be written; 0: it is `parts`
+    uint64_t sums;                 // [n_sums, m, d] float32: parts of what comes out
+    uint64_t scale;                // of the norm, [d] float32
+    uint64_t w_in, bias_in, y_in;  // float16 [3 d, d], or gated [2 f, d]; float32, 0: none; float16 [m, 3 d], or [m, f]
+    uint64_t w_out, bias_out;      // float16 [d, d], or [d, f]; float32 [d], 0: none
+    uint64_t angles, prefix, own, n_tokens, step, y;   // of attention: bindings 1, 2, 6, 4, 5 and 7 of attn_step
+    struct rp_attn_step_params attn;
+    RP_UINT m, d, n_parts, n_sums; // n_sums: parts that it makes, of as many sets of heads, or of hidden numbers
+    RP_UINT rows_own;              // rows of a cluster, but for the last ones
+    RP_UINT hidden;                // f; attention: 0
+    RP_UINT bytes;                 // of shared memory
+    float eps, inverse_d;
+    struct rp_step_product in, out;
+    // Where these lie in shared memory, in bytes: x as float16 [m], in.pitch apart; the group's own columns of it, float32 [m, d / 8]; what the
+    // second product multiplies, float16 [m], out.pitch apart; biases of both products' columns; sums of products, or values of warps.
+    RP_UINT rows, added, mid, bias, sums_at;
+    // Attention, with h heads a cluster: q, k and v as they come, float16 [m, 3, h, width]; queries, float16 [h, 16, 72]; new keys and values,
+    // float16 [m, h, 2, width]; maxima and sums [warps, 16, 2]; what the group's paths are joined
+    // from; angles [width].
+    RP_UINT sent, queries, fresh, tops, joined, angles_at;
+};
+
+// [parts, m, d] to x, one kernel's worth: what stands after the last block.
+struct rp_step_sum_args {
+    uint64_t parts, x;
+    RP_UINT n_parts, count;        // count: m d
+};
+
+#ifndef __CUDACC__
+#include "graph.h"
+
+// What of a block a launch can be, as far as its own parameters say: qkv, attention, "attention out" or "mlp out", "mlp in".
+typedef enum rp_step_part { RP_STEP_NONE, RP_STEP_PROJECT, RP_STEP_ATTEND, RP_STEP_ADD, RP_STEP_GATE } rp_step_part;
+
+typedef struct rp_step_block {
+    uint32_t n;                    // launches that it stands for: 3 or 2
+    const char *kernel;
+    rp_op op;                      // whose module has it
+    uint32_t groups;               // in clusters of RP_STEP_RANKS
+    struct rp_step_block_args args;// but for addresses, n_parts and x
+} rp_step_block;
+
+// Whether the first of n launches that follow each other are such a block. No address is looked at.
+bool rp_step_block_lay(const rp_launch *launches, uint32_t n, rp_step_block *out);
+#endif
+
+#endif

@@ -1,0 +1,79 @@
+// "mlp in" and "mlp out" of a decode step in one launch (step_block.cuh): a cluster takes some of the hidden numbers, each group's columns of them
+// to all of its groups, and what comes of those.
+//   step_mlp_mixed         several rows
+//   step_mlp_mixed_one     one
+//   step_sum               what the last block's clusters made, added up
+// Included by linear.cu.
+#ifndef RP_STEP_MLP_CUH
+#define RP_STEP_MLP_CUH
+
+#include "linear_mixed.cuh"
+#include "step_block.cuh"
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+template <bool ONE> __device__ inline void rp_step_mlp(const rp_step_block_args &a, char *memory) {
+    using step = rp_step_group<ONE>;
+    const step s(a, memory);
+    const uint32_t blocks = a.in.blocks / 2, own = a.hidden / a.n_sums;         // of eight hidden numbers, the group's; hidden numbers of the cluster
+    const uint32_t first = (s.set * RP_STEP_RANKS + s.rank) * blocks;          // block of the hidden
+    s.begin(s.m * own * 2, 0, 0);
+    if (s.warp == 0) {
+        s.fetch(a.in, RP_STEP_IN, a.w_in, a.d * 2, 0, a.d * 2, blocks * 16, [&](uint32_t i) { return first * 16 + i; });
+    } else if (s.warp == 1) {
+        s.fetch(a.out, RP_STEP_OUT, a.w_out, a.hidden * 2, s.set * own * 2, own * 2, s.columns, [&](uint32_t i) { return s.rank * s.columns + i; });
+    }
+    s.fetch_bias(blocks * 16, [&](uint32_t i) { return first * 16 + i; });
+    const typename step::rows_of_x x = s.find_rows();
+    const typename step::part in = s.part_of(a.in, a.rows, a.in.blocks), out = s.part_of(a.out, a.mid, s.columns / 8);
+    const typename step::result r = s.result_of(threadIdx.x, blocks), last = s.result_of(threadIdx.x, s.columns / 8);
+    s.wait(RP_STEP_IN), s.wait(RP_STEP_OUT);   // weights: needed as soon as x is there, and here by then
+    rp_cluster_wait_begun();                   // all groups have begun and made their barriers
+    rp_wait();
+    s.take_rows(x);
+    s.multiply(a.in, in);
+    __syncthreads();                           // sums: written by all, read by all
+    float h = 0;
+    if (r.live) {
+        const float gate = s.sum(a.in, s.sums_of(a.in, 2 * r.block, r)) + s.bias()[r.block * 16 + r.column];
+        h = rp_silu_mixed(gate) * (s.sum(a.in, s.sums_of(a.in, 2 * r.block + 1, r)) + s.bias()[r.block * 16 + 8 + r.column]);
+    }
+    const uint4 eight = step::gather(h);
+    if (r.live) {
+        rp_step_send4(memory + a.mid + r.row * a.out.pitch + (s.rank * blocks + r.block) * 16, r.column, s.ready(RP_STEP_MID), eight);
+        __half *to = reinterpret_cast<__half *>(a.y_in) + (uint64_t)(s.row0 + r.row) * a.hidden + (first + r.block) * 8;
+        if (r.column == 0) { *reinterpret_cast<uint4 *>(to) = eight; }
+    }
+    s.wait(RP_STEP_MID);
+    s.finish(out, last);
+}
+#define RP_STEP_MLP(name, one)                                                                                         \
+    extern "C" __global__ void RP_STEP_CLUSTER __maxnreg__(128) name(const __grid_constant__ rp_step_block_args args) {      \
+        extern __shared__ __align__(128) char step_memory[];                                                             \
+        rp_release();                                                                                                  \
+        rp_step_mlp<one>(args, step_memory);                                                                             \
+    }
+#else
+#define RP_STEP_MLP(name, one) \
+    extern "C" __global__ void name(const rp_step_block_args) {}
+#endif
+RP_STEP_MLP(step_mlp_mixed, false)
+RP_STEP_MLP(step_mlp_mixed_one, true)
+
+extern "C" __global__ void step_sum(const rp_step_sum_args args) {
+    rp_release();
+    rp_wait();
+    const uint32_t at = (blockIdx.x * blockDim.x + threadIdx.x) * 4;
+    if (at >= args.count) { return; }
+    const float *from = reinterpret_cast<const float *>(args.parts) + at;
+    float4 part[RP_STEP_CLUSTERS], x;
+#pragma unroll
+    for (uint32_t i = 0; i < RP_STEP_CLUSTERS; i++, from += args.count) {
+        part[i] = i < args.n_parts ? __ldcg(reinterpret_cast<const float4 *>(from)) : make_float4(0, 0, 0, 0);
+    }
+    x = part[0];
+#pragma unroll
+    for (uint32_t i = 1; i < RP_STEP_CLUSTERS; i++) { x.x += part[i].x, x.y += part[i].y, x.z += part[i].z, x.w += part[i].w; }
+    *reinterpret_cast<float4 *>(reinterpret_cast<float *>(args.x) + at) = x;
+}
+
+#endif
