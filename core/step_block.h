@@ -10,10 +10,11 @@
 #include "op_params.h"
 
 #define RP_STEP_RANKS 8            // groups of a cluster
-#define RP_STEP_CLUSTERS 8         // at most; of several rows so many parts, since each group reads them all, in which case clusters share rows
-#define RP_STEP_SETS 4
-#define RP_STEP_ROWS 16            // rows of x, at most; of a cluster so many
-#define RP_STEP_ROWS_OWN 8
+#define RP_STEP_CLUSTERS 8         // at most
+#define RP_STEP_SETS 4             // of heads, or hidden numbers, at most, where there are several rows: every group reads what each set made of
+                                   // its rows; clusters beyond the sets share the rows
+#define RP_STEP_ROWS 16            // rows of x, at most
+#define RP_STEP_ROWS_OWN 8         // and of a cluster
 #define RP_STEP_WIDTH 256          // columns of x, at most, where there are several rows: a warp takes one
 #define RP_STEP_GROUP 256          // invocations of a group
 #define RP_STEP_CHUNK 64           // of k: what a warp multiplies at once
@@ -51,8 +52,7 @@ struct rp_step_block_args {
     // second product multiplies, float16 [m], out.pitch apart; biases of both products' columns; sums of products, or values of warps.
     RP_UINT rows, added, mid, bias, sums_at;
     // Attention, with h heads a cluster: q, k and v as they come, float16 [m, 3, h, width]; queries, float16 [h, 16, 72]; new keys and values,
-    // float16 [m, h, 2, width]; maxima and sums [warps, 16, 2]; what the group's paths are joined
-    // from; angles [width].
+    // float16 [m, h, 2, width]; maxima and sums [warps, RP_STEP_ROWS_OWN, 2]; what the group's paths are joined from; angles [width].
     RP_UINT sent, queries, fresh, tops, joined, angles_at;
 };
 
