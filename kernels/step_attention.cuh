@@ -246,17 +246,9 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
     }
     s.finish(out, last);
 }
-#define RP_STEP_ATTENTION(name, one)                                                                                  \
-    extern "C" __global__ void RP_STEP_CLUSTER __maxnreg__(128) name(const __grid_constant__ rp_step_block_args args) {     \
-        extern __shared__ __align__(128) char step_memory[];                                                             \
-        rp_release();                                                                                                  \
-        rp_step_attention<one>(args, step_memory);                                                                       \
-    }
-#else
-#define RP_STEP_ATTENTION(name, one) \
-    extern "C" __global__ void name(const rp_step_block_args) {}
 #endif
-RP_STEP_ATTENTION(step_attention_mixed, false)
-RP_STEP_ATTENTION(step_attention_mixed_one, true)
+
+RP_STEP_KERNEL(step_attention_mixed, rp_step_attention, false)
+RP_STEP_KERNEL(step_attention_mixed_one, rp_step_attention, true)
 
 #endif

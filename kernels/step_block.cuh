@@ -297,6 +297,17 @@ template <bool ONE> struct rp_step_group {
 
 #endif
 
-#define RP_STEP_CLUSTER __cluster_dims__(RP_STEP_RANKS, 1, 1)
+// A kernel of the name that does what `function` of one row, or several, does.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#define RP_STEP_KERNEL(name, function, one)                                                                                      \
+    extern "C" __global__ void __cluster_dims__(RP_STEP_RANKS, 1, 1) __maxnreg__(128) name(const __grid_constant__ rp_step_block_args args) { \
+        extern __shared__ __align__(128) char step_memory[];                                                                     \
+        rp_release();                                                                                                            \
+        function<one>(args, step_memory);                                                                                        \
+    }
+#else
+#define RP_STEP_KERNEL(name, function, one) \
+    extern "C" __global__ void name(const rp_step_block_args) {}
+#endif
 
 #endif

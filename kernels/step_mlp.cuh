@@ -46,18 +46,10 @@ template <bool ONE> __device__ inline void rp_step_mlp(const rp_step_block_args 
     s.wait(RP_STEP_MID);
     s.finish(out, last);
 }
-#define RP_STEP_MLP(name, one)                                                                                         \
-    extern "C" __global__ void RP_STEP_CLUSTER __maxnreg__(128) name(const __grid_constant__ rp_step_block_args args) {      \
-        extern __shared__ __align__(128) char step_memory[];                                                             \
-        rp_release();                                                                                                  \
-        rp_step_mlp<one>(args, step_memory);                                                                             \
-    }
-#else
-#define RP_STEP_MLP(name, one) \
-    extern "C" __global__ void name(const rp_step_block_args) {}
 #endif
-RP_STEP_MLP(step_mlp_mixed, false)
-RP_STEP_MLP(step_mlp_mixed_one, true)
+
+RP_STEP_KERNEL(step_mlp_mixed, rp_step_mlp, false)
+RP_STEP_KERNEL(step_mlp_mixed_one, rp_step_mlp, true)
 
 extern "C" __global__ void step_sum(const rp_step_sum_args args) {
     rp_release();
