@@ -239,11 +239,8 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
             *reinterpret_cast<uint2 *>(y_to) = half;
         }
     }
-    if (lone) {
-        __syncthreads();                       // written by some, read by all
-    } else {
-        s.wait(RP_STEP_ATTENDED);
-    }
+    s.wait(RP_STEP_ATTENDED);                  // of a lone one, of nothing
+    __syncthreads();                           // a lone one's: written by some, read by all; values: read by all before sums are written there
     s.finish(out, last);
 }
 #endif

@@ -44,6 +44,7 @@ template <bool ONE> __device__ inline void rp_step_mlp(const rp_step_block_args 
         if (r.column == 0) { *reinterpret_cast<uint4 *>(to) = eight; }
     }
     s.wait(RP_STEP_MID);
+    __syncthreads();                           // sums: read by all before they are written again
     s.finish(out, last);
 }
 #endif
