@@ -76,7 +76,7 @@ __device__ inline void rp_attn_step_spread(const rp_kernel_args<rp_attn_step_par
     const uint32_t n_tokens = rp_at<const uint32_t>(args, 4)[blockIdx.z], step = rp_at<const rp_step>(args, 5)->step, slot = step - 1;
     const uint32_t rank = blockIdx.x % RP_ATTN_SPREAD, blocks = gridDim.x / RP_ATTN_SPREAD, head = blockIdx.y, b = blockIdx.z;
     const uint32_t d = p.head_width, width = p.heads * d, warp = threadIdx.x / 32, warps = blockDim.x / 32, lane = threadIdx.x % 32;
-    const uint32_t most = rp_step_quotient(p.paths + blocks - 1, blocks), s0 = blockIdx.x / RP_ATTN_SPREAD * most, row0 = b * p.paths + s0;
+    const uint32_t most = rp_quotient(p.paths + blocks - 1, blocks), s0 = blockIdx.x / RP_ATTN_SPREAD * most, row0 = b * p.paths + s0;
     const bool turns = p.positions > 0, live = slot < p.suffix_cap;            // live: not at step 0, nor in a replay too many
     const uint64_t own_values = (uint64_t)p.batch * p.paths * p.suffix_cap * width, prefix_values = (uint64_t)p.batch * p.prefix_cap * width;
     const uint64_t path = (uint64_t)p.suffix_cap * width;                      // floats from one path's own keys to the next's
@@ -96,9 +96,9 @@ __device__ inline void rp_attn_step_spread(const rp_kernel_args<rp_attn_step_par
     uint32_t bytes;
     asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(bytes));
     const uint32_t place_size = RP_ATTN_STEP_PLACE(d), pitch = RP_ATTN_PITCH(d);
-    const uint32_t places = rp_step_quotient(bytes / 16 - (uint32_t)(tiles - memory) / 4, place_size / 4);
+    const uint32_t places = rp_quotient(bytes / 16 - (uint32_t)(tiles - memory) / 4, place_size / 4);
     const auto tile_of = [&](uint32_t number) {    // shared ones first: they take longest
-        const uint32_t own_number = number - n_shared, tile = rp_step_quotient(own_number, n_rows);
+        const uint32_t own_number = number - n_shared, tile = rp_quotient(own_number, n_rows);
         return number < n_shared ? rp_step_tile{ number, 0 } : rp_step_tile{ n_shared + tile, own_number - tile * n_rows };
     };
     const auto keys = [&](uint32_t place) { return tiles + place * place_size; };
@@ -145,14 +145,14 @@ __device__ inline void rp_attn_step_spread(const rp_kernel_args<rp_attn_step_par
     deal(0);
     const uint32_t half = d / 2, fours = half / 2, position = min(n_tokens + slot, max(p.positions, 1u) - 1);
     const float *angles = rp_at<const float>(args, 1) + (uint64_t)position * d;                    // [positions, d/2, 2]
-    const uint32_t chunks = rp_step_quotient(n_rows + STEP_CHUNK - 1, STEP_CHUNK);
+    const uint32_t chunks = rp_quotient(n_rows + STEP_CHUNK - 1, STEP_CHUNK);
     const uint32_t column_bits = 32 - __clz((d - 1) / 32);                     // warps across a tile's values
     const uint32_t last = n_shared + (n_tiles - 1 - n_shared) * n_rows;  // number of row 0's last tile; then the other rows'
     uint32_t pair = threadIdx.x, row, column;      // two pairs of a row: columns column, + 1, and those half a head further
     const float *kv, *from;
     float4 turn;
     const auto find = [&]() {
-        row = rp_step_quotient(pair, fours), column = (pair - row * fours) * 2;
+        row = rp_quotient(pair, fours), column = (pair - row * fours) * 2;
         const uint64_t at = (uint64_t)(row0 + row) * width;
         kv = rp_at<const float>(args, 0) + (turns ? 3 * at + width : 2 * at) + head * d + column;
         from = turns ? kv - width : rp_at<const float>(args, 1) + at + head * d + column;
@@ -203,7 +203,7 @@ __device__ inline void rp_attn_step_spread(const rp_kernel_args<rp_attn_step_par
         for (uint32_t i = warp; i < n_scores; i += warps) {
             const uint32_t key = i % 2 * 32 + lane;
             const bool whole = i < long_scores;
-            const uint32_t place = whole ? rp_step_quotient(i / 2, chunks) : n_whole + (i - long_scores) / 2;
+            const uint32_t place = whole ? rp_quotient(i / 2, chunks) : n_whole + (i - long_scores) / 2;
             const float *of = keys(place) + key * pitch;
             if (whole) {
                 const uint32_t q = (i / 2 - place * chunks) * STEP_CHUNK;
@@ -219,7 +219,7 @@ __device__ inline void rp_attn_step_spread(const rp_kernel_args<rp_attn_step_par
         for (uint32_t i = 2 * warp; i < n_weights; i += 2 * warps) {              // half a warp each
             const uint32_t each = min(i + lane / 16, n_weights - 1), column = lane % 16;
             const bool whole = each < n_whole * n_rows, there = i + lane / 16 < n_weights;
-            const uint32_t place = whole ? rp_step_quotient(each, n_rows) : n_whole + each - n_whole * n_rows;
+            const uint32_t place = whole ? rp_quotient(each, n_rows) : n_whole + each - n_whole * n_rows;
             const rp_step_tile t = *dealt(place);
             const uint32_t row = whole ? each - place * n_rows : t.row;
             float *weight = (whole ? shared(place) + row * RP_ATTN_TILE : alone(place)) + column, x[4];
@@ -247,7 +247,7 @@ __device__ inline void rp_attn_step_spread(const rp_kernel_args<rp_attn_step_par
             const uint32_t j = (i & ((1u << column_bits) - 1)) * 32 + lane, part = i >> column_bits;
             if (j >= d + lane) { continue; }
             const bool whole = i < long_values;
-            const uint32_t place = whole ? rp_step_quotient(part, chunks) : n_whole + ((i - long_values) >> column_bits);
+            const uint32_t place = whole ? rp_quotient(part, chunks) : n_whole + ((i - long_values) >> column_bits);
             const float *of = values(place) + min(j, d - 1);
             const rp_step_tile t = *dealt(place);
             if (whole) {

@@ -66,7 +66,7 @@ __device__ inline uint32_t rp_take(uint64_t &index, uint32_t n) {
 }
 
 // x / by of numbers below 2^20, where a division would take longer.
-__device__ inline uint32_t rp_step_quotient(uint32_t x, uint32_t by) { return (uint32_t)__fdividef((float)x + 0.5f, (float)by); }
+__device__ inline uint32_t rp_quotient(uint32_t x, uint32_t by) { return (uint32_t)__fdividef((float)x + 0.5f, (float)by); }
 
 // True when all of a pointer's 16-byte pieces are aligned.
 __device__ inline bool rp_aligned16(const void *pointer) { return (reinterpret_cast<uint64_t>(pointer) & 15) == 0; }

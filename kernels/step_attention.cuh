@@ -63,7 +63,7 @@ struct rp_step_units {
     }
     __device__ __forceinline__ rp_few_unit<__half> nth(uint32_t i) const {
         const bool own = i >= of_prompt;
-        const uint32_t row = own ? rp_step_quotient(i - of_prompt, of_path) : 0, first = (own ? i - of_prompt - row * of_path : i) * FEW_KEYS;
+        const uint32_t row = own ? rp_quotient(i - of_prompt, of_path) : 0, first = (own ? i - of_prompt - row * of_path : i) * FEW_KEYS;
         const __half *k = own ? suffix + row * next + (uint64_t)first * width : prefix + (uint64_t)first * width;
         return { k, k + (own ? own_values : prefix_values), min(FEW_KEYS, (own ? n_suffix : n_prefix) - first), own ? row : RP_ATTN_FEW,
                  own ? slot - first : FEW_KEYS };
@@ -75,7 +75,7 @@ struct rp_step_piece {
     uint32_t pair, row, head, column;          // pair: of a path and a head
 
     __device__ rp_step_piece(uint32_t i, uint32_t pieces, uint32_t heads) {
-        pair = rp_step_quotient(i, pieces), row = rp_step_quotient(pair, heads), head = pair - row * heads, column = (i - pair * pieces) * 4;
+        pair = rp_quotient(i, pieces), row = rp_quotient(pair, heads), head = pair - row * heads, column = (i - pair * pieces) * 4;
         asm volatile("" : "+r"(pair), "+r"(row), "+r"(head), "+r"(column));
     }
 };
@@ -220,7 +220,7 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
     }
     s.wait(RP_STEP_PARTS);
     if (joins.pair < my_pairs) {               // here the number among the group's own
-        const uint32_t pair = lone ? 0 : joins.pair * RANKS + s.rank, row = rp_step_quotient(pair, heads), head = pair - row * heads;
+        const uint32_t pair = lone ? 0 : joins.pair * RANKS + s.rank, row = rp_quotient(pair, heads), head = pair - row * heads;
         const uint32_t to_rank = lone ? 0 : threadIdx.x % RANKS, apart = per * (d + 4);
         const float *from = joined + joins.pair * (d + 4);
         float2 whole;

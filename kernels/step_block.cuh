@@ -262,7 +262,7 @@ template <bool ONE> struct rp_step_group {
         bool live;
     };
     __device__ __forceinline__ result result_of(uint32_t i, uint32_t blocks) const {
-        const uint32_t eight = i / 8, block = ONE ? eight : rp_step_quotient(eight, m);
+        const uint32_t eight = i / 8, block = ONE ? eight : rp_quotient(eight, m);
         result r = { block, eight - block * m, i % 8, block < blocks };
         asm volatile("" : "+r"(r.block), "+r"(r.row));
         return r;
