@@ -88,8 +88,10 @@ static double turned(const test_case *c, uint64_t from, const float *turn, uint3
 // subnormal; the largest is 1), two roundings a key and sum, and 6. Then that of y.
 static void bound_head(const test_case *c, uint32_t row, uint32_t head, const double *ref, double *bound) {
     TOLERANCE_PARAMS(c, attn_step);
-    const uint32_t d = p->head_width, n = ((const uint32_t *)c->tensor[4].data)[0], step = ((const uint32_t *)c->tensor[5].data)[4], n_keys = n + step;
-    const uint64_t D = (uint64_t)p->heads * d, in_row = (uint64_t)head * d, q_at = (uint64_t)row * 3 * D + in_row, own_at = (uint64_t)row * SUFFIX * D + in_row;
+    const uint32_t n = ((const uint32_t *)c->tensor[4].data)[0], step = ((const uint32_t *)c->tensor[5].data)[4];
+    const uint32_t d = p->head_width, n_keys = n + step;
+    const uint64_t D = (uint64_t)p->heads * d, in_row = (uint64_t)head * d;
+    const uint64_t q_at = (uint64_t)row * 3 * D + in_row, own_at = (uint64_t)row * SUFFIX * D + in_row;
     const float *turn = (const float *)c->tensor[1].data + (uint64_t)(n + step - 1) * d;
     const double scale = (double)p->scale + (double)p->scale_rest, sums = ceil(n_keys / 16.0) + 4;
     double q[MAX_HEAD], q_off[MAX_HEAD], weight[POSITIONS], e[POSITIONS], top = 0, most = 0, total = 0;
@@ -121,7 +123,8 @@ static void bound_head(const test_case *c, uint32_t row, uint32_t head, const do
             const double v = tolerance_at(value[i].t, value[i].at + j);
             moved += weight[i] * e[i] * fabs(v - ref[j]), size += weight[i] * fabs(v), small += fabs(v);
         }
-        const double error = moved + ((p->f16 ? U16ROUND : 0) + (4 * (n_keys + sums) + 12) * U32ROUND) * size + (p->f16 ? 0x1p-25 : n_keys * FLUSH) * small;
+        const double rounded = (p->f16 ? U16ROUND : 0) + (4 * (n_keys + sums) + 12) * U32ROUND;
+        const double error = moved + rounded * size + (p->f16 ? 0x1p-25 : n_keys * FLUSH) * small;
         bound[j] = error / total * (1 + most) / (1 - most) + (p->f16 ? U16ROUND * (1 + U16ROUND) * fabs(ref[j]) + 0x1p-25 : 0);
     }
 }
@@ -225,7 +228,9 @@ static void judged_step(layers *l, uint32_t step, test_score *score) {
 static void same_bits(layers *a, layers *b) {
     take_living(a), take_living(b);
     for (uint32_t i = 0; i < N_LIVING; i++) {
-        if (memcmp(a->data[i], b->data[i], rp_tensor_bytes(a->bound[i])) != 0) { fail_msg("'%s' has other bits after steps in one call", a->bound[i]->name); }
+        if (memcmp(a->data[i], b->data[i], rp_tensor_bytes(a->bound[i])) != 0) {
+            fail_msg("'%s' has other bits after steps in one call", a->bound[i]->name);
+        }
     }
     const uint64_t count = rp_tensor_count(a->x);
     float *of[2] = { calloc(count, sizeof **of), calloc(count, sizeof **of) };
