@@ -10,7 +10,7 @@
 #define RP_CUDA_STAGING_BYTES ((uint64_t)4 << 20)   // of each of two: long enough to hide one conversion behind one copy
 #define RP_CUDA_MAX_FUNCTIONS 192
 #define RP_CUDA_SHORT_GROUPS 256u      // of a launch that is short: they fit on a GPU together
-#define RP_CUDA_MOST_SHARED 115712u    // bytes of shared memory of a group, beyond which no multiprocessor has room for two: (228 - 2) / 2 KB
+#define RP_CUDA_MOST_SHARED RP_STEP_BYTES   // bytes of shared memory of a group, beyond which no multiprocessor has room for two
 #define RP_CUDA_PLAIN_SHARED 49152u    // bytes of shared memory that a group gets without asking first
 #define RP_CUDA_SUM_GROUP 128u         // invocations of a group of step_sum, four numbers each
 #define RP_CUDA_BATCH_REPLAYS 64u      // in one batch, at most, and

@@ -21,7 +21,7 @@
 #define RP_STEP_TURNS 2            // pairs of blocks of eight columns of a warp, at most
 #define RP_STEP_LANES 8            // warps side by side along k, at most
 #define RP_STEP_PAD 64             // bytes between rows in shared memory, beyond whole chunks
-#define RP_STEP_BYTES 115712       // of shared memory, at most: so that groups of two launches have room on a multiprocessor of 228 KB
+#define RP_STEP_BYTES 115712u      // of shared memory, at most, so that two groups have room on a multiprocessor: (228 - 2) / 2 KB
 #define RP_STEP_BEGIN 1024         // bytes of shared memory in front: barriers, and rows' sums of squares
 
 // A product of a group: weights [n, k] float16, of which it takes blocks of eight rows and so many chunks of k.

@@ -111,8 +111,8 @@ struct rp_spread_queries {
 };
 
 // The phases of a tile; the group's barrier stands between them.
-__device__ inline void rp_spread_phase1(const rp_spread_work &w, const rp_spread_memory &m, const rp_spread_tile &t, bool whole, const rp_spread_queries &own,
-                                        float scale) {
+__device__ inline void rp_spread_make_scores(const rp_spread_work &w, const rp_spread_memory &m, const rp_spread_tile &t, bool whole,
+                                             const rp_spread_queries &own, float scale) {
     const uint32_t number = threadIdx.x % RP_ATTN_TILE;
     if (whole) {
         for (uint32_t q = own.begin; q < own.end; q += SPREAD_CHUNK) {
@@ -122,7 +122,7 @@ __device__ inline void rp_spread_phase1(const rp_spread_work &w, const rp_spread
         rp_spread_scores<1>(w, m.queries + t.q * w.d, m.k, 0, 1, number, t.tile * RP_ATTN_TILE + number < w.n, scale, m.weight, m.top);
     }
 }
-__device__ inline void rp_spread_phase2(const rp_spread_memory &m, bool whole, const rp_spread_queries &own) {
+__device__ inline void rp_spread_make_weights(const rp_spread_memory &m, bool whole, const rp_spread_queries &own) {
     const uint32_t number = threadIdx.x % RP_ATTN_TILE;
     if (whole) {
         for (uint32_t q = own.begin; q < own.end; q += SPREAD_CHUNK) { rp_spread_weights<SPREAD_CHUNK>(q, own.end, number, m.weight, m.top); }
@@ -130,7 +130,8 @@ __device__ inline void rp_spread_phase2(const rp_spread_memory &m, bool whole, c
         rp_spread_weights<1>(0, 1, number, m.weight, m.top);
     }
 }
-__device__ inline void rp_spread_phase3(const rp_spread_work &w, const rp_spread_memory &m, const rp_spread_tile &t, bool whole, const rp_spread_queries &own) {
+__device__ inline void rp_spread_send_tile(const rp_spread_work &w, const rp_spread_memory &m, const rp_spread_tile &t, bool whole,
+                                           const rp_spread_queries &own) {
     const uint32_t local = threadIdx.x % SPREAD_TEAM, number = local % RP_ATTN_TILE;
     if (!whole && local < 32) { rp_spread_send_sum(w, m, t.q, t.tile, 0); }
     for (uint32_t j = number; j < w.d + number && (whole || local >= RP_ATTN_TILE); j += RP_ATTN_TILE) {
@@ -202,11 +203,11 @@ __device__ inline void rp_attn_spread(const rp_kernel_args<rp_attn_time_params> 
         const bool works = number < n_works, whole = number < n_shared;
         rp_copy_wait<0>();
         __syncthreads();                       // keys, values: written by all of a team, read by all
-        if (works) { rp_spread_phase1(w, m, t, whole, halves, p.scale); }
+        if (works) { rp_spread_make_scores(w, m, t, whole, halves, p.scale); }
         __syncthreads();                       // scores, maxima: written by both warps of keys, read by both
-        if (works) { rp_spread_phase2(m, whole, halves); }
+        if (works) { rp_spread_make_weights(m, whole, halves); }
         __syncthreads();                       // weights: written by the warps of keys, read by all
-        if (works) { rp_spread_phase3(w, m, t, whole, halves); }
+        if (works) { rp_spread_send_tile(w, m, t, whole, halves); }
         __syncthreads();                       // all: read before it is written again
         if (after < n_works) { rp_spread_ask(w, nth(after), m.k, m.v); }
     }

@@ -50,13 +50,8 @@ __device__ inline void rp_step_values(const float *weight, const float *v, uint3
     }
 }
 
-// Copies a row to shared memory, where a barrier counts it; waits for what a barrier counts.
-__device__ inline void rp_step_copy(float *to, const float *from, uint32_t bytes, uint64_t *arrived) {
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(rp_shared_address(to)), "l"(from),
-                 "r"(bytes), "r"(rp_shared_address(arrived)) : "memory");
-}
 __device__ inline void rp_step_fence() { asm volatile("fence.proxy.async;" ::: "memory"); }   // between what is copied so and what is not
-__device__ inline void rp_step_arrived(uint64_t *arrived, uint32_t parity) {
+__device__ inline void rp_step_arrived(uint64_t *arrived, uint32_t parity) {                 // waits for what a barrier counts
     asm volatile("{\n\t.reg .pred done;\n"
                  "again_%=:\n\tmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n\t@!done bra again_%=;\n\t}"
                  ::"r"(rp_shared_address(arrived)), "r"(parity) : "memory");
@@ -124,7 +119,7 @@ __device__ inline void rp_attn_step_spread(const rp_kernel_args<rp_attn_step_par
             const uint32_t c = t.tile * RP_ATTN_TILE + number;
             float *to = v ? values(place) + number * d : keys(place) + number * pitch;
             if (c < n && (c != fresh || first > 0)) {
-                rp_step_copy(to, row_of(t, c, v), d * 4, arrived);
+                rp_cluster_copy(to, row_of(t, c, v), d * 4, arrived);
                 bytes += d * 4;
             }
             if (v && c >= n) {                   // zeros past the last

@@ -25,11 +25,6 @@ __device__ inline void rp_step_send2(void *to, uint32_t rank, uint64_t *ready, c
                  "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [there], {%3, %4}, [barrier];\n\t}"
                  ::"r"(rp_shared_address(to)), "r"(rp_shared_address(ready)), "r"(rank), "r"(x.x), "r"(x.y) : "memory");
 }
-__device__ inline void rp_step_copy_in(void *to, const void *from, uint32_t bytes, uint64_t *ready) {
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(rp_shared_address(to)), "l"(from),
-                 "r"(bytes), "r"(rp_shared_address(ready))
-                 : "memory");
-}
 __device__ inline uint4 rp_step_four(const void *from) { return *reinterpret_cast<const uint4 *>(from); }
 // Past the L1 cache, which other launches on this multiprocessor may have filled.
 __device__ inline float4 rp_step_global(const float *from) { return __ldcg(reinterpret_cast<const float4 *>(from)); }
@@ -83,7 +78,7 @@ template <bool ONE> struct rp_step_group {
         char *to = memory + p.weights;
         if (lane == 0) { expect(barrier, rows * bytes); }
         __syncwarp();
-        for (uint32_t i = lane; i < rows; i += 32) { rp_step_copy_in(to + i * p.pitch, from + row_of(i) * row_bytes, bytes, ready(barrier)); }
+        for (uint32_t i = lane; i < rows; i += 32) { rp_cluster_copy(to + i * p.pitch, from + row_of(i) * row_bytes, bytes, ready(barrier)); }
         for (uint32_t i = lane; i < rows; i += 32) { clear(to + i * p.pitch, bytes, p); }      // weights that are not are to be numbers
     }
     // Zeros from so many bytes of a row on to the end of its last chunk.
@@ -248,11 +243,11 @@ template <bool ONE> struct rp_step_group {
     }
     // A sum over warps, ascending, from the first one's place on.
     __device__ __forceinline__ float sum(const rp_step_product &p, const float *from) const {
-        float part[8], total = 0;
+        float part[RP_STEP_LANES], total = 0;
 #pragma unroll
-        for (uint32_t i = 0; i < 8; i++) { part[i] = i < p.lanes_k ? from[i * PLACE] : 0.0f; }
+        for (uint32_t i = 0; i < RP_STEP_LANES; i++) { part[i] = i < p.lanes_k ? from[i * PLACE] : 0.0f; }
 #pragma unroll
-        for (uint32_t i = 0; i < 8; i++) { total += part[i]; }
+        for (uint32_t i = 0; i < RP_STEP_LANES; i++) { total += part[i]; }
         return total;
     }
 
