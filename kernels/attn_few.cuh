@@ -24,21 +24,37 @@ template <class T> struct rp_few_call {   // T: float or __half
 };
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-// Joins n parts, four columns of them. top_of(i): part i's maximum, -infinity where it saw no key, and sum; piece_of(i): its columns.
-template <class Top, class Piece> __device__ inline float4 rp_few_join(uint32_t n, const Top &top_of, const Piece &piece_of, float2 *whole) {
+// Joins n parts, four columns of them, eight at a time. top_of(i): part i's maximum, -infinity where it saw no key, and sum; piece_of(i):
+// its columns.
+template <class Top, class Piece>
+__device__ __forceinline__ float4 rp_few_join(uint32_t n, const Top &top_of, const Piece &piece_of, float2 *whole) {
+    constexpr uint32_t BATCH = 8;
     float top = -RP_INFINITY, sum = 0;
     float4 value = make_float4(0, 0, 0, 0);
-#pragma unroll 4
-    for (uint32_t i = 0; i < n; i++) { top = fmaxf(top, top_of(i).x); }
-#pragma unroll 4
-    for (uint32_t i = 0; i < n; i++) {
-        const float2 part = top_of(i);
-        float4 x = piece_of(i);
-        if (part.x == -RP_INFINITY) { x = make_float4(0, 0, 0, 0); }             // it was not written
-        const float factor = rp_exp2_fast(part.x - (top == -RP_INFINITY ? 0.0f : top));
-        sum = __fmaf_rn(factor, part.y, sum);
-        value.x = __fmaf_rn(factor, x.x, value.x), value.y = __fmaf_rn(factor, x.y, value.y);
-        value.z = __fmaf_rn(factor, x.z, value.z), value.w = __fmaf_rn(factor, x.w, value.w);
+#pragma unroll 1
+    for (uint32_t first = 0; first < n; first += BATCH) {
+        float2 part[BATCH];
+        float4 piece[BATCH];
+        float most = top;
+#pragma unroll
+        for (uint32_t i = 0; i < BATCH; i++) {
+            const bool there = first + i < n;
+            part[i] = there ? top_of(first + i) : make_float2(-RP_INFINITY, 0.0f);
+            piece[i] = there ? piece_of(first + i) : make_float4(0, 0, 0, 0);
+        }
+#pragma unroll
+        for (uint32_t i = 0; i < BATCH; i++) { most = fmaxf(most, part[i].x); }
+        const float from = most == -RP_INFINITY ? 0.0f : most, fade = rp_exp2_fast(top - from);
+        sum *= fade, value.x *= fade, value.y *= fade, value.z *= fade, value.w *= fade, top = most;
+#pragma unroll
+        for (uint32_t i = 0; i < BATCH; i++) {
+            const bool seen = part[i].x != -RP_INFINITY;                         // else it was not written
+            const float factor = rp_exp2_fast(part[i].x - from);
+            const float4 x = seen ? piece[i] : make_float4(0, 0, 0, 0);
+            sum = __fmaf_rn(factor, part[i].y, sum);
+            value.x = __fmaf_rn(factor, x.x, value.x), value.y = __fmaf_rn(factor, x.y, value.y);
+            value.z = __fmaf_rn(factor, x.z, value.z), value.w = __fmaf_rn(factor, x.w, value.w);
+        }
     }
     *whole = make_float2(top, sum);
     return value;

@@ -11,41 +11,6 @@
 #include "step_block.cuh"
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-// Joins n parts, four columns of them, eight at a time, as rp_few_join does.
-template <class Top, class Piece>
-__device__ __forceinline__ float4 rp_step_join(uint32_t n, const Top &top_of, const Piece &piece_of, float2 *whole) {
-    constexpr uint32_t BATCH = 8;
-    float top = -RP_INFINITY, sum = 0;
-    float4 value = make_float4(0, 0, 0, 0);
-#pragma unroll 1
-    for (uint32_t first = 0; first < n; first += BATCH) {
-        float2 part[BATCH];
-        float4 piece[BATCH];
-        float most = top;
-#pragma unroll
-        for (uint32_t i = 0; i < BATCH; i++) {
-            const bool there = first + i < n;
-            part[i] = there ? top_of(first + i) : make_float2(-RP_INFINITY, 0.0f);
-            piece[i] = there ? piece_of(first + i) : make_float4(0, 0, 0, 0);
-        }
-#pragma unroll
-        for (uint32_t i = 0; i < BATCH; i++) { most = fmaxf(most, part[i].x); }
-        const float from = most == -RP_INFINITY ? 0.0f : most, fade = rp_exp2_fast(top - from);
-        sum *= fade, value.x *= fade, value.y *= fade, value.z *= fade, value.w *= fade, top = most;
-#pragma unroll
-        for (uint32_t i = 0; i < BATCH; i++) {
-            const bool seen = part[i].x != -RP_INFINITY;                         // else it was not written
-            const float factor = rp_exp2_fast(part[i].x - from);
-            const float4 x = seen ? piece[i] : make_float4(0, 0, 0, 0);
-            sum = __fmaf_rn(factor, part[i].y, sum);
-            value.x = __fmaf_rn(factor, x.x, value.x), value.y = __fmaf_rn(factor, x.y, value.y);
-            value.z = __fmaf_rn(factor, x.z, value.z), value.w = __fmaf_rn(factor, x.w, value.w);
-        }
-    }
-    *whole = make_float2(top, sum);
-    return value;
-}
-
 // Keys of one head in units of sixteen: of the prompt, then of each of the cluster's paths.
 struct rp_step_units {
     const __half *prefix, *suffix;             // [2, 1, N, h, d]; [2, 1, S, R, h, d], from the cluster's first path on
@@ -211,7 +176,7 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
         const float2 *top = tops + sends.head * teams * RP_STEP_ROWS_OWN + sends.row;
         const float *from = values + (sends.head * teams * s.m + sends.row) * RP_ATTN_FEW_PITCH + sends.column;
         float2 whole;
-        const float4 value = rp_step_join(teams, [&](uint32_t t) { return top[t * RP_STEP_ROWS_OWN]; },
+        const float4 value = rp_few_join(teams, [&](uint32_t t) { return top[t * RP_STEP_ROWS_OWN]; },
                                           [&](uint32_t t) { return *reinterpret_cast<const float4 *>(from + t * s.m * RP_ATTN_FEW_PITCH); }, &whole);
         float *to = joined + (s.rank * per + sends.pair / RANKS) * (d + 4);
         const uint32_t to_rank = (lone ? threadIdx.x : sends.pair) % RANKS;
@@ -224,7 +189,7 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
         const uint32_t to_rank = lone ? 0 : threadIdx.x % RANKS, apart = per * (d + 4);
         const float *from = joined + joins.pair * (d + 4);
         float2 whole;
-        const float4 y = rp_step_join(RANKS, [&](uint32_t g) { return *reinterpret_cast<const float2 *>(from + g * apart + d); },
+        const float4 y = rp_few_join(RANKS, [&](uint32_t g) { return *reinterpret_cast<const float2 *>(from + g * apart + d); },
                                       [&](uint32_t g) { return *reinterpret_cast<const float4 *>(from + g * apart + joins.column); }, &whole);
         const float inverse = whole.y > 0.0f ? __fdividef(1.0f, whole.y) : 0.0f;
         const uint2 half = make_uint2(rp_pair(y.x * inverse, y.y * inverse), rp_pair(y.z * inverse, y.w * inverse));
