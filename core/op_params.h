@@ -45,6 +45,9 @@
 #define RP_LINEAR_SKINNY_SHARED 98304   // in all, on every device with these units,
 #define RP_LINEAR_SKINNY_LARGE 229376   // and on compute capability 9.0
 #define RP_LINEAR_SKINNY_PAD 64         // bytes between rows of x
+#define RP_LINEAR_SKINNY_RANKS 4        // groups of a cluster that share a product's chunks,
+#define RP_LINEAR_SKINNY_SHARED_X 6144  // where x has so many numbers at least
+#define RP_LINEAR_SKINNY_READY 16       // bytes of the barrier in front, then
 #define RP_LINEAR_SKINNY_HELD 13        // chunks of a row that a warp holds
 #define RP_LINEAR_SKINNY_SPAN(chunks, rounds, lanes_k, unit_bytes, x_bytes, sum_bytes) \
     ((rounds) * (lanes_k) * (unit_bytes) + (chunks) * ((x_bytes) + (sum_bytes)))   // unit_bytes: of all a chunk's; the rest: of a chunk

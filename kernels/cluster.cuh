@@ -1,10 +1,9 @@
-// Groups of a cluster that send numbers to one another's shared memory; for sm_90 and later.
+// Groups of a cluster that send numbers to one another's shared memory. Only sm_90 and later can; kernels for others call none of these.
 #ifndef RP_CLUSTER_CUH
 #define RP_CLUSTER_CUH
 
 #include "common.cuh"
 
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 __device__ inline uint32_t rp_shared_address(const void *at) { return (uint32_t)__cvta_generic_to_shared(at); }
 // The barrier on which a group waits for tiles: made by one invocation, which later says how many bytes come.
 __device__ inline void rp_cluster_begin(uint64_t *ready) {
@@ -41,6 +40,5 @@ __device__ inline void rp_cluster_send4(const float *to, uint32_t rank, uint64_t
                    "r"(__float_as_uint(x[2])), "r"(__float_as_uint(x[3]))
                  : "memory");
 }
-#endif
 
 #endif

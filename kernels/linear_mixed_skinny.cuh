@@ -38,11 +38,11 @@ template <int ROWS, class X> struct rp_skinny_mixed {
     }
 
     __device__ static inline void weights(other &to, const char *unit, bool two) {
-        const int turn = rp_skinny_turn();
+        const int turn = rp_skinny_turn(), next = two ? 1024 : 0;          // of one that is not there, the first again: nobody stores what comes of it
 #pragma unroll
         for (uint32_t j = 0; j < 2; j++) {
             to.eight[j][0] = *reinterpret_cast<const uint4 *>(unit + (int)j * turn);
-            if (at_once > 1) { to.eight[j][at_once - 1] = two ? *reinterpret_cast<const uint4 *>(unit + 1024 + (int)j * turn) : make_uint4(0, 0, 0, 0); }
+            if (at_once > 1) { to.eight[j][at_once - 1] = *reinterpret_cast<const uint4 *>(unit + next + (int)j * turn); }
         }
     }
 

@@ -1,6 +1,7 @@
 // Rows of x on their way into a product of few rows (linear_skinny.cuh): to shared memory, in one of two ways. As they lie, by
-// asynchronous copies. Or turned into what the units take: a warp asks for all of a row at once, normalises it if the product does,
-// with rmsnorm's order of squares, so the same bits, and rounds or splits it. Included by linear_skinny.cuh.
+// asynchronous copies. Or turned into what the units take: a warp asks for all of a row at once, normalises it if the product does, and
+// splits it, with rmsnorm's order of squares and its roundings, so the same bits; or rounds it to float16, by the shortest way.
+// Included by linear_skinny.cuh.
 #ifndef RP_LINEAR_SKINNY_X_CUH
 #define RP_LINEAR_SKINNY_X_CUH
 
@@ -41,22 +42,39 @@ template <class Kind> struct rp_skinny_x {
 
     // ---- as they lie ----
 
-    // Chunks [begin, end) of all rows, 512 bytes of a row a warp. Zeros past k.
+    // Chunks [begin, end) of all rows, 512 bytes of a row a warp. Zeros past k. Where the first FOUND pieces of each warp go is worked out before
+    // the wait.
     __device__ inline void copy(const rp_linear_params &p, const void *x, uint32_t begin, uint32_t end, uint32_t warp, uint32_t lane) const {
+        constexpr uint32_t FOUND = 5, NONE = 0xffffffffu;
         const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::x), first = begin * Kind::bytes, bytes = (end - begin) * Kind::bytes;
         const uint32_t warps = blockDim.x / 32, next_piece = rp_few(warps, p.m), next_row = warps - next_piece * p.m;
         uint32_t piece = rp_few(warp, p.m), row = warp - piece * p.m, to = row * pitch + piece * 512 + lane * 16;
-        const char *from = static_cast<const char *>(x) + (uint64_t)row * row_bytes + first;
-        asm volatile("" : "+r"(piece), "+r"(row), "+r"(to), "+l"(from));     // worked out before the wait
+        uint32_t from = row * row_bytes + first + piece * 512 + lane * 16, found_to[FOUND], found_from[FOUND];
+        const char *base = static_cast<const char *>(x);
+        const auto next = [&]() {
+            piece += next_piece, row += next_row, to += next_piece * 512 + next_row * pitch, from += next_piece * 512 + next_row * row_bytes;
+            if (row >= p.m) { row -= p.m, piece++, to += 512 - p.m * pitch, from += 512 - p.m * row_bytes; }
+        };
+        const auto bring = [&](uint32_t to, uint32_t from, bool inside) {
+            rp_copy16(reinterpret_cast<float *>(at + to), reinterpret_cast<const float *>(base + from), inside ? 16 : 0);
+        };
+        const bool whole = end * Kind::bytes <= row_bytes;
+#pragma unroll
+        for (uint32_t e = 0; e < FOUND; e++) {
+            found_to[e] = whole && piece * 512 + lane * 16 < bytes ? to : NONE, found_from[e] = from;
+            if (whole) { next(); }
+            asm volatile("" : "+r"(found_to[e]), "+r"(found_from[e]));
+        }
+        asm volatile("" : "+r"(piece), "+r"(row), "+r"(to), "+r"(from), "+l"(base));
         rp_wait();
+#pragma unroll
+        for (uint32_t e = 0; e < FOUND; e++) {
+            if (found_to[e] != NONE) { bring(found_to[e], found_from[e], true); }
+        }
 #pragma unroll 1
-        while (piece * 512 < bytes) {
+        for (; piece * 512 < bytes; next()) {
             const uint32_t byte = piece * 512 + lane * 16;
-            if (byte < bytes) {
-                rp_copy16(reinterpret_cast<float *>(at + to), reinterpret_cast<const float *>(from + byte), first + byte < row_bytes ? 16 : 0);
-            }
-            piece += next_piece, row += next_row, to += next_piece * 512 + next_row * pitch, from += next_row * row_bytes;
-            if (row >= p.m) { row -= p.m, piece++, to += 512 - p.m * pitch, from -= p.m * row_bytes; }
+            if (byte < bytes) { bring(to, from, first + byte < row_bytes); }
         }
         rp_copy_commit();
     }
@@ -67,13 +85,15 @@ template <class Kind> struct rp_skinny_x {
         sum = make_float2(__fmaf_rn(two.x, two.x, sum.x), __fmaf_rn(two.y, two.y, sum.y));
     }
     // Halving 64 -> .. -> 1: lane l holds sums 2 l and 2 l + 1.
-    __device__ static inline rp_inverse_root root_of(const rp_linear_params &p, float2 sum) {
+    // inverse: of the width, to nearest, so that a product and its rest make the quotient to nearest.
+    __device__ static inline rp_inverse_root root_of(float2 sum, float width, float inverse, float eps) {
 #pragma unroll
         for (int distance = 16; distance > 0; distance /= 2) {
             sum.x += __shfl_xor_sync(0xffffffffu, sum.x, distance);
             sum.y += __shfl_xor_sync(0xffffffffu, sum.y, distance);
         }
-        return rp_inverse_root_of((sum.x + sum.y) / (float)p.k + p.eps);
+        const float total = sum.x + sum.y, mean = total * inverse;
+        return rp_inverse_root_of(__fmaf_rn(__fmaf_rn(-mean, width, total), inverse, mean) + eps);
     }
     __device__ inline float2 scale_of(uint32_t chunk, uint32_t lane) const {
         return *reinterpret_cast<const float2 *>(scale + chunk * SKINNY_CHUNK + lane * 2);
@@ -82,13 +102,19 @@ template <class Kind> struct rp_skinny_x {
         return make_float2(rp_normalised(two.x, factor.x, root), rp_normalised(two.y, factor.y, root));
     }
 
-    // A row for each warp, held in registers.
-    __device__ inline void hold(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane) const {
+    // A row for each warp, held in registers, to float16: the root as the unit gives it, times numbers that were scaled meanwhile. What does
+    // not hang on x is worked out before the wait.
+    __device__ inline void round(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane) const {
         const float *from = x + (uint64_t)min(row, p.m - 1) * p.k + lane * 2;
-        float2 own[HELD], sum = { 0, 0 };
+        const char *factors = reinterpret_cast<const char *>(scale + lane * 2);
+        char *to = at + row * pitch + lane * 4;
+        float2 own[HELD];
+        float inverse_k = 1.0f / (float)p.k;
         int mine = ((int)p.k - (int)lane * 2 + SKINNY_CHUNK - 1) / SKINNY_CHUNK;      // chunks
-        asm volatile("" : "+l"(from), "+r"(mine));                                    // worked out before the wait
+        uint32_t there = (1u << chunks) - 1;
+        asm volatile("" : "+l"(from), "+l"(factors), "+l"(to), "+f"(inverse_k), "+r"(mine), "+r"(there));
         __builtin_assume(__isGlobal(from));
+        __builtin_assume(__isShared(factors)), __builtin_assume(__isShared(to));
         rp_wait();
 #pragma unroll
         for (uint32_t e = 0; e < HELD; e++) {
@@ -96,30 +122,67 @@ template <class Kind> struct rp_skinny_x {
         }
         if (p.norm) { __syncthreads(); }     // scale: brought by all, read by all
         if (row >= p.m) { return; }
-        rp_inverse_root root = { 0, 0 };
+        float root = 1;
         if (p.norm) {
+            float2 sum = { 0, 0 };
 #pragma unroll
-            for (uint32_t e = 0; e < HELD; e++) { square(sum, own[e]); }      // a zero adds nothing
-            root = root_of(p, sum);
-        }
-        char *to = at + row * pitch + lane * 4;
-        if (!p.norm) {
+            for (uint32_t first = 0; first < HELD; first += AT_ONCE) {
+                if ((there >> first & 1) == 0) { break; }
+                float2 factor[AT_ONCE];
 #pragma unroll
-            for (uint32_t e = 0; e < HELD; e++) {
-                if (e < chunks) { Kind::keep(to + e * Kind::bytes, part, Kind::pair_of(own[e])); }
+                for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) {
+                    factor[e] = *reinterpret_cast<const float2 *>(factors + (first + e) * SKINNY_CHUNK * 4);
+                }
+#pragma unroll
+                for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) {
+                    float2 &two = own[first + e];
+                    square(sum, two);        // a zero adds nothing
+                    two = make_float2(two.x * factor[e].x, two.y * factor[e].y);
+                }
             }
-            return;
+            root = rsqrtf(__fmaf_rn(rp_halve32(sum.x + sum.y), inverse_k, p.eps));
         }
+#pragma unroll
+        for (uint32_t e = 0; e < HELD; e++) {
+            if (there >> e & 1) { Kind::keep(to + e * Kind::bytes, 0, Kind::pair_of(make_float2(own[e].x * root, own[e].y * root))); }
+        }
+    }
+
+    // The same for parts, every number to nearest.
+    __device__ inline void hold(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane) const {
+        const float *from = x + (uint64_t)min(row, p.m - 1) * p.k + lane * 2;
+        const char *factors = reinterpret_cast<const char *>(scale + lane * 2);
+        char *to = at + row * pitch + lane * 4;
+        float2 own[HELD];
+        float width = (float)p.k, inverse_k = __frcp_rn(width);
+        int mine = ((int)p.k - (int)lane * 2 + SKINNY_CHUNK - 1) / SKINNY_CHUNK;      // chunks
+        uint32_t there = (1u << chunks) - 1;
+        asm volatile("" : "+l"(from), "+l"(factors), "+l"(to), "+f"(width), "+f"(inverse_k), "+r"(mine), "+r"(there));
+        __builtin_assume(__isGlobal(from));
+        __builtin_assume(__isShared(factors)), __builtin_assume(__isShared(to));
+        rp_wait();
+#pragma unroll
+        for (uint32_t e = 0; e < HELD; e++) {
+            own[e] = (int)e < mine ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0);
+        }
+        __syncthreads();                     // scale: brought by all, read by all
+        if (row >= p.m) { return; }
+        float2 sum = { 0, 0 };
+#pragma unroll
+        for (uint32_t e = 0; e < HELD; e++) { square(sum, own[e]); }          // a zero adds nothing
+        const rp_inverse_root root = root_of(sum, width, inverse_k, p.eps);
 #pragma unroll
         for (uint32_t first = 0; first < HELD; first += AT_ONCE) {
-            if (first >= chunks) { break; }
+            if ((there >> first & 1) == 0) { break; }
             float2 factor[AT_ONCE];
 #pragma unroll
-            for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) { factor[e] = scale_of(first + e, lane); }
+            for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) {
+                factor[e] = *reinterpret_cast<const float2 *>(factors + (first + e) * SKINNY_CHUNK * 4);
+            }
 #pragma unroll
             for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) {
                 const typename Kind::pair pair = Kind::pair_of(normalised(own[first + e], factor[e], root));
-                if (first + e < chunks) { Kind::keep(to + (first + e) * Kind::bytes, part, pair); }
+                if (there >> (first + e) & 1) { Kind::keep(to + (first + e) * Kind::bytes, part, pair); }
             }
         }
     }
@@ -140,7 +203,7 @@ template <class Kind> struct rp_skinny_x {
                 float2 sum = { 0, 0 };
 #pragma unroll 4
                 for (uint32_t chunk = 0; chunk < chunks; chunk++) { square(sum, two(chunk)); }
-                const rp_inverse_root root = root_of(p, sum);
+                const rp_inverse_root root = root_of(sum, (float)p.k, __frcp_rn((float)p.k), p.eps);
                 if (lane == 0) { roots[row] = root; }
                 __syncwarp();                // root: of lane 0, read by all of this warp, now and later
             }

@@ -2,6 +2,7 @@
 // each number (triple.cuh), the six larger products of parts, in the order of linear_triple.cuh, so the same bits. Each invocation
 // splits the weights that it hands to the units.
 //   linear_triple_skinny        at most 8 rows
+//   linear_triple_skinny_shared at most 8, by clusters
 //   linear_triple_skinny_wide   16
 // Each has a twin _norm that normalises x, and both have one _long.
 // Included by linear.cu.
@@ -71,16 +72,26 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
         }
     }
 
+    __device__ static inline void block(other &to, const char *unit, int turn, uint32_t h) {
+#pragma unroll
+        for (uint32_t i = 0; i < 4; i++) {
+            uint32_t low[3], high[3];
+            split(low, high, *reinterpret_cast<const float4 *>(unit + i / 2 * 128 + (int)(i % 2) * turn));
+#pragma unroll
+            for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][at_once + h] = high[part]; }
+        }
+    }
+    // Of a second that is not there, anything: nobody stores what comes of it.
     __device__ static inline void weights(other &to, const char *unit, bool two) {
         const int turn = rp_skinny_turn();
+        block(to, unit, turn, 0);
+        if (at_once == 1) { return; }
+        if (two) {
+            block(to, unit + 2048, turn, at_once - 1);
+        } else {
 #pragma unroll
-        for (uint32_t h = 0; h < at_once; h++) {
-#pragma unroll
-            for (uint32_t i = 0; i < 4; i++) {
-                uint32_t low[3] = { 0 }, high[3] = { 0 };
-                if (h == 0 || two) { split(low, high, *reinterpret_cast<const float4 *>(unit + h * 2048 + i / 2 * 128 + (int)(i % 2) * turn)); }
-#pragma unroll
-                for (uint32_t part = 0; part < 3; part++) { to.part[part][i][h] = low[part], to.part[part][i][at_once + h] = high[part]; }
+            for (uint32_t e = 0; e < 12; e++) {
+                asm("" : "=r"(to.part[e / 4][e % 4][at_once - 1]), "=r"(to.part[e / 4][e % 4][2 * at_once - 1]));
             }
         }
     }
@@ -109,6 +120,7 @@ template <int ROWS, bool NORMS> struct rp_skinny_triple {
 };
 
 RP_SKINNY(linear_triple_skinny, 128, rp_skinny_triple<8, false>)
+RP_SKINNY_SHARED(linear_triple_skinny_shared, 128, rp_skinny_triple<8, false>)
 RP_SKINNY(linear_triple_skinny_norm, 128, rp_skinny_triple<8, true>)
 RP_SKINNY(linear_triple_skinny_wide, 128, rp_skinny_triple<16, false>)
 RP_SKINNY(linear_triple_skinny_wide_norm, 128, rp_skinny_triple<16, true>)

@@ -74,6 +74,7 @@ static void launch_skinny(const struct rp_linear_params *p, const char *const ke
         const uint64_t each_warp = ceil_div(chunks, warps), lanes_k = ceil_div(chunks, each_warp);
         const uint64_t lanes_n = deepest < warps / lanes_k ? deepest : warps / lanes_k, busy = lanes_k * lanes_n;
         const uint64_t units = lanes_n * ceil_div(blocks, lanes_n) * unit, rows_at_once = p->m < warps ? p->m : warps;
+        const bool held = !turned || (chunks <= RP_LINEAR_SKINNY_HELD && rows_at_once == p->m);       // rows of x, by a warp each
         // All chunks, or as many as sums may be of, in whole rounds.
         uint64_t rounds = each_warp, bytes = RP_LINEAR_SKINNY_SPAN(chunks, rounds, lanes_k, units, x, sums);
         while (rounds > 1 && (norm + pads + bytes > limit || (fit == 0 && rounds * lanes_k * sums > RP_LINEAR_SKINNY_SUMS))) {
@@ -82,11 +83,31 @@ static void launch_skinny(const struct rp_linear_params *p, const char *const ke
         }
         out->group = (uint32_t)(32 * (turned && busy < rows_at_once ? rows_at_once : busy));
         out->shared_bytes = (uint32_t)(norm + pads + bytes);
-        out->kernel = kernels[rounds < each_warp || (turned && (chunks > RP_LINEAR_SKINNY_HELD || rows_at_once < p->m))];
+        out->kernel = kernels[rounds < each_warp || !held];
         if (out->shared_bytes <= limit) { break; }
     }
     out->grid[0] = (uint32_t)groups;
     out->grid[1] = out->grid[2] = 1;
+}
+
+// The same in float32 for at most eight rows that come as they are, by clusters, each group of which has a part of the chunks, and so of x:
+// where x takes long to come. A group has less to do, and less of a multiprocessor, so that the next launch's weights come early.
+static bool launch_skinny_shared(const struct rp_linear_params *p, rp_launch *out) {
+    const uint64_t ranks = RP_LINEAR_SKINNY_RANKS, all = ceil_div(p->k, RP_LINEAR_SKINNY_CHUNK), chunks = ceil_div(all, ranks);
+    const uint64_t turns = ceil_div(p->n, 8), most = out->processors * 10 / 11 / ranks, places = most > 0 ? most : 1;
+    const uint64_t clusters = ceil_div(turns, ceil_div(turns, places)), blocks = ceil_div(turns, clusters);
+    if (!out->clusters || p->norm || p->gated || p->m > 8 || p->m * p->k < RP_LINEAR_SKINNY_SHARED_X) { return false; }
+    const uint64_t each = ceil_div(chunks, RP_LINEAR_SKINNY_WARPS), lanes_k = ceil_div(chunks, each), deepest = ceil_div(blocks, 2);
+    const uint64_t room = RP_LINEAR_SKINNY_WARPS / lanes_k, lanes_n = deepest < room ? deepest : room;
+    const uint64_t units = lanes_k * each * lanes_n * ceil_div(blocks, lanes_n) * 8 * RP_LINEAR_SKINNY_CHUNK * 4;
+    const uint64_t x = p->m * (chunks * RP_LINEAR_SKINNY_CHUNK * 4 + RP_LINEAR_SKINNY_PAD), sums = blocks * all * 256 / ranks;
+    if (RP_LINEAR_SKINNY_READY + units + x + sums > RP_LINEAR_SKINNY_LARGE) { return false; }
+    out->kernel = "linear_triple_skinny_shared";
+    out->group = (uint32_t)(32 * lanes_k * lanes_n);
+    out->shared_bytes = (uint32_t)(RP_LINEAR_SKINNY_READY + units + x + sums);
+    out->grid[0] = (uint32_t)(clusters * ranks);
+    out->grid[1] = out->grid[2] = 1;
+    return true;
 }
 
 // The largest tiles that keep most multiprocessors busy. All but the skinny kernel give the same bits.
@@ -179,7 +200,7 @@ void rp_launch_linear(const rp_node *node, rp_launch *out) {
                 { { "linear_triple_skinny", "linear_triple_skinny_long" }, { "linear_triple_skinny_norm", "linear_triple_skinny_norm_long" } },
                 { { "linear_triple_skinny_wide", "linear_triple_skinny_wide_long" }, { "linear_triple_skinny_wide_norm", "linear_triple_skinny_wide_norm_long" } },
             };
-            launch_skinny(p, kernels[p->m > 8][p->norm ? 1 : 0], out);
+            if (!launch_skinny_shared(p, out)) { launch_skinny(p, kernels[p->m > 8][p->norm ? 1 : 0], out); }
         }
         return;
     }
