@@ -102,6 +102,16 @@ template <class Kind> struct rp_skinny_x {
         return make_float2(rp_normalised(two.x, factor.x, root), rp_normalised(two.y, factor.y, root));
     }
 
+    // Waits, and asks for this lane's two neighbours of each of `mine` chunks of a row; zeros past them.
+    __device__ static inline void ask(float2 (&own)[HELD], const float *from, int mine) {
+        __builtin_assume(__isGlobal(from));
+        rp_wait();
+#pragma unroll
+        for (uint32_t e = 0; e < HELD; e++) {
+            own[e] = (int)e < mine ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0);
+        }
+    }
+
     // A row for each warp, held in registers, to float16: the root as the unit gives it, times numbers that were scaled meanwhile. What does
     // not hang on x is worked out before the wait.
     __device__ inline void round(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane) const {
@@ -113,13 +123,8 @@ template <class Kind> struct rp_skinny_x {
         int mine = ((int)p.k - (int)lane * 2 + SKINNY_CHUNK - 1) / SKINNY_CHUNK;      // chunks
         uint32_t there = (1u << chunks) - 1;
         asm volatile("" : "+l"(from), "+l"(factors), "+l"(to), "+f"(inverse_k), "+r"(mine), "+r"(there));
-        __builtin_assume(__isGlobal(from));
         __builtin_assume(__isShared(factors)), __builtin_assume(__isShared(to));
-        rp_wait();
-#pragma unroll
-        for (uint32_t e = 0; e < HELD; e++) {
-            own[e] = (int)e < mine ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0);
-        }
+        ask(own, from, mine);
         if (p.norm) { __syncthreads(); }     // scale: brought by all, read by all
         if (row >= p.m) { return; }
         float root = 1;
@@ -158,13 +163,8 @@ template <class Kind> struct rp_skinny_x {
         int mine = ((int)p.k - (int)lane * 2 + SKINNY_CHUNK - 1) / SKINNY_CHUNK;      // chunks
         uint32_t there = (1u << chunks) - 1;
         asm volatile("" : "+l"(from), "+l"(factors), "+l"(to), "+f"(width), "+f"(inverse_k), "+r"(mine), "+r"(there));
-        __builtin_assume(__isGlobal(from));
         __builtin_assume(__isShared(factors)), __builtin_assume(__isShared(to));
-        rp_wait();
-#pragma unroll
-        for (uint32_t e = 0; e < HELD; e++) {
-            own[e] = (int)e < mine ? *reinterpret_cast<const float2 *>(from + e * SKINNY_CHUNK) : make_float2(0, 0);
-        }
+        ask(own, from, mine);
         __syncthreads();                     // scale: brought by all, read by all
         if (row >= p.m) { return; }
         float2 sum = { 0, 0 };

@@ -177,7 +177,7 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
         const float *from = values + (sends.head * teams * s.m + sends.row) * RP_ATTN_FEW_PITCH + sends.column;
         float2 whole;
         const float4 value = rp_few_join(teams, [&](uint32_t t) { return top[t * RP_STEP_ROWS_OWN]; },
-                                          [&](uint32_t t) { return *reinterpret_cast<const float4 *>(from + t * s.m * RP_ATTN_FEW_PITCH); }, &whole);
+                                         [&](uint32_t t) { return *reinterpret_cast<const float4 *>(from + t * s.m * RP_ATTN_FEW_PITCH); }, &whole);
         float *to = joined + (s.rank * per + sends.pair / RANKS) * (d + 4);
         const uint32_t to_rank = (lone ? threadIdx.x : sends.pair) % RANKS;
         rp_cluster_send4(to + sends.column, to_rank, s.ready(RP_STEP_PARTS), { value.x, value.y, value.z, value.w });
@@ -190,7 +190,7 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
         const float *from = joined + joins.pair * (d + 4);
         float2 whole;
         const float4 y = rp_few_join(RANKS, [&](uint32_t g) { return *reinterpret_cast<const float2 *>(from + g * apart + d); },
-                                      [&](uint32_t g) { return *reinterpret_cast<const float4 *>(from + g * apart + joins.column); }, &whole);
+                                     [&](uint32_t g) { return *reinterpret_cast<const float4 *>(from + g * apart + joins.column); }, &whole);
         const float inverse = whole.y > 0.0f ? __fdividef(1.0f, whole.y) : 0.0f;
         const uint2 half = make_uint2(rp_pair(y.x * inverse, y.y * inverse), rp_pair(y.z * inverse, y.w * inverse));
         char *to = memory + a.mid + row * a.out.pitch + (head * d + joins.column) * 2;
