@@ -15,7 +15,8 @@ static bool same(const rp_binding *a, const rp_binding *b) {
 
 // What a block's last launch writes.
 static const rp_binding *x_of(const rp_plan *plan, const rp_cuda_block *own) {
-    return &plan->launches[own->first + own->block.n - 1].binding[5];
+    const rp_launch *last = &plan->launches[own->first + own->block.n - 1];
+    return &last->binding[last->n_in];
 }
 
 // Whether a block begins with launch `first`: by what launches are, and by what they hand on.
@@ -24,7 +25,7 @@ static bool lay(const rp_plan *plan, uint32_t first, rp_cuda_block *out) {
     *out = (rp_cuda_block){ .first = first };
     if (!rp_step_block_lay(launches, plan->n_launches - first, &out->block)) { return false; }
     const rp_launch *last = &launches[out->block.n - 1];
-    return same(&launches[1].binding[0], &launches[0].binding[5]) && same(&last->binding[3], &launches[0].binding[0]) &&
+    return same(&launches[1].binding[0], &launches[0].binding[launches[0].n_in]) && same(&last->binding[3], &launches[0].binding[0]) &&
            (out->block.n == 2 || same(&last->binding[0], &launches[1].binding[7]));
 }
 
@@ -99,9 +100,9 @@ static void address(const rp_plan *plan, rp_cuda_block *own, const rp_cuda_block
     to->n_parts = own->begins ? 1 : before->block.args.n_sums;
     to->x = own->begins ? 0 : in.address[0];
     to->sums = sums;
-    to->scale = in.address[4], to->w_in = in.address[1], to->bias_in = bias_of(first, &in), to->y_in = in.address[5];
+    to->scale = in.address[4], to->w_in = in.address[1], to->bias_in = bias_of(first, &in), to->y_in = in.address[first->n_in];
     to->w_out = out.address[1], to->bias_out = bias_of(last, &out);
-    own->sum = (struct rp_step_sum_args){ .parts = sums, .x = out.address[5], .n_parts = own->block.args.n_sums, .count = to->m * to->d };
+    own->sum = (struct rp_step_sum_args){ .parts = sums, .x = out.address[last->n_in], .n_parts = own->block.args.n_sums, .count = to->m * to->d };
     if (to->hidden > 0) { return; }
     const rp_args attend = rp_args_of(first + 1);
     to->angles = attend.address[1], to->prefix = attend.address[2], to->own = attend.address[6];

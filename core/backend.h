@@ -124,7 +124,7 @@ struct rp_device {
     uint32_t processors;           // that take a workgroup each; 0: few, or the backend cannot tell
     bool fast;                     // has the kernels that core/ops/ choose where a launch is `fast`
     bool clusters;                 // has kernels of clusters: attn_time_f32_spread, attn_step_f32_spread
-    uint32_t wgmma;                // has the linear_wgmma kernels: 0, no; 1, taken by size; 2 + i, shape i of their tiles alone, for tests
+    uint32_t wgmma;                // has the linear_wgmma kernels and those of pairs: 0, no; 1, taken by size; 2 + i, shape i of their tiles alone, for tests
     int32_t ordinal;               // CUDA: the driver's number of this device
     struct rp_loan *loans;         // results lent out; see core/loan.h
     void *impl;                    // the backend's own

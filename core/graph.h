@@ -40,6 +40,7 @@ typedef struct rp_tensor {
     uint64_t offset;                          // bytes into the buffer, or into the activation buffer once planned
     uint32_t first, last;                     // nodes of first and last use, set by the plan; activations only
     bool keep;                                // an activation that is read after the last node, so never shared
+    struct rp_tensor *row_scale;              // of a matrix in pairs (op pair_rows): [rows] float32; else NULL
 } rp_tensor;
 
 typedef struct rp_node {

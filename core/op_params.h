@@ -45,9 +45,6 @@
 #define RP_LINEAR_SKINNY_SHARED 98304   // in all, on every device with these units,
 #define RP_LINEAR_SKINNY_LARGE 229376   // and on compute capability 9.0
 #define RP_LINEAR_SKINNY_PAD 64         // bytes between rows of x
-#define RP_LINEAR_SKINNY_RANKS 4        // groups of a cluster that share a product's chunks,
-#define RP_LINEAR_SKINNY_SHARED_X 6144  // where x has so many numbers at least
-#define RP_LINEAR_SKINNY_READY 16       // bytes of the barrier in front, then
 #define RP_LINEAR_SKINNY_HELD 13        // chunks of a row that a warp holds
 #define RP_LINEAR_SKINNY_SPAN(chunks, rounds, lanes_k, unit_bytes, x_bytes, sum_bytes) \
     ((rounds) * (lanes_k) * (unit_bytes) + (chunks) * ((x_bytes) + (sum_bytes)))   // unit_bytes: of all a chunk's; the rest: of a chunk
@@ -61,16 +58,15 @@
 #define RP_LINEAR_WGMMA_SHAPES 8
 #define RP_LINEAR_WGMMA_GROUP 384        // two warpgroups that multiply, and one that feeds them
 #define RP_LINEAR_WGMMA_SHARED(rows, columns, stages) (1024 + 128 * (stages) * ((rows) + (columns)) + 32 * (640 + (columns)))
-// linear in float32 on matrix units, of compute capability 9.0 alone, where k is a multiple of RP_LINEAR_TRIPLE_CHUNK: each number is three of
-// bfloat16, x = x0 + x1 + x2 (kernels/triple.cuh). A chunk of k is summed from 0 by the units: products (x2 w0), (x1 w1), (x0 w2), (x1 w0),
-// (x0 w1), (x0 w0), small ones first, each over the chunk's sixteens ascending. Chunk sums are added in ascending order, then bias,
-// then residual or gate. Whatever the number of rows, so no number depends on it. Tiles of RP_LINEAR_TRIPLE_SHAPES shapes, in shared
-// memory of stages of three parts of w, columns x 64, at multiples of 1024, then two or four such of w itself; where a cluster shares a tile,
-// then two times the sums of a chunk.
-#define RP_LINEAR_TRIPLE_CHUNK 64
-#define RP_LINEAR_TRIPLE_SHAPES 10
-#define RP_LINEAR_TRIPLE_SHARED(columns, stages) (1024 + (384 * (stages) + ((columns) <= 64 ? 1024 : 512)) * (columns))
-#define RP_LINEAR_TRIPLE_CLUSTER(rows, columns, stages) (RP_LINEAR_TRIPLE_SHARED(columns, stages) + 8 * (rows) * (columns))
+// linear in float32 on matrix units, of compute capability 9.0 alone, where weights are in pairs of float16 (op pair_rows), and so k a multiple
+// of RP_LINEAR_PAIR_CHUNK. Each chunk of a row of x becomes pairs too (kernels/pair.cuh): with E the exponent of its largest magnitude, -98 at
+// least, x 2^(14 - E) = x0 + x1, x0 to nearest, x1 what is missing, to nearest. A chunk of k is summed from 0 by the units: products (x1 w0),
+// (x0 w1), (x0 w0), small ones first, each over the chunk's sixteens ascending. Chunk sums times 2^(E - 28) are added in ascending order; that
+// times the column's scale, then bias, then residual or gate. Whatever the number of rows, so no number depends on it. Tiles of
+// RP_LINEAR_PAIR_SHAPES shapes, in shared memory of stages of both parts of w, columns x 64, and of x, at multiples of 1024.
+#define RP_LINEAR_PAIR_CHUNK 64
+#define RP_LINEAR_PAIR_SHAPES 6
+#define RP_LINEAR_PAIR_SHARED(rows, columns, stages) (1024 + 256 * (stages) * ((rows) + (columns)))
 #define RP_LINEAR_GATE 8                // gated columns lie in blocks of so many: a, b, a, b, ..
 
 // attention: keys in tiles of RP_ATTN_TILE in ascending order (prefix, then suffix). Each tile on its own: its maximum, p =
@@ -243,6 +239,18 @@ struct rp_linear_params {     // y[m, n] = x[m, k] w[n, k]^T (+ bias[n]) (+ resi
     RP_UINT norm;             // 1: rows of x are normalised first, as rmsnorm does with scale [k] and eps; float32 x, m <= SKINNY_M
     float eps;
     RP_UINT silu;             // 1: y = silu(x w^T + bias); neither gated nor with a residual
+    RP_UINT w_pairs;          // 1: w is in pairs of float16 with w_scale [n], as pair_rows makes them; x and y are float32. Devices with wgmma
+};
+
+// A warp for each row, RP_PAIR_WARPS in a group; out may be w itself. With W the largest magnitude of a row: w_scale = 2^E, E =
+// floor(log2 W) or -112, whichever is larger; hi = float16(w 2^(14-E)), lo = float16(w 2^(14-E) - hi), each to nearest even, and of every
+// RP_LINEAR_PAIR_CHUNK columns first all hi, then all lo, at RP_PAIR_AT(column). So w = (hi + lo) 2^-14 w_scale, to 2^-23 of |w| and 2^-39
+// of W. Four neighbours of a sixteen lie where a lane of the matrix units has its columns of x: two, and two 8 further on.
+#define RP_PAIR_WARPS 8
+#define RP_PAIR_AT(column) ((column) / 16 * 16 + (column) % 4 / 2 * 8 + (column) % 16 / 4 * 2 + (column) % 2)
+#define RP_PAIR_COLUMN(at) ((at) / 16 * 16 + (at) % 8 / 2 * 4 + (at) % 16 / 8 * 2 + (at) % 2)          // which lies there
+struct rp_pair_rows_params {  // w [rows, k] -> float16 [rows, 2 k], w_scale [rows]; k is a multiple of RP_LINEAR_PAIR_CHUNK
+    RP_UINT rows, k;
 };
 
 // A group for each row; invocation i sums elements i, i + 64, .. ascending; then halving 64 -> 32 -> .. -> 1. On fast devices, where

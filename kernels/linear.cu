@@ -4,7 +4,7 @@
 //   linear_f32_narrow   32 x 32 a group, 4 x 2 an invocation: where 64 x 64 would leave most multiprocessors idle
 //   linear_f32_split    at most 16 rows (linear_split.cuh)
 // Tiles of x and w come to shared memory by asynchronous copies a few tiles ahead, rows as they lie in memory.
-// On matrix units, with sums of their own: linear_triple.cuh.
+// On matrix units, with sums of their own: linear_pair.cuh.
 #include "common.cuh"
 #include "op_math.h"
 
@@ -13,17 +13,18 @@
 
 struct rp_linear_view {
     const float *x;          // [m, k]
-    const float *w;          // [n, k]
+    const float *w;          // [n, k], or in pairs
     const float *bias;       // [n]
     const float *residual;   // [m, n]; may be y itself
     const float *scale;      // [k]
+    const float *w_scale;    // of pairs, [n]
     float *y;                // [m, n], gated [m, n / 2]
     bool wide;               // rows of x and w lie in whole 16-byte pieces
 };
 
 __device__ static rp_linear_view rp_linear_view_of(const rp_kernel_args<rp_linear_params> &args) {
     rp_linear_view view = { rp_at<const float>(args, 0), rp_at<const float>(args, 1), rp_at<const float>(args, 2),
-                            rp_at<const float>(args, 3), rp_at<const float>(args, 4), rp_at<float>(args, 5), false };
+                            rp_at<const float>(args, 3), rp_at<const float>(args, 4), rp_at<const float>(args, 5), rp_at<float>(args, 6), false };
     view.wide = args.p.k % 4 == 0 && rp_aligned16(view.x) && rp_aligned16(view.w) && rp_aligned16(view.scale);
     return view;
 }
@@ -234,5 +235,5 @@ extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_narrow(const rp_k
 
 // ---- float32 on matrix units ----
 
-#include "linear_triple.cuh"
-#include "linear_triple_skinny.cuh"
+#include "linear_pair.cuh"
+#include "linear_pair_skinny.cuh"

@@ -23,7 +23,7 @@ struct rp_mixed_view {
 
 __device__ static rp_mixed_view rp_mixed_view_of(const rp_kernel_args<rp_linear_params> &args) {
     return { rp_at<const __half>(args, 0), rp_at<const float>(args, 0), rp_at<const __half>(args, 1), rp_at<const float>(args, 2),
-             rp_at<const float>(args, 3), rp_at<const float>(args, 4), rp_at<void>(args, 5) };
+             rp_at<const float>(args, 3), rp_at<const float>(args, 4), rp_at<void>(args, 6) };
 }
 
 __device__ inline void rp_copy16(__half *to, const __half *from, bool live) {

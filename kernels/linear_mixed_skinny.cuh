@@ -15,7 +15,7 @@ template <int ROWS, class X> struct rp_skinny_mixed {
     using x = X;
     using view_type = rp_mixed_view;
     static constexpr int rows = ROWS, halves = ROWS / 8, at_once = 3 - halves;
-    static constexpr bool turned = sizeof(X) == 4, early = false;
+    static constexpr bool turned = sizeof(X) == 4, early = false, paired = false;
     static constexpr uint32_t parts = 1, bytes = SKINNY_CHUNK * 2, pad = RP_LINEAR_SKINNY_PAD, lane_bytes = 16;
 
     struct operand {
@@ -29,7 +29,7 @@ template <int ROWS, class X> struct rp_skinny_mixed {
     using pair = uint32_t;
     __device__ static inline pair pair_of(const float2 &two) { return rp_pair(two.x, two.y); }
     __device__ static inline void keep(char *to, uint32_t, pair two) { *reinterpret_cast<pair *>(to) = two; }
-    __device__ static inline void take(operand &to, const char *from, uint32_t second, uint32_t) {
+    __device__ static inline void take(operand &to, const char *from, uint32_t second, uint32_t, const float *) {
 #pragma unroll
         for (uint32_t j = 0; j < 2; j++) {
 #pragma unroll
@@ -37,8 +37,12 @@ template <int ROWS, class X> struct rp_skinny_mixed {
         }
     }
 
+    // The four pieces that two rows' lanes read at once touch all banks once; the next four of this lane's row lie `turn` further.
+    static constexpr uint32_t place_turn = 0;
+    __device__ static inline uint32_t place(uint32_t row, uint32_t piece) { return row * 128 + (piece ^ row % 2 * 4) * 16; }
+    __device__ static inline uint32_t lane_place(uint32_t lane) { return place(lane / 4, lane % 4); }
     __device__ static inline void weights(other &to, const char *unit, bool two) {
-        const int turn = rp_skinny_turn(), next = two ? 1024 : 0;          // of one that is not there, the first again: nobody stores what comes of it
+        const int turn = threadIdx.x / 4 % 2 == 0 ? 64 : -64, next = two ? 1024 : 0;          // of one that is not there, the first again: nobody stores what comes of it
 #pragma unroll
         for (uint32_t j = 0; j < 2; j++) {
             to.eight[j][0] = *reinterpret_cast<const uint4 *>(unit + (int)j * turn);

@@ -1,4 +1,4 @@
-// linear for at most RP_LINEAR_SKINNY_M rows on matrix units: what products of float16 and of bfloat16 triples share. A group makes
+// linear for at most RP_LINEAR_SKINNY_M rows on matrix units: what products of float16 and of pairs of it share. A group makes
 // several blocks of eight columns, one group a multiprocessor where there are enough. k in chunks of 64, dealt to its warps. All come
 // to shared memory: weights by asynchronous copies, before the launch that makes x is done (rp_wait); then x (linear_skinny_x.cuh).
 // Each unit, a chunk of a block, sums from zero; then chunk sums are added in order. A launch is short, so what can be worked out
@@ -6,7 +6,6 @@
 #ifndef RP_LINEAR_SKINNY_CUH
 #define RP_LINEAR_SKINNY_CUH
 
-#include "cluster.cuh"
 #include "op_math.h"
 
 #define SKINNY_CHUNK RP_LINEAR_SKINNY_CHUNK
@@ -37,13 +36,6 @@ __device__ inline void rp_copy_wait_some(uint32_t n) {
     }
 }
 
-// Where 16-byte piece `piece` of row `row` of a unit lies: the four that two rows' lanes read at once touch all banks once.
-template <uint32_t ROW_BYTES> __device__ inline uint32_t rp_skinny_place(uint32_t row, uint32_t piece) {
-    return row * ROW_BYTES + (piece ^ row % 2 * 4) * 16;
-}
-// How far on the next four pieces of this lane's row lie, lane / 4, from the first four, and so on by twos.
-__device__ inline int rp_skinny_turn() { return threadIdx.x / 4 % 2 == 0 ? 64 : -64; }
-
 // Sums as rp_mma leaves them, from this lane's place on: of sixteen rows of x and eight columns ..
 __device__ inline void rp_skinny_keep_rows(float *to, const float (&acc)[4]) {
     *reinterpret_cast<float2 *>(to) = make_float2(acc[0], acc[1]);
@@ -59,20 +51,19 @@ __device__ inline void rp_skinny_keep_columns(float *to, uint32_t second, const 
 //   rows, weight, view     8 or 16; type; addresses
 //   operand, other         x of a chunk as the units take it (linear_skinny_x.cuh says how); weights of one block or two
 //   weights, multiply      one unit, or two that follow each other, from this lane's place on to other; sums += operand other
+//   place, place_turn      where 16-byte piece `piece` of row `row` of a unit lies, so that lanes read from different banks; i rows on, i even,
+//   lane_place             that is i rows and, xor, i place_turn bytes further. Where this lane begins to read
+//   paired                 numbers are pairs (pair.cuh): sums are scaled back by rows' chunks, then by columns
 //   at_once, early         1 or 2; whether the first weights are taken before x is there
 //   store                  a result, or of a and of b
 // With 8 rows, x is the operand of eight and weights of two blocks are that of sixteen; else the other way round.
 // LONG: for products whose weights, x and sums do not all fit, and rows of x that a warp does not hold.
-// SHARED: a cluster of RP_LINEAR_SKINNY_RANKS groups makes what else one group does, each of them a part of the chunks, so that each reads
-// that part of x alone. Sums of units go to the group that adds those rows': all chunks' in ascending order, so the same bits.
-enum rp_skinny_way { SKINNY_WHOLE, SKINNY_LONG, SKINNY_SHARED };
+enum rp_skinny_way { SKINNY_WHOLE, SKINNY_LONG };
 template <class Kind, rp_skinny_way WAY> struct rp_skinny {
-    static constexpr bool LONG = WAY == SKINNY_LONG, SHARED = WAY == SKINNY_SHARED;
+    static constexpr bool LONG = WAY == SKINNY_LONG;
     using view_type = typename Kind::view_type;
     static constexpr uint32_t ROWS = Kind::rows, AT_ONCE = Kind::at_once;
-    static constexpr uint32_t RANKS = SHARED ? RP_LINEAR_SKINNY_RANKS : 1;
-    static_assert(!SHARED || (ROWS == 8 && RANKS == 4), "a lane's two rows are one group's");
-    static constexpr uint32_t PLACE = ROWS * 8 / RANKS, NONE = 0xffffffffu;  // sums of a unit that a group adds; no element
+    static constexpr uint32_t PLACE = ROWS * 8, NONE = 0xffffffffu;          // sums of a unit; no element
     static constexpr uint32_t w_row = SKINNY_CHUNK * sizeof(typename Kind::weight), unit_bytes = 8 * w_row;
 
     template <uint32_t N> struct number {
@@ -106,23 +97,20 @@ template <class Kind, rp_skinny_way WAY> struct rp_skinny {
         const view_type view = Kind::view_of(args);
         const uint32_t warps = blockDim.x / 32, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
         // Warps stand lanes_k chunks wide and lanes_n blocks deep; what is left over only brings x.
-        // Chunks: of the product, and of each group of a cluster, from `chunk0` on.
-        const uint32_t all = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, chunks = (all + RANKS - 1) / RANKS, rank = blockIdx.x % RANKS;
-        const uint32_t chunk0 = rank * chunks, each = rp_few(chunks + warps - 1, warps);
+        const uint32_t chunks = (p.k + SKINNY_CHUNK - 1) / SKINNY_CHUNK, each = rp_few(chunks + warps - 1, warps);
         const uint32_t lanes_k = each > 1 ? (chunks + each - 1) / each : chunks;
         const uint32_t lane_n = rp_few(warp, lanes_k), lane_k = warp - lane_n * lanes_k;
         // Blocks of this group, in turns: of one, or, where gated, of a's and b's.
-        const uint32_t in_turn = p.gated ? 2 : 1, turns = (p.n + 8 * in_turn - 1) / (8 * in_turn), group = rp_group() / RANKS;
-        const uint32_t groups = gridDim.x / RANKS, least = rp_few(turns, groups), more = turns - least * groups;
+        const uint32_t in_turn = p.gated ? 2 : 1, turns = (p.n + 8 * in_turn - 1) / (8 * in_turn), group = rp_group();
+        const uint32_t groups = gridDim.x, least = rp_few(turns, groups), more = turns - least * groups;
         const uint32_t block0 = (group * least + min(group, more)) * in_turn, n_blocks = (least + (group < more)) * in_turn;
         const uint32_t most = (least + (more > 0)) * in_turn, lanes_n = min(rp_few(warps, lanes_k), (most + AT_ONCE - 1) / AT_ONCE);
         const uint32_t deep = rp_few(most + lanes_n - 1, lanes_n);
         // A round is a chunk for each of lanes_k. Rounds that there is room for, of weights, x and sums; if not for all, one place of
         // sums is that of the sum so far.
         rp_skinny_x<Kind> x;
-        uint64_t *ready = reinterpret_cast<uint64_t *>(memory);              // SHARED: sums for this group are there
-        char *at = x.begin(SHARED ? memory + RP_LINEAR_SKINNY_READY : memory, p, chunks);
-        uint32_t span = chunks, rounds = each, places = all;
+        char *at = x.begin(memory, p, chunks);
+        uint32_t span = chunks, rounds = each, places = chunks;
         if constexpr (LONG) {
             uint32_t shared_bytes;
             asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(shared_bytes));
@@ -145,18 +133,18 @@ template <class Kind, rp_skinny_way WAY> struct rp_skinny {
             constexpr uint32_t pieces = w_row / 16, step = 32 / pieces;
             const uint32_t row_bytes = p.k * (uint32_t)sizeof(typename Kind::weight), block_bytes = lanes_n * 8 * row_bytes;
             const uint32_t row0 = (block0 + lane_n) * 8 + lane / pieces, piece = lane % pieces * 16;
-            const uint32_t byte0 = chunk0 * w_row + piece;
-            const char *from = reinterpret_cast<const char *>(view.w) + (uint64_t)row0 * row_bytes + byte0;
-            char *to = own + rp_skinny_place<w_row>(lane / pieces, lane % pieces);
+            const char *from = reinterpret_cast<const char *>(view.w) + (uint64_t)row0 * row_bytes + piece;
+            const uint32_t place = Kind::place(lane / pieces, lane % pieces);
+            char *to = own;
 #pragma unroll 1
             for (uint32_t byte = (begin + lane_k) * w_row; byte < end * w_row && busy; byte += lanes_k * w_row) {
                 const char *unit = from + byte;
 #pragma unroll 1
                 for (uint32_t row = row0; row < (block0 + n_blocks) * 8; row += lanes_n * 8, unit += block_bytes, to += unit_bytes) {
 #pragma unroll
-                    for (uint32_t i = 0; i < 8; i += step) {             // an even number of rows further, pieces lie alike
-                        rp_copy16(reinterpret_cast<float *>(to + i * w_row), reinterpret_cast<const float *>(unit + i * row_bytes),
-                                  byte + byte0 < row_bytes && row + i < p.n ? 16 : 0);
+                    for (uint32_t i = 0; i < 8; i += step) {
+                        rp_copy16(reinterpret_cast<float *>(to + i * w_row + (place ^ i * Kind::place_turn)),
+                                  reinterpret_cast<const float *>(unit + i * row_bytes), byte + piece < row_bytes && row + i < p.n ? 16 : 0);
                     }
                     rp_copy_commit();
                     left++;
@@ -166,23 +154,23 @@ template <class Kind, rp_skinny_way WAY> struct rp_skinny {
         // Number i of this group's results: a column of one row; where gated, of a and of b.
         struct {
             uint32_t from, to;             // chunk sums, from `memory` on; element of y, or none
-            float bias[2], residual;
+            float scale[2], bias[2], residual;
         } result;
         const uint32_t n_results = n_blocks / in_turn * PLACE;
         const auto place = [&](uint32_t i, bool waited) {
-            const uint32_t turn = i / PLACE, in = i % PLACE, row = SHARED ? rank * 2 + in % 2 : in / 8;
-            const uint32_t column = (block0 + turn * in_turn) * 8 + (SHARED ? in / 2 : in % 8);
+            const uint32_t turn = i / PLACE, in = i % PLACE, row = in / 8;
+            const uint32_t column = (block0 + turn * in_turn) * 8 + in % 8;
             const bool live = i < n_results && row < p.m && column < p.n;
             result.from = sums + (turn * in_turn * second + in) * 4;
             result.to = !live ? NONE : p.gated ? (uint32_t)rp_linear_gated_at(p, row, column) : row * p.n + column;
+            if constexpr (Kind::paired) {
+                result.scale[0] = live ? view.w_scale[column] : 0.0f;
+                result.scale[1] = live && p.gated ? view.w_scale[column + RP_LINEAR_GATE] : 0.0f;
+            }
             result.bias[0] = live && p.has_bias ? view.bias[column] : 0.0f;
             result.bias[1] = live && p.has_bias && p.gated ? view.bias[column + RP_LINEAR_GATE] : 0.0f;
             if (waited) { result.residual = live && p.has_residual ? view.residual[result.to] : 0.0f; }
         };
-        if constexpr (SHARED) {
-            rp_cluster_begin(ready);
-            if (threadIdx.x == 0) { rp_cluster_expect(ready, n_blocks * all * PLACE * 4); }
-        }
         fetch(0, span);
         if constexpr (Kind::turned) { x.scales(p, view.scale); }
         // Where this lane's part of its warp's first chunk of x is, in a row that is not there as in the last one, since nobody
@@ -190,29 +178,29 @@ template <class Kind, rp_skinny_way WAY> struct rp_skinny {
         const uint32_t row_a = min(lane / 4, p.m - 1), row_b = min(lane / 4 + 8, p.m - 1);
         uint32_t x_a = (uint32_t)(x.at - memory) + lane_k * Kind::bytes + row_a * x.pitch + lane % 4 * Kind::lane_bytes;
         uint32_t x_b = (row_b - row_a) * x.pitch;
-        uint32_t unit = (uint32_t)(own - memory) + rp_skinny_place<w_row>(lane / 4, lane % 4);
-        uint32_t to = SHARED ? sums + (lane_n * second + (chunk0 + lane_k) * PLACE + lane / 4 * 2) * 4
-                             : sums + (lane_n * second + lane_k * PLACE + (ROWS > 8 ? lane * 2 : lane % 4 * 16 + lane / 4)) * 4;
+        uint32_t back = x.backs_at(memory) + (lane_k * RP_LINEAR_SKINNY_M + (ROWS > 8 ? lane / 4 : lane % 4 * 2)) * 4;
+        uint32_t unit = (uint32_t)(own - memory) + Kind::lane_place(lane);
+        uint32_t to = sums + (lane_n * second + lane_k * PLACE + (ROWS > 8 ? lane * 2 : lane % 4 * 16 + lane / 4)) * 4;
         place(threadIdx.x, false);
         asm volatile("" : "+r"(x_a), "+r"(x_b), "+r"(unit), "+r"(to), "+r"(result.from), "+r"(result.to));
+        if constexpr (Kind::paired) { asm volatile("" : "+r"(back), "+f"(result.scale[0]), "+f"(result.scale[1])); }
         const void *from = rp_at<const void>(args, 0);
         for (uint32_t begin = 0; begin < chunks; begin += span) {
-            const uint32_t end = LONG ? min(begin + span, chunks) : SHARED ? min(chunks, all - min(all, chunk0)) : chunks;
+            const uint32_t end = LONG ? min(begin + span, chunks) : chunks;
             const uint32_t later = LONG && begin > 0 ? 1 : 0;
-            if constexpr (SHARED) { rp_cluster_wait_begun(); }               // all groups have made their barriers
             if constexpr (Kind::turned && LONG) {
                 x.turn(p, static_cast<const float *>(from), begin, end, chunks, warp, lane);
             } else if constexpr (Kind::turned) {
-                if constexpr (Kind::parts == 1) {
+                if constexpr (!Kind::paired) {
                     x.round(p, static_cast<const float *>(from), chunks, warp, lane);
                 } else {
                     x.hold(p, static_cast<const float *>(from), chunks, warp, lane);
                 }
             } else {
-                x.copy(p, from, chunk0 + begin, chunk0 + end, warp, lane);
+                x.copy(p, from, begin, end, warp, lane);
             }
             result.residual = p.has_residual && result.to != NONE ? view.residual[result.to] : 0.0f;
-            uint32_t x_now = x_a, unit_now = unit, to_now = to + later * PLACE * 4;
+            uint32_t x_now = x_a, back_now = back, unit_now = unit, to_now = to + later * PLACE * 4;
             typename Kind::other w;
             bool two, taken = false;
             const auto take = [&](uint32_t block, uint32_t after) {      // weights, but for what was asked for after them
@@ -230,7 +218,7 @@ template <class Kind, rp_skinny_way WAY> struct rp_skinny {
             __syncthreads();   // x: brought by all, read by all
             for (uint32_t chunk = begin + lane_k; chunk < end && busy; chunk += lanes_k) {
                 typename Kind::operand operand;
-                Kind::take(operand, memory + x_now, x_b, x.part);
+                Kind::take(operand, memory + x_now, x_b, x.part, reinterpret_cast<const float *>(memory + back_now));
                 uint32_t sum_to = to_now;
                 for (uint32_t block = lane_n; block < n_blocks; block += AT_ONCE * lanes_n) {
                     float acc[4] = { 0 };
@@ -238,27 +226,20 @@ template <class Kind, rp_skinny_way WAY> struct rp_skinny {
                     taken = false;
                     Kind::multiply(acc, operand, w);
                     float *sum = reinterpret_cast<float *>(memory + sum_to);
-                    if constexpr (SHARED) {                  // this lane's two rows of a column
-                        rp_cluster_send2(sum, lane % 4, ready, acc[0], acc[1]);
-                        if (two) { rp_cluster_send2(sum + next_block, lane % 4, ready, acc[2], acc[3]); }
-                    } else if constexpr (ROWS > 8) {
+                    if constexpr (ROWS > 8) {
                         rp_skinny_keep_rows(sum, acc);
                     } else {
                         rp_skinny_keep_columns(sum, two ? next_block : 0, acc);
                     }
                     sum_to += AT_ONCE * next_block * 4;
                 }
-                x_now += lanes_k * Kind::bytes, to_now += lanes_k * PLACE * 4;
+                x_now += lanes_k * Kind::bytes, back_now += lanes_k * RP_LINEAR_SKINNY_M * 4, to_now += lanes_k * PLACE * 4;
             }
-            if constexpr (SHARED) {
-                rp_cluster_wait_ready(ready);
-            } else {
-                __syncthreads();   // sums: written by all warps, read by all
-            }
+            __syncthreads();   // sums: written by all warps, read by all
             for (uint32_t i = threadIdx.x; i < n_results;) {
                 if (result.to != NONE) {
                     float *own_sums = reinterpret_cast<float *>(memory + result.from), total[2] = { 0, 0 };
-                    const uint32_t slots = SHARED ? all : end - begin + later;
+                    const uint32_t slots = end - begin + later;
                     if (p.gated) {
                         sum<2>(total, own_sums, slots, second);
                     } else {
@@ -268,6 +249,7 @@ template <class Kind, rp_skinny_way WAY> struct rp_skinny {
                         own_sums[0] = total[0];
                         if (p.gated) { own_sums[second] = total[1]; }
                     } else {
+                        if constexpr (Kind::paired) { total[0] *= result.scale[0], total[1] *= result.scale[1]; }
                         if (p.has_bias) { total[0] += result.bias[0], total[1] += result.bias[1]; }
                         if (p.has_residual) { total[0] += result.residual; }
                         Kind::store(p, view, result.to, total);
@@ -295,18 +277,5 @@ template <class Kind, rp_skinny_way WAY> struct rp_skinny {
 #define RP_SKINNY(name, registers, ...)                                                                                               \
     RP_SKINNY_KERNEL(name, registers, __VA_ARGS__, SKINNY_WHOLE)                                                                      \
     RP_SKINNY_KERNEL(name##_long, 128, __VA_ARGS__, SKINNY_LONG)
-// The same by clusters.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-#define RP_SKINNY_SHARED(name, registers, ...)                                                                                        \
-    extern "C" __global__ void __cluster_dims__(RP_LINEAR_SKINNY_RANKS, 1, 1) __maxnreg__(registers)                                  \
-        name(const rp_kernel_args<rp_linear_params> args) {                                                                           \
-        extern __shared__ __align__(128) char skinny_memory[];                                                                        \
-        rp_release();                                                                                                                 \
-        rp_skinny<__VA_ARGS__, SKINNY_SHARED>::run(args, skinny_memory);                                                              \
-    }
-#else
-#define RP_SKINNY_SHARED(name, registers, ...) \
-    extern "C" __global__ void name(const rp_kernel_args<rp_linear_params>) {}
-#endif
 
 #endif

@@ -12,20 +12,25 @@
 //   bytes, pad             of a chunk of a row of a matrix; between rows, so that lanes read from different banks
 //   pair, pair_of, keep    if turned: two neighbours as the matrices have them, and how they go there, `part` bytes apart
 //   take, lane_bytes       a chunk's operand: lane l reads row l / 4, and the one `second` bytes on, from piece l % 4 of so many bytes on
+//   paired                 if turned, sums of a row's chunk are to be multiplied by a number that pair_of gives
 template <class Kind> struct rp_skinny_x {
     static constexpr uint32_t HELD = RP_LINEAR_SKINNY_HELD, AT_ONCE = 4;     // chunks of a row that a warp holds, two neighbours of each a lane
 
     rp_inverse_root *roots;                  // [m]
     float *scale;                            // [chunks, 64] and a few more, zeros past k
+    float *backs;                            // of pairs, [chunks, RP_LINEAR_SKINNY_M]: what sums are to be multiplied by
     char *at;                                // [parts, m] rows of `pitch` bytes
     uint32_t pitch, part;
 
     __device__ inline char *begin(char *memory, const rp_linear_params &p, uint32_t chunks) {
         roots = reinterpret_cast<rp_inverse_root *>(memory);
         scale = reinterpret_cast<float *>(memory + RP_LINEAR_SKINNY_M * sizeof *roots);
-        at = p.norm ? reinterpret_cast<char *>(scale + (chunks + AT_ONCE - 1) / AT_ONCE * AT_ONCE * SKINNY_CHUNK) : memory;
+        backs = scale + (chunks + AT_ONCE - 1) / AT_ONCE * AT_ONCE * SKINNY_CHUNK;
+        at = p.norm ? reinterpret_cast<char *>(backs + (Kind::paired ? chunks * RP_LINEAR_SKINNY_M : 0)) : memory;
         return at + p.m * Kind::parts * Kind::pad;
     }
+    // In bytes from `memory` on.
+    __device__ inline uint32_t backs_at(const char *memory) const { return (uint32_t)(reinterpret_cast<const char *>(backs) - memory); }
     // Room for `span` chunks, too.
     __device__ inline char *room(char *memory, const rp_linear_params &p, uint32_t span) {
         pitch = span * Kind::bytes + Kind::pad;
@@ -153,17 +158,18 @@ template <class Kind> struct rp_skinny_x {
         }
     }
 
-    // The same for parts, every number to nearest.
+    // The same for pairs, every number to nearest.
     __device__ inline void hold(const rp_linear_params &p, const float *x, uint32_t chunks, uint32_t row, uint32_t lane) const {
         const float *from = x + (uint64_t)min(row, p.m - 1) * p.k + lane * 2;
         const char *factors = reinterpret_cast<const char *>(scale + lane * 2);
         char *to = at + row * pitch + lane * 4;
+        float *backs_to = backs + row;
         float2 own[HELD];
         float width = (float)p.k, inverse_k = __frcp_rn(width);
         int mine = ((int)p.k - (int)lane * 2 + SKINNY_CHUNK - 1) / SKINNY_CHUNK;      // chunks
         uint32_t there = (1u << chunks) - 1;
-        asm volatile("" : "+l"(from), "+l"(factors), "+l"(to), "+f"(width), "+f"(inverse_k), "+r"(mine), "+r"(there));
-        __builtin_assume(__isShared(factors)), __builtin_assume(__isShared(to));
+        asm volatile("" : "+l"(from), "+l"(factors), "+l"(to), "+l"(backs_to), "+f"(width), "+f"(inverse_k), "+r"(mine), "+r"(there));
+        __builtin_assume(__isShared(factors)), __builtin_assume(__isShared(to)), __builtin_assume(__isShared(backs_to));
         ask(own, from, mine);
         __syncthreads();                     // scale: brought by all, read by all
         if (row >= p.m) { return; }
@@ -181,8 +187,12 @@ template <class Kind> struct rp_skinny_x {
             }
 #pragma unroll
             for (uint32_t e = 0; e < AT_ONCE && first + e < HELD; e++) {
-                const typename Kind::pair pair = Kind::pair_of(normalised(own[first + e], factor[e], root));
-                if (there >> (first + e) & 1) { Kind::keep(to + (first + e) * Kind::bytes, part, pair); }
+                float back;
+                const typename Kind::pair pair = Kind::pair_of(normalised(own[first + e], factor[e], root), back);
+                if (there >> (first + e) & 1) {
+                    Kind::keep(to + (first + e) * Kind::bytes, part, pair);
+                    if (lane == 0) { backs_to[(first + e) * RP_LINEAR_SKINNY_M] = back; }
+                }
             }
         }
     }
@@ -212,7 +222,13 @@ template <class Kind> struct rp_skinny_x {
 #pragma unroll 4
             for (uint32_t chunk = begin; chunk < end; chunk++) {
                 const float2 own = p.norm ? normalised(two(chunk), scale_of(chunk, lane), root) : two(chunk);
-                Kind::keep(to + (chunk - begin) * Kind::bytes, part, Kind::pair_of(own));
+                if constexpr (Kind::paired) {
+                    float back;
+                    Kind::keep(to + (chunk - begin) * Kind::bytes, part, Kind::pair_of(own, back));
+                    if (lane == 0) { backs[(chunk - begin) * RP_LINEAR_SKINNY_M + row] = back; }
+                } else {
+                    Kind::keep(to + (chunk - begin) * Kind::bytes, part, Kind::pair_of(own));
+                }
             }
         }
     }

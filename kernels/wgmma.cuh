@@ -44,23 +44,6 @@ __device__ inline void rp_box_load(void *to, const rp_tensor_map *map, uint32_t 
                  "l"(map), "r"(rp_shared(barrier)), "r"(column), "r"(row)
                  : "memory");
 }
-// Arrives at the barrier at the same place in group `rank` of the cluster.
-__device__ inline void rp_barrier_arrive_at(uint64_t *barrier, uint32_t rank) {
-    asm volatile("{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, %0, %1;\nmbarrier.arrive.shared::cluster.b64 _, [there];\n}" ::"r"(
-                     rp_shared(barrier)),
-                 "r"(rank)
-                 : "memory");
-}
-// Sends sixteen bytes to the same place in the memory of group `rank`; its barrier there counts them.
-__device__ inline void rp_send(float4 *to, const float4 &value, uint64_t *barrier, uint32_t rank) {
-    asm volatile("{\n.reg .b32 there, barrier;\nmapa.shared::cluster.u32 there, %0, %2;\nmapa.shared::cluster.u32 barrier, %1, %2;\n"
-                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [there], {%3, %4, %5, %6}, [barrier];\n}" ::"r"(rp_shared(to)),
-                 "r"(rp_shared(barrier)), "r"(rank), "f"(value.x), "f"(value.y), "f"(value.z), "f"(value.w)
-                 : "memory");
-}
-__device__ inline void rp_cluster_sync() {
-    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
-}
 // Four blocks of 8 x 8 float16 to shared memory; lane i of 8 j .. 8 j + 7 gives the address of row i % 8 of block j.
 __device__ inline void rp_store_blocks(__half *row, const uint32_t (&from)[4]) {
     asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(rp_shared(row)), "r"(from[0]), "r"(from[1]), "r"(from[2]),
@@ -100,19 +83,15 @@ template <int N> __device__ inline void rp_wgmma_wait() { asm volatile("wgmma.wa
 #define RP_TEXT128                                                                                                                  \
     RP_TEXT96 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, %113, %114, %115, " \
               "%116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
-// "type" of both matrices; from_a: a matrix in shared memory, or four registers.
-#define RP_WGMMA_TEXT(n, type, registers, from_a, at_b, at_more, turned)                                                             \
-    "{\n.reg .pred more;\nsetp.ne.b32 more, %" at_more ", 0;\nwgmma.mma_async.sync.aligned.m64n" n "k16.f32." type "." type " {" registers "}, " \
+// from_a: a matrix in shared memory, or four registers.
+#define RP_WGMMA_TEXT(n, registers, from_a, at_b, at_more, turned)                                                                    \
+    "{\n.reg .pred more;\nsetp.ne.b32 more, %" at_more ", 0;\nwgmma.mma_async.sync.aligned.m64n" n "k16.f32.f16.f16 {" registers "}, " \
     from_a ", %" at_b ", more, 1, 1, " turned ";\n}"
 #define RP_WGMMA(n, registers, at_a, at_b, at_more, ...)                                                                              \
-    if constexpr (BF16) {                                                                                                             \
-        asm volatile(RP_WGMMA_TEXT(n, "bf16", registers, "%" at_a, at_b, at_more, "0, 0") : __VA_ARGS__ : "l"(a), "l"(b), "r"(more)); \
-    } else {                                                                                                                          \
-        asm volatile(RP_WGMMA_TEXT(n, "f16", registers, "%" at_a, at_b, at_more, "0, 0") : __VA_ARGS__ : "l"(a), "l"(b), "r"(more));  \
-    }
+    asm volatile(RP_WGMMA_TEXT(n, registers, "%" at_a, at_b, at_more, "0, 0") : __VA_ARGS__ : "l"(a), "l"(b), "r"(more))
 
 // more 0: acc is set. Lane l of warp w holds rows 16 w + l / 4 (acc[j][0], [1]) and + 8 (acc[j][2], [3]), columns 8 j + l % 4 * 2 and + 1.
-template <int N, bool BF16 = false> __device__ inline void rp_wgmma(float (&acc)[N / 8][4], uint64_t a, uint64_t b, int more) {
+template <int N> __device__ inline void rp_wgmma(float (&acc)[N / 8][4], uint64_t a, uint64_t b, int more) {
     if constexpr (N == 64) {
         RP_WGMMA("64", RP_TEXT32, "32", "33", "34", RP_ACC32(0));
     } else if constexpr (N == 96) {
@@ -129,9 +108,9 @@ template <int N, bool BF16 = false> __device__ inline void rp_wgmma(float (&acc)
     }
 }
 
-// The same with a in registers, as rp_mma takes it (rows 16 w of warp w), of bfloat16 numbers.
+// The same with a in registers, as rp_mma takes it (rows 16 w of warp w).
 #define RP_WGMMA_HELD(n, registers, a0, a1, a2, a3, at_b, at_more, ...)                                                              \
-    asm volatile(RP_WGMMA_TEXT(n, "bf16", registers, "{%" a0 ", %" a1 ", %" a2 ", %" a3 "}", at_b, at_more, "0")                      \
+    asm volatile(RP_WGMMA_TEXT(n, registers, "{%" a0 ", %" a1 ", %" a2 ", %" a3 "}", at_b, at_more, "0")                      \
                  : __VA_ARGS__                                                                                                       \
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(more))
 template <int N> __device__ inline void rp_wgmma_held(float (&acc)[N / 8][4], const uint32_t (&a)[4], uint64_t b, int more) {

@@ -38,11 +38,11 @@ static float scale_rest_of(uint32_t d) { return (float)(1 / sqrt(d) - scale_of(d
 
 // What a block's attention keeps and reads.
 rp_dtype kronos_keys_dtype(const kronos_part *c, const kronos_layer *w) {
-    return w->qkv_w->dtype == RP_F16 && c->width / c->heads % 4 == 0 ? RP_F16 : RP_F32;
+    return rp_is_mixed(w->qkv_w) && c->width / c->heads % 4 == 0 ? RP_F16 : RP_F32;
 }
 
 rp_dtype kronos_cross_dtype(const kronos_model *m) {
-    return m->kv_w->dtype == RP_F16 && m->config.model.width / KRONOS_HEAD_HEADS % 4 == 0 ? RP_F16 : RP_F32;
+    return rp_is_mixed(m->kv_w) && m->config.model.width / KRONOS_HEAD_HEADS % 4 == 0 ? RP_F16 : RP_F32;
 }
 
 // norm1, then q, k and v of each row.
@@ -69,7 +69,7 @@ static rp_tensor *queries(kronos_builder *b, const char *name, const kronos_rows
 static rp_tensor *attend(kronos_builder *b, const char *label, const kronos_rows *r, uint32_t heads, uint32_t d, rp_tensor *q,
                          const kronos_keys *own, const kronos_keys *shared, const rp_tensor *w) {
     const bool prompt = r->kind == RP_ROWS_PROMPT;
-    const bool mixed = w->dtype == RP_F16;
+    const bool mixed = rp_is_mixed(w);
     const kronos_keys *prefix = prompt ? own : shared;
     const struct rp_attn_time_params p = { r->B, r->S, 1, r->n, heads, d, prompt ? r->cap : r->prefix, prompt ? 0 : r->cap, 0,
                                            scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN, mixed, mixed, q != NULL && q->dtype == RP_F16 };
@@ -110,7 +110,7 @@ rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *
     }
     x = kronos_linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D, NULL);
     const rp_product in = { .x = x, .w = w->w13, .norm = w->norm2, .eps = KRONOS_EPSILON, .m = rows, .n = 2 * M, .k = D, .gated = true,
-                            .y_f16 = w->w2->dtype == RP_F16 };
+                            .y_f16 = rp_is_mixed(w->w2) };
     rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &in);
     return kronos_linear(b, LABEL("mlp out"), h, w->w2, NULL, x, rows, D, M, NULL);
 }

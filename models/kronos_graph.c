@@ -66,9 +66,8 @@ static kronos_keys cross_keys(kronos_builder *b, rp_tensor *c, uint32_t rows, kr
     const kronos_model *m = b->m;
     const uint32_t D = m->config.model.width;
     rp_arena *a = &b->f->arena;
-    const rp_shape half = RP_SHAPE(m->kv_w->dtype, D, D);
-    rp_tensor *k_w = rp_tensor_bind(a, "k_proj", half, m->kv_w->buffer, m->kv_w->offset);
-    rp_tensor *v_w = rp_tensor_bind(a, "v_proj", half, m->kv_w->buffer, m->kv_w->offset + (uint64_t)D * D * rp_dtype_size(m->kv_w->dtype));
+    rp_tensor *k_w = rp_product_rows(a, "k_proj", m->kv_w, 0, D);
+    rp_tensor *v_w = rp_product_rows(a, "v_proj", m->kv_w, D, D);
     rp_tensor *k_b = rp_tensor_bind(a, "k_proj bias", RP_SHAPE(RP_F32, D), m->kv_b->buffer, m->kv_b->offset);
     rp_tensor *v_b = rp_tensor_bind(a, "v_proj bias", RP_SHAPE(RP_F32, D), m->kv_b->buffer, m->kv_b->offset + (uint64_t)D * 4);
     if (k_w == NULL || v_w == NULL || k_b == NULL || v_b == NULL) {

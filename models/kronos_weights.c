@@ -24,7 +24,7 @@ static rp_shape matrix(source s, uint32_t rows, uint32_t columns) { return RP_SH
 
 // A whole tensor that a product reads.
 static void want_matrix(source s, rp_tensor **slot, uint32_t rows, uint32_t columns, const char *name) {
-    rp_loader_target_add(s.l, slot, false, name, matrix(s, rows, columns));
+    rp_loader_target_add(s.l, slot, false, name, matrix(s, rows, columns))->product = true;
     rp_loader_part_add(s.l, slot, 0, s.file, rows, columns, name);
 }
 
@@ -32,7 +32,7 @@ static void want_matrix(source s, rp_tensor **slot, uint32_t rows, uint32_t colu
 static void want_stack(source s, rp_tensor **slot, const char *prefix, const char *const *parts, uint32_t n, const char *end,
                        uint32_t rows, uint32_t columns) {
     rp_loader_target_add(s.l, slot, false, NAME("%s%s..%s%s", prefix, parts[0], parts[n - 1], end),
-                         columns ? matrix(s, n * rows, columns) : RP_SHAPE(RP_F32, n * rows));
+                         columns ? matrix(s, n * rows, columns) : RP_SHAPE(RP_F32, n * rows))->product = columns > 0;
     for (uint32_t i = 0; i < n; i++) {
         rp_loader_part_add(s.l, slot, (uint64_t)i * rows * (columns ? columns : 1), s.file, rows, columns,
                            NAME("%s%s%s", prefix, parts[i], end));
@@ -46,7 +46,7 @@ static void want_gate(source s, rp_tensor **slot, const char *mlp, uint32_t M, u
         want_stack(s, slot, mlp, gate, 2, ".weight", M, D);
         return;
     }
-    rp_loader_target_add(s.l, slot, false, NAME("%sw1..w3.weight", mlp), matrix(s, 2 * M, D));
+    rp_loader_target_add(s.l, slot, false, NAME("%sw1..w3.weight", mlp), matrix(s, 2 * M, D))->product = true;
     rp_loader_part_add(s.l, slot, 0, s.file, M, D, NAME("%sw1.weight", mlp))->twin = NAME("%sw3.weight", mlp);
 }
 
@@ -146,15 +146,16 @@ static rp_status want_model(source s, kronos_model *m, raw *r) {
 static rp_status want_tokenizer(source s, kronos_model *m) {
     const kronos_part *c = &m->config.tokenizer;
     const uint32_t D = c->width, bits = m->config.s1_bits + m->config.s2_bits;
-    rp_loader_whole(s.l, &m->embed_w, false, s.file, D, RP_BAR_COLUMNS, "embed.weight");
+    const source exact = { s.l, s.file, false };
+    want_matrix(exact, &m->embed_w, D, RP_BAR_COLUMNS, "embed.weight");
     rp_loader_whole(s.l, &m->embed_b, false, s.file, D, 0, "embed.bias");
-    rp_loader_whole(s.l, &m->quant_w, false, s.file, bits, D, "quant_embed.weight");
+    want_matrix(exact, &m->quant_w, bits, D, "quant_embed.weight");
     rp_loader_whole(s.l, &m->quant_b, false, s.file, bits, 0, "quant_embed.bias");
-    rp_loader_whole(s.l, &m->post_w, false, s.file, D, bits, "post_quant_embed.weight");
+    want_matrix(exact, &m->post_w, D, bits, "post_quant_embed.weight");
     rp_loader_whole(s.l, &m->post_b, false, s.file, D, 0, "post_quant_embed.bias");
-    rp_loader_whole(s.l, &m->head_w, false, s.file, RP_BAR_COLUMNS, D, "head.weight");
+    want_matrix(exact, &m->head_w, RP_BAR_COLUMNS, D, "head.weight");
     rp_loader_whole(s.l, &m->head_b, false, s.file, RP_BAR_COLUMNS, 0, "head.bias");
-    RP_RETURN(want_layers((source){ s.l, s.file, false }, m, c, "encoder", c->layers, &m->encoder));
+    RP_RETURN(want_layers(exact, m, c, "encoder", c->layers, &m->encoder));
     return want_layers(s, m, c, "decoder", c->decoder_layers, &m->decoder);
 }
 
@@ -173,7 +174,7 @@ static rp_status refuse_unused(const rp_loader *l, rp_weights *file, const char 
 
 static void multiply(rp_graph *g, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *y, uint32_t rows, uint32_t D) {
     const struct rp_linear_params p = { .m = rows, .n = D, .k = D, .has_bias = bias != NULL };
-    rp_tensor *in[] = { x, w, bias, NULL, NULL }, *out[] = { y };
+    rp_tensor *in[] = { x, w, bias, NULL, NULL, NULL }, *out[] = { y };
     rp_graph_add(g, RP_OP_LINEAR, label, &p, sizeof p, in, out);
 }
 
@@ -213,6 +214,7 @@ rp_status kronos_weights_load(kronos_model *m, rp_weights *file, rp_weights *tok
     RP_TRY(refuse_unused(&l, file, "model"));
     RP_TRY(refuse_unused(&l, tokenizer, "tokenizer"));
     RP_TRY(fold(&l, m, &r));
+    RP_TRY(rp_loader_pairs(&l));
     m->base.info.parameters = l.numbers;
     m->base.info.device_bytes = l.bytes;
 cleanup:

@@ -1,4 +1,5 @@
 #include "loader.h"
+#include "pairs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -31,14 +32,15 @@ static void *grow(rp_loader *l, void *old, uint32_t n, uint32_t *cap, size_t siz
     return array;
 }
 
-void rp_loader_target_add(rp_loader *l, rp_tensor **slot, bool scratch, const char *name, rp_shape shape) {
-    if (l->status != RP_OK) { return; }
+rp_loader_target *rp_loader_target_add(rp_loader *l, rp_tensor **slot, bool scratch, const char *name, rp_shape shape) {
+    if (l->status != RP_OK) { return &l->no_target; }
     const char *kept = name ? rp_arena_format(l->keep, "%s", name) : NULL;
     void *array = grow(l, l->targets, l->n_targets, &l->cap_targets, sizeof *l->targets);
     if (kept == NULL && l->status == RP_OK) { l->status = no_memory(l); }
-    if (l->status != RP_OK) { return; }
+    if (l->status != RP_OK) { return &l->no_target; }
     l->targets = array;
-    l->targets[l->n_targets++] = (rp_loader_target){ slot, kept, shape, scratch };
+    l->targets[l->n_targets] = (rp_loader_target){ .slot = slot, .name = kept, .shape = shape, .scratch = scratch };
+    return &l->targets[l->n_targets++];
 }
 
 rp_loader_part *rp_loader_part_add(rp_loader *l, rp_tensor **slot, uint64_t at, rp_weights *file, uint32_t rows, uint32_t columns,
@@ -98,7 +100,8 @@ static rp_status place(rp_loader *l, rp_buffer *weights, uint64_t *weights_bytes
         uint64_t *used = t->scratch ? scratch_bytes : weights_bytes;
         *t->slot = rp_tensor_bind(l->keep, t->name, t->shape, t->scratch ? l->scratch : weights, *used);
         if (*t->slot == NULL) { return no_memory(l); }
-        *used = (*used + rp_tensor_bytes(*t->slot) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        const uint64_t room = t->product ? rp_pairs_room(l->device, t->shape) : 0;
+        *used = (*used + rp_tensor_bytes(*t->slot) + room + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
     return RP_OK;
 }
@@ -212,6 +215,16 @@ rp_status rp_loader_run(rp_loader *l, rp_buffer **weights) {
         if (first_use(l, i)) { l->numbers += l->parts[i].weight->count * (l->parts[i].twin ? 2 : 1); }
     }
     return RP_OK;
+}
+
+rp_status rp_loader_pairs(rp_loader *l) {
+    uint32_t n = 0;
+    rp_tensor ***slots = rp_arena_alloc(&l->arena, (l->n_targets + 1) * sizeof *slots);
+    if (slots == NULL) { return no_memory(l); }
+    for (uint32_t i = 0; i < l->n_targets; i++) {
+        if (l->targets[i].product) { slots[n++] = l->targets[i].slot; }
+    }
+    return rp_pairs_make(l->device, l->keep, slots, n);
 }
 
 const char *rp_loader_unused(const rp_loader *l, rp_weights *file, bool (*spare)(const char *name)) {

@@ -12,6 +12,7 @@ typedef struct rp_loader_target {
     const char *name;
     rp_shape shape;                // F32; or F16, whose range every number must keep to
     bool scratch;                  // needed only while loading
+    bool product;                  // a matrix that products read, and nothing else once it is loaded: rp_loader_pairs takes it
 } rp_loader_target;
 
 // A tensor of a file, and the target that it becomes a part of.
@@ -35,7 +36,7 @@ typedef struct rp_loader {
     rp_device *device;
     rp_arena *keep;                // of the model: tensors and their names
     rp_arena arena;                // this list; destroyed by rp_loader_end
-    rp_loader_target *targets;
+    rp_loader_target *targets, no_target;
     rp_loader_part *parts, nowhere;
     uint32_t n_targets, cap_targets, n_parts, cap_parts;
     rp_buffer *scratch;
@@ -44,7 +45,8 @@ typedef struct rp_loader {
 } rp_loader;
 
 rp_status rp_loader_begin(rp_loader *l, rp_device *device, rp_arena *keep);
-void rp_loader_target_add(rp_loader *l, rp_tensor **slot, bool scratch, const char *name, rp_shape shape);
+// The result may be changed until the next call; it is never NULL.
+rp_loader_target *rp_loader_target_add(rp_loader *l, rp_tensor **slot, bool scratch, const char *name, rp_shape shape);
 // A part of `rows` x `columns` numbers, or of `rows` numbers where columns is 0. The result may be changed; it is never NULL.
 rp_loader_part *rp_loader_part_add(rp_loader *l, rp_tensor **slot, uint64_t at, rp_weights *file, uint32_t rows, uint32_t columns,
                                    const char *name);
@@ -54,6 +56,8 @@ void rp_loader_whole(rp_loader *l, rp_tensor **slot, bool scratch, rp_weights *f
 // Finds and checks every part, makes the buffers, sets the slots and uploads. *weights is the caller's to destroy, also after a
 // failure. Errors: those of files and memory, and UNSUPPORTED where a number leaves float16's range.
 rp_status rp_loader_run(rp_loader *l, rp_buffer **weights);
+// Float32 matrices of products to pairs, where the device multiplies those (models/pairs.h); behind everything else that reads them.
+rp_status rp_loader_pairs(rp_loader *l);
 // A tensor of the file that no part uses, NULL: none. `spare` says which may be there without being used.
 const char *rp_loader_unused(const rp_loader *l, rp_weights *file, bool (*spare)(const char *name));
 void rp_loader_end(rp_loader *l);  // zeroed is fine

@@ -24,7 +24,7 @@ bool toto2_layer_is_variate(const toto2_config *c, uint32_t layer);
 static inline uint32_t toto2_head_width(const toto2_config *c) { return c->width / c->heads; }
 // d_ff on the device, M below: whole chunks of the products on matrix units, so that rows begin at whole cache lines. What is past d_ff is
 // zeros.
-static inline uint32_t toto2_mlp_width(const toto2_config *c) { return (c->mlp + RP_LINEAR_TRIPLE_CHUNK - 1) / RP_LINEAR_TRIPLE_CHUNK * RP_LINEAR_TRIPLE_CHUNK; }
+static inline uint32_t toto2_mlp_width(const toto2_config *c) { return (c->mlp + RP_LINEAR_PAIR_CHUNK - 1) / RP_LINEAR_PAIR_CHUNK * RP_LINEAR_PAIR_CHUNK; }
 
 // Weights on the device with every factor folded in. The residual stream is carried as scale x: where the original divides by
 // sqrt(1 + tau^2), scale is multiplied by it, so that an addition is left and each norm takes eps scale^2. Biases may be absent.

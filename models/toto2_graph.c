@@ -24,8 +24,6 @@ typedef struct builder {
 
 static uint32_t rows_of(const builder *b) { return b->B * b->V * b->n; }
 
-static bool is_f16(const rp_tensor *tensor) { return tensor != NULL && tensor->dtype == RP_F16; }
-
 static void fail_memory(rp_graph *g) {
     if (g->status != RP_OK) { return; }
     g->status = rp_fail(g->device, RP_OUT_OF_MEMORY, "Host memory ran out while building the graph '%s'.", g->name);
@@ -56,7 +54,7 @@ static rp_tensor *linear(builder *b, const char *label, rp_tensor *x, const toto
 static rp_tensor *residual_mlp(builder *b, const char *label, rp_tensor *x, const toto2_residual_mlp *w, uint32_t in_width, uint32_t hidden,
                                uint32_t out_width) {
     const rp_product in = { .x = x, .w = w->first.w, .bias = w->first.b, .m = rows_of(b), .n = hidden, .k = in_width, .silu = true,
-                            .y_f16 = is_f16(w->first.w) };
+                            .y_f16 = rp_is_mixed(w->first.w) };
     rp_tensor *h = rp_product_add(b->g, rp_arena_format(b->g->arena, "%s in", label), NULL, &in);
     rp_tensor *skip = linear(b, rp_arena_format(b->g->arena, "%s skip", label), x, &w->skip, NULL, out_width, in_width);
     return linear(b, rp_arena_format(b->g->arena, "%s out", label), h, &w->second, skip, out_width, hidden);
@@ -96,7 +94,7 @@ static rp_tensor *attention_time(builder *b, const char *label, uint32_t layer, 
     const uint32_t d = toto2_head_width(c), cap = f->patches + f->future;
     const struct rp_block_rope_params rope = { .batch = b->B, .variates = b->V, .tokens = b->n, .heads = c->heads, .kv_heads = c->kv_heads,
                                                .head_width = d, .cap = cap, .zero = f->zero, .patch_size = c->patch, .block = f->block,
-                                               .later = b->later, .x_f16 = is_f16(qkv), .y_f16 = b->m->mixed };
+                                               .later = b->later, .x_f16 = rp_is_mixed(qkv), .y_f16 = b->m->mixed };
     rp_tensor *n_patches = in_work(b, f->in.n_patches), *k = in_work(b, f->k[layer]), *v = in_work(b, f->v[layer]);
     rp_tensor *rope_in[] = { qkv, f->rope, f->powers, n_patches, f->in.step }, *rope_out[] = { NULL, k, v };
     rp_graph_add(b->g, RP_OP_BLOCK_ROPE, label, &rope, sizeof rope, rope_in, rope_out);
@@ -168,7 +166,7 @@ static rp_tensor *scale(builder *b) {
     const toto2_config *c = b->c;
     const struct rp_block_scale_params p = { .batch = b->B, .variates = b->V, .tokens = b->tokens, .patches = f->patches,
                                              .series_patches = f->patches + f->future, .patch_size = c->patch, .block = f->block,
-                                             .later = b->later, .x_f16 = is_f16(b->m->embed.first.w) };
+                                             .later = b->later, .x_f16 = rp_is_mixed(b->m->embed.first.w) };
     rp_tensor *x = NULL;
     if (b->left != NULL) {
         x = rp_region_view(b->g->arena, f->inputs_of_parts, RP_SHAPE(f->inputs_of_parts->dtype, b->B, b->V, b->tokens, 2, c->patch));

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "product.h"
 #include "region.h"
 #include "toto2.h"
 
@@ -50,7 +51,7 @@ rp_status toto2_lay_state(toto2_forecaster *f, rp_sizes *out) {
         f->k[i] = k, f->v[i] = v;
     }
     if (f->side < B * V) {
-        f->inputs_of_parts = rp_region_lay(&r, "token inputs", RP_SHAPE(m->embed.first.w->dtype, B, V, toto2_most_tokens(f), 2, c->patch));
+        f->inputs_of_parts = rp_region_lay(&r, "token inputs", RP_SHAPE(rp_is_mixed(m->embed.first.w) ? RP_F16 : RP_F32, B, V, toto2_most_tokens(f), 2, c->patch));
         f->left = rp_region_lay(&r, "tokens that predict", RP_SHAPE(RP_F32, B, V, f->block, c->width));
     }
     f->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, V, RP_BLOCK_QUANTILES, f->future * c->patch));

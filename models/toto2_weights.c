@@ -71,7 +71,7 @@ static void want_tensor(const source *s, rp_tensor **slot, const char *name, uin
                         const change *ch) {
     const rp_dtype dtype = f16 ? RP_F16 : RP_F32;
     const uint32_t to_rows = ch->to_rows ? ch->to_rows : rows, to_columns = ch->to_columns ? ch->to_columns : columns;
-    rp_loader_target_add(s->l, slot, false, name, columns ? RP_SHAPE(dtype, to_rows, to_columns) : RP_SHAPE(dtype, to_rows));
+    rp_loader_target_add(s->l, slot, false, name, columns ? RP_SHAPE(dtype, to_rows, to_columns) : RP_SHAPE(dtype, to_rows))->product = columns > 0;
     rp_loader_part *part = rp_loader_part_add(s->l, slot, 0, s->file, rows, columns, name);
     part->scale = scale;
     part->gate = ch->swap;
@@ -247,6 +247,7 @@ rp_status toto2_weights_load(toto2_model *model, rp_weights *file) {
         goto cleanup;
     }
     if (!c->norm_weight) { RP_TRY(write_ones(&s)); }
+    RP_TRY(rp_loader_pairs(&l));
     for (uint32_t i = 0; i < c->layers && c->qk_norm; i++) { RP_TRY(write_qk_scale(&s, i)); }
     for (uint32_t i = 0; i < rp_weights_count(file); i++) { model->base.info.parameters += rp_weights_get(file, i)->count; }
     model->base.info.device_bytes = l.bytes;

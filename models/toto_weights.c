@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pairs.h"
 #include "product.h"
 #include "toto.h"
 
@@ -20,6 +21,7 @@ typedef struct wanted {
     bool qkv;                      // rows [3][d][h] become [3][h][d]
     bool gate;                     // rows [2][M] become [M / 8][2][8], see rp_linear_params.gated
     bool f16;                      // kept as float16
+    bool product;                  // a matrix that products read
     const rp_weight *weight;       // found in the files
 } wanted;
 
@@ -53,6 +55,12 @@ static wanted *want_slot(loader *l, rp_tensor **slot, uint32_t rows, uint32_t co
     return w;
 }
 
+static wanted *want_product(loader *l, rp_tensor **slot, uint32_t rows, uint32_t columns, const char *name, const char *older) {
+    wanted *w = want_slot(l, slot, rows, columns, name, older);
+    w->product = true;
+    return w;
+}
+
 static void want_layer(loader *l, uint32_t i) {
     const toto_config *c = &l->model->config;
     toto_layer *t = &l->model->layers[i];
@@ -62,15 +70,15 @@ static void want_layer(loader *l, uint32_t i) {
 #define NAME(text) rp_arena_format(a, "model.transformer.layers.%u." text, i)
     want_slot(l, &t->norm1, D, 0, NAME("norm1.scale"), NULL);
     want_slot(l, &t->norm2, D, 0, NAME("norm2.scale"), NULL);
-    wanted *w = want_slot(l, &t->qkv_w, 3 * D, D, NAME("attention.wQKV.weight"), NULL);
+    wanted *w = want_product(l, &t->qkv_w, 3 * D, D, NAME("attention.wQKV.weight"), NULL);
     w->qkv = true, w->f16 = mixed;
     want_slot(l, &t->qkv_b, 3 * D, 0, NAME("attention.wQKV.bias"), NULL)->qkv = true;
-    want_slot(l, &t->out_w, D, D, NAME("attention.wO.weight"), NULL)->f16 = mixed;
+    want_product(l, &t->out_w, D, D, NAME("attention.wO.weight"), NULL)->f16 = mixed;
     want_slot(l, &t->out_b, D, 0, NAME("attention.wO.bias"), NULL);
-    w = want_slot(l, &t->w12_w, 2 * M, D, NAME("mlp.0.w12.weight"), NAME("mlp.0.weight"));
+    w = want_product(l, &t->w12_w, 2 * M, D, NAME("mlp.0.w12.weight"), NAME("mlp.0.weight"));
     w->gate = rp_gate_turns(M), w->f16 = mixed;
     want_slot(l, &t->w12_b, 2 * M, 0, NAME("mlp.0.w12.bias"), NAME("mlp.0.bias"))->gate = rp_gate_turns(M);
-    want_slot(l, &t->w3_w, D, M, NAME("mlp.0.w3.weight"), NAME("mlp.2.weight"))->f16 = mixed;
+    want_product(l, &t->w3_w, D, M, NAME("mlp.0.w3.weight"), NAME("mlp.2.weight"))->f16 = mixed;
     want_slot(l, &t->w3_b, D, 0, NAME("mlp.0.w3.bias"), NAME("mlp.2.bias"));
 #undef NAME
 }
@@ -79,7 +87,7 @@ static void want_all(loader *l, bool labels) {
     const toto_config *c = &l->model->config;
     static const char *const parts[] = { "df", "loc_proj", "scale_proj", "mixture_weights" };
     const uint32_t D = c->width, k = c->components;
-    want_slot(l, &l->model->embed_w, D, c->patch, "model.patch_embed.projection.weight", NULL);
+    want_product(l, &l->model->embed_w, D, c->patch, "model.patch_embed.projection.weight", NULL);
     want_slot(l, &l->model->embed_b, D, 0, "model.patch_embed.projection.bias", NULL);
     for (uint32_t i = 0; i < c->layers; i++) { want_layer(l, i); }
     want_slot(l, &l->unembed_w, D * c->patch, D, "model.unembed.weight", NULL);
@@ -159,10 +167,10 @@ static rp_status match(loader *l, rp_weights *const *files, uint32_t n_files) {
 
 static uint64_t aligned(uint64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
-// A tensor at the end of a buffer that is still being laid out.
-static rp_tensor *lay(rp_arena *arena, rp_buffer *buffer, uint64_t *used, const char *name, rp_shape shape) {
+// A tensor at the end of a buffer that is still being laid out, and so many bytes behind it.
+static rp_tensor *lay(rp_arena *arena, rp_buffer *buffer, uint64_t *used, const char *name, rp_shape shape, uint64_t room) {
     rp_tensor *tensor = rp_tensor_bind(arena, name, shape, buffer, *used);
-    if (tensor != NULL) { *used = aligned(*used + rp_tensor_bytes(tensor)); }
+    if (tensor != NULL) { *used = aligned(*used + rp_tensor_bytes(tensor) + room); }
     return tensor;
 }
 
@@ -178,16 +186,18 @@ static rp_status place(loader *l, rp_buffer *weights, rp_buffer *fold, uint64_t 
         const wanted *w = &l->list[i];
         if (w->slot == NULL) { continue; }
         const bool only_fold = w->slot == &l->unembed_w || w->slot == &l->unembed_b;
-        *w->slot = lay(a, only_fold ? fold : weights, only_fold ? fold_bytes : weights_bytes, rp_arena_format(a, "%s", w->name),
-                       rp_shape_of(w->f16 ? RP_F16 : RP_F32, w->n_dims, w->dims));
+        const rp_shape shape = rp_shape_of(w->f16 ? RP_F16 : RP_F32, w->n_dims, w->dims);
+        *w->slot = lay(a, only_fold ? fold : weights, only_fold ? fold_bytes : weights_bytes, rp_arena_format(a, "%s", w->name), shape,
+                       w->product ? rp_pairs_room(l->device, shape) : 0);
         ok = ok && *w->slot != NULL;
     }
-    l->proj_w = lay(a, fold, fold_bytes, "projections", RP_SHAPE(RP_F32, outputs, D));
-    l->proj_b = lay(a, fold, fold_bytes, "projection biases", RP_SHAPE(RP_F32, outputs));
-    m->head_w = lay(a, weights, weights_bytes, "head", RP_SHAPE(m->mixed ? RP_F16 : RP_F32, c->patch, outputs, D));
-    m->head_b = lay(a, weights, weights_bytes, "head bias", RP_SHAPE(RP_F32, c->patch, outputs));
+    l->proj_w = lay(a, fold, fold_bytes, "projections", RP_SHAPE(RP_F32, outputs, D), 0);
+    l->proj_b = lay(a, fold, fold_bytes, "projection biases", RP_SHAPE(RP_F32, outputs), 0);
+    const rp_shape head = RP_SHAPE(m->mixed ? RP_F16 : RP_F32, c->patch, outputs, D);
+    m->head_w = lay(a, weights, weights_bytes, "head", head, rp_pairs_room(l->device, head));
+    m->head_b = lay(a, weights, weights_bytes, "head bias", RP_SHAPE(RP_F32, c->patch, outputs), 0);
     const bool has_labels = l->list[l->n - 1].into == &m->labels;
-    if (has_labels) { m->labels = lay(a, weights, weights_bytes, "labels", RP_SHAPE(RP_F32, 2, D)); }
+    if (has_labels) { m->labels = lay(a, weights, weights_bytes, "labels", RP_SHAPE(RP_F32, 2, D), 0); }
     ok = ok && l->proj_w && l->proj_b && m->head_w && m->head_b && (m->labels || !has_labels);
     return ok ? RP_OK : rp_fail(l->device, RP_OUT_OF_MEMORY, "Host memory ran out while placing the model's tensors.");
 }
@@ -270,6 +280,17 @@ static rp_status fold(loader *l) {
     return l->model->mixed ? check_head(l) : RP_OK;
 }
 
+static rp_status make_pairs(loader *l) {
+    uint32_t n = 0;
+    rp_tensor ***slots = rp_arena_alloc(&l->arena, (l->n + 1) * sizeof *slots);
+    if (slots == NULL) { return rp_fail(l->device, RP_OUT_OF_MEMORY, "Host memory ran out while loading the model."); }
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (l->list[i].product) { slots[n++] = l->list[i].slot; }
+    }
+    slots[n++] = &l->model->head_w;
+    return rp_pairs_make(l->device, &l->model->arena, slots, n);
+}
+
 rp_status toto_weights_load(toto_model *model, rp_weights *const *files, uint32_t n_files) {
     rp_status status = RP_OK;
     rp_device *device = model->base.device;
@@ -293,6 +314,7 @@ rp_status toto_weights_load(toto_model *model, rp_weights *const *files, uint32_
         model->base.info.parameters += l.list[i].weight->count;
     }
     RP_TRY(fold(&l));
+    RP_TRY(make_pairs(&l));
     model->base.info.device_bytes = weights_bytes;
 cleanup:
     if (l.fold != NULL) { device->backend->buffer_destroy(l.fold); }

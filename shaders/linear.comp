@@ -47,7 +47,7 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { flo
 
 // silu of a result that this invocation stored: in a loop of its own, for `finish` stands unrolled many times.
 void finish_silu(uint row, uint column) {
-    Floats y = Floats(address[5]);
+    Floats y = Floats(address[6]);
     if (row < p.m && column < p.n) { y.v[row * p.n + column] = rp_silu(y.v[row * p.n + column]); }
 }
 
@@ -56,7 +56,7 @@ void finish(uint row, uint column, float sum) {
     uint at = row * p.n + column;
     if (p.has_bias != 0) { sum += InFloats(address[2]).v[column]; }
     if (p.has_residual != 0) { sum += InFloats(address[3]).v[at]; }
-    OutFloats(address[5]).v[at] = sum;
+    OutFloats(address[6]).v[at] = sum;
 }
 
 // Column of y that a and b of columns `column` and column + RP_LINEAR_GATE make together.
@@ -66,7 +66,7 @@ void finish_gated(uint row, uint column, float a, float b) {
         b += InFloats(address[2]).v[column + RP_LINEAR_GATE];
     }
     uint at = row * (p.n / 2) + column / (2 * RP_LINEAR_GATE) * RP_LINEAR_GATE + column % RP_LINEAR_GATE;
-    OutFloats(address[5]).v[at] = rp_silu(a) * b;
+    OutFloats(address[6]).v[at] = rp_silu(a) * b;
 }
 
 #ifdef SKINNY

@@ -79,7 +79,8 @@ static void block_attn_agrees(void **state) { fast_agrees(state, RP_OP_BLOCK_ATT
 int main(void) {
     static const test_named all[] = {
         { "linear rows agree", linear_rows_agree }, { "linear tiles agree", linear_tiles_agree },
-        { "linear fused agrees", linear_fused_agrees }, { "attention kernels agree", attention_agrees },
+        { "pairs add up", pairs_add_up }, { "linear fused agrees", linear_fused_agrees },
+        { "attention kernels agree", attention_agrees },
         { "attn_rope agrees", attn_rope_agrees }, { "attn_step agrees", attn_step_agrees },
         { "rmsnorm kernels agree", rmsnorm_agrees }, { "attn_space kernels agree", attn_space_agrees },
         { "mixture kernels agree", mixture_agrees }, { "block_rope kernels agree", block_rope_agrees },

@@ -12,6 +12,7 @@ void agree_same_bits(const test_result *a, const char *of_a, const test_result *
 
 void linear_rows_agree(void **state);
 void linear_tiles_agree(void **state);
+void pairs_add_up(void **state);
 void linear_fused_agrees(void **state);
 
 // ---- tests/agree_attention.c ----

@@ -164,6 +164,26 @@ cleanup:
     return status;
 }
 
+// Models whose products take pairs, as far as loading, which makes those.
+static rp_status whole_pairs(float *out) {
+    static const char *const folders[] = { RP_WIDE_DIR "/toto", RP_WIDE_DIR "/toto2" };
+    rp_status status = RP_OK;
+    rp_device *device = NULL;
+    rp_model *model = NULL;
+    (void)out;
+    RP_TRY(rp_device_create("ref", NULL, &device));
+    device->wgmma = 1;
+    for (uint32_t i = 0; i < 2; i++) {
+        RP_TRY(rp_model_load(device, folders[i], NULL, &model));
+        rp_model_destroy(model);
+        model = NULL;
+    }
+cleanup:
+    rp_model_destroy(model);
+    rp_device_destroy(device);
+    return status;
+}
+
 static void release_schema(struct ArrowSchema *s) { s->release = NULL; }
 static void release_array(struct ArrowArray *a) { a->release = NULL; }
 
@@ -239,6 +259,11 @@ static void of_blocks(void **state) {
     every_allocation(whole_blocks);
 }
 
+static void of_pairs(void **state) {
+    (void)state;
+    every_allocation(whole_pairs);
+}
+
 static void of_tensors(void **state) {
     (void)state;
     every_allocation(whole_tensors);
@@ -250,7 +275,7 @@ static void of_bar_tensors(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(of_series), cmocka_unit_test(of_bars), cmocka_unit_test(of_blocks), cmocka_unit_test(of_tensors),
-                                        cmocka_unit_test(of_bar_tensors) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(of_series), cmocka_unit_test(of_bars), cmocka_unit_test(of_blocks), cmocka_unit_test(of_pairs),
+                                        cmocka_unit_test(of_tensors), cmocka_unit_test(of_bar_tensors) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

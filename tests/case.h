@@ -65,6 +65,7 @@ struct test_case {
     void (*absolute)(test_case *c);
     double extra[4];                        // for that rule: bounds of the inputs
     bool needs_mixed;                       // skipped on devices without float16 kernels
+    bool needs_pairs;                       // skipped on devices without products of pairs
     uint64_t seed;                          // of the next random number
     rp_arena arena;
 };
@@ -78,6 +79,10 @@ struct test_case {
 // Whether a device takes float16 tensors: those with precision mixed, and the reference.
 static inline bool test_has_f16(const rp_device *device) {
     return device->info.mixed || device->info.kind == RP_DEVICE_REFERENCE;
+}
+// Whether it multiplies matrices in pairs of float16; the reference takes those, too.
+static inline bool test_has_pairs(const rp_device *device) {
+    return device->wgmma != 0 || device->info.kind == RP_DEVICE_REFERENCE;
 }
 bool test_case_make(test_case *c, rp_op op, uint32_t index, uint32_t variation);
 void test_case_free(test_case *c);
@@ -96,6 +101,8 @@ uint32_t test_below(test_case *c, uint32_t n);                      // uniform i
 float *test_uniform(test_case *c, uint32_t binding, uint64_t count, float low, float high);
 // The same as float16.
 void test_uniform_f16(test_case *c, uint32_t binding, uint64_t count, float low, float high);
+// A float32 matrix [rows, k] becomes pairs of float16, as pair_rows has it, and `scale` their scales.
+void test_pairs(test_case *c, uint32_t binding, uint32_t scale, uint32_t rows, uint32_t k);
 // Puts outliers (+-1e6, +-1e-30), zeros and negative zeros in a few places.
 void test_spice(test_case *c, uint32_t binding);
 // An output that no op could leave by accident: words nobody writes must stay so.
@@ -103,6 +110,7 @@ void test_output(test_case *c, uint32_t binding, uint64_t count);
 void test_output_f16(test_case *c, uint32_t binding, uint64_t count);
 void test_output_f64(test_case *c, uint32_t binding, uint64_t count);
 void test_alias(test_case *c, uint32_t output_binding, uint32_t input_binding);
+void test_alias_f16(test_case *c, uint32_t output_binding, uint32_t input_binding);   // as float16, which takes as many bytes
 void test_make_absolute(test_case *c, uint32_t binding);            // |x| of an F32 or F16 tensor
 
 #define TEST_COUNT(array) (sizeof(array) / sizeof *(array))

@@ -47,7 +47,7 @@ static void conform(void **state) {
             test_case_free(&c);
             break;
         }
-        if (c.needs_mixed && !test_has_f16(j->device->device)) {
+        if ((c.needs_mixed && !test_has_f16(j->device->device)) || (c.needs_pairs && !test_has_pairs(j->device->device))) {
             n_skipped++;
             test_case_free(&c);
             continue;
@@ -68,7 +68,7 @@ static void conform(void **state) {
     printf("  %s on %s: %u cases, %llu numbers (%llu near a boundary, left out), worst err/tol %.3f: %s\n",
            rp_op_table[j->op].name, j->device->spec, index, (unsigned long long)score.compared,
            (unsigned long long)score.ignored, score.worst, score.where);
-    if (n_skipped > 0) { printf("  %s on %s: %u cases skipped, they need float16\n", rp_op_table[j->op].name, j->device->spec, n_skipped); }
+    if (n_skipped > 0) { printf("  %s on %s: %u cases skipped, they need float16 kernels\n", rp_op_table[j->op].name, j->device->spec, n_skipped); }
     assert_true(index > n_skipped);
     if (score.failed > 0) { fail_msg("%s on %s: %llu failures", rp_op_table[j->op].name, j->device->spec, (unsigned long long)score.failed); }
 }

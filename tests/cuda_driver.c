@@ -198,7 +198,7 @@ static void maps_go_with_a_launch(void **state) {
     rp_tensor *x = rp_tensor_bind(&r.arena, "x", RP_SHAPE(RP_F16, M, K), r.x, 256);
     rp_tensor *w = rp_tensor_bind(&r.arena, "w", RP_SHAPE(RP_F16, N, K), r.weights, 512);
     rp_tensor *y = rp_tensor_bind(&r.arena, "y", RP_SHAPE(RP_F32, M, N), r.out, 0);
-    rp_graph_add(r.graph, RP_OP_LINEAR, "product", &p, sizeof p, (rp_tensor *[]){ x, w, NULL, NULL, NULL }, (rp_tensor *[]){ y });
+    rp_graph_add(r.graph, RP_OP_LINEAR, "product", &p, sizeof p, (rp_tensor *[]){ x, w, NULL, NULL, NULL, NULL }, (rp_tensor *[]){ y });
     assert_int_equal(rp_plan_create(r.graph, &r.plan), RP_OK);
     rp_plan_bind(r.graph, r.plan, NULL);
     const rp_launch *launch = &r.plan->launches[0];

@@ -27,9 +27,9 @@ rp_status rig_plan(rig *r) {
     struct rp_linear_params full = { .m = ROWS, .n = WIDTH, .k = WIDTH, .has_bias = 1, .has_residual = 1 };
     struct rp_copy_params words = { .n = ROWS * WIDTH };
     rp_graph_add(r->graph, RP_OP_RMSNORM, "norm", &norm, sizeof norm, (rp_tensor *[]){ x, scale }, a);
-    rp_graph_add(r->graph, RP_OP_LINEAR, "first", &plain, sizeof plain, (rp_tensor *[]){ a[0], w, NULL, NULL, NULL }, b);
+    rp_graph_add(r->graph, RP_OP_LINEAR, "first", &plain, sizeof plain, (rp_tensor *[]){ a[0], w, NULL, NULL, NULL, NULL }, b);
     rp_graph_add(r->graph, RP_OP_COPY, "early", &words, sizeof words, (rp_tensor *[]){ x }, (rp_tensor *[]){ out });
-    rp_graph_add(r->graph, RP_OP_LINEAR, "second", &full, sizeof full, (rp_tensor *[]){ b[0], w, bias, a[0], NULL }, c);
+    rp_graph_add(r->graph, RP_OP_LINEAR, "second", &full, sizeof full, (rp_tensor *[]){ b[0], w, bias, a[0], NULL, NULL }, c);
     rp_graph_add(r->graph, RP_OP_COPY, "late", &words, sizeof words, (rp_tensor *[]){ c[0] }, (rp_tensor *[]){ out });
     RP_TRY(rp_plan_create(r->graph, &r->plan));
     RP_TRY(cuda->buffer_create(&r->device, r->plan->activation_bytes, RP_MEMORY_DEVICE, &r->activations));

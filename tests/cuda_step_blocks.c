@@ -141,7 +141,7 @@ static void check_own(const struct rp_step_block_args *a, const rp_launch *in, u
     assert_int_equal(a->scale, at(in, 4));
     assert_int_equal(a->w_in, at(in, 1));
     assert_int_equal(a->bias_in, n == 3 ? at(in, 2) : 0);
-    assert_int_equal(a->y_in, at(in, 5));
+    assert_int_equal(a->y_in, at(in, 6));
     assert_int_equal(a->w_out, at(out, 1));
     assert_int_equal(a->bias_out, n == 3 ? at(out, 2) : 0);
     assert_true(n == 2 || (a->bias_in != 0 && a->bias_out != 0));
@@ -193,7 +193,7 @@ static void layers_are_runs(void **state) {
         assert_int_equal(fake.nodes[last].block[0], 128);
         assert_int_equal(sum->parts, fake.nodes[last - 1].step.sums);
         assert_int_equal(sum->n_parts, fake.nodes[last - 1].step.n_sums);
-        assert_int_equal(sum->x, at(launch - 1, 5));
+        assert_int_equal(sum->x, at(launch - 1, 6));
         assert_int_equal(sum->count, rows[i] * D);
         rig_close(&l.rig);
     }

@@ -80,6 +80,27 @@ void test_uniform_f16(test_case *c, uint32_t binding, uint64_t count, float low,
     }
 }
 
+void test_pairs(test_case *c, uint32_t binding, uint32_t scale_binding, uint32_t rows, uint32_t k) {
+    const float *w = c->tensor[binding].data;
+    uint16_t *pairs = tensor(c, binding, RP_F16, (uint64_t)rows * 2 * k);
+    float *scale = test_f32(c, scale_binding, rows);
+    for (uint32_t row = 0; row < rows; row++, w += k, pairs += 2 * (size_t)k) {
+        float most = 0x1p-112f;
+        for (uint32_t i = 0; i < k; i++) { most = fmaxf(most, fabsf(w[i])); }
+        const int exponent = ilogbf(most);
+        scale[row] = ldexpf(1, exponent);
+        for (uint32_t i = 0; i < k; i++) {
+            uint16_t *hi = pairs + i / RP_LINEAR_PAIR_CHUNK * 2 * RP_LINEAR_PAIR_CHUNK + RP_PAIR_AT(i % RP_LINEAR_PAIR_CHUNK);
+            const float scaled = ldexpf(w[i], 14 - exponent);
+            float rounded;
+            rp_convert(hi, RP_F16, &scaled, RP_F32, 1);
+            rp_convert(&rounded, RP_F32, hi, RP_F16, 1);
+            const float rest = scaled - rounded;
+            rp_convert(hi + RP_LINEAR_PAIR_CHUNK, RP_F16, &rest, RP_F32, 1);
+        }
+    }
+}
+
 void test_spice(test_case *c, uint32_t binding) {
     static const float spices[] = { 1e6f, -1e6f, 1e-30f, -1e-30f, 0.0f, -0.0f };
     const test_tensor *t = &c->tensor[binding];
@@ -106,6 +127,12 @@ void test_output_f64(test_case *c, uint32_t binding, uint64_t count) {
 void test_alias(test_case *c, uint32_t output_binding, uint32_t input_binding) {
     c->tensor[output_binding] = c->tensor[input_binding];
     c->alias[output_binding] = (int)input_binding + 1;
+}
+
+void test_alias_f16(test_case *c, uint32_t output_binding, uint32_t input_binding) {
+    test_alias(c, output_binding, input_binding);
+    c->tensor[output_binding].dtype = RP_F16;
+    c->tensor[output_binding].count *= 2;
 }
 
 void test_make_absolute(test_case *c, uint32_t binding) { tolerance_make_absolute(&c->tensor[binding]); }

@@ -256,7 +256,7 @@ static void two_at_once(void **state) {
         if (order == 0) { rp_graph_add(graph, RP_OP_RMSNORM, "long", &norm, sizeof norm, (rp_tensor *[]){ t[0], t[1] }, &t[2]); }
         rp_graph_add(graph, RP_OP_COPY, "short", &words, sizeof words, &t[3], &t[4]);
         if (order == 1) { rp_graph_add(graph, RP_OP_RMSNORM, "long", &norm, sizeof norm, (rp_tensor *[]){ t[0], t[1] }, &t[2]); }
-        rp_graph_add(graph, RP_OP_LINEAR, "both", &product, sizeof product, (rp_tensor *[]){ t[4], w, NULL, tail, NULL }, &t[5]);
+        rp_graph_add(graph, RP_OP_LINEAR, "both", &product, sizeof product, (rp_tensor *[]){ t[4], w, NULL, tail, NULL, NULL }, &t[5]);
         test_ok(d->device, rp_plan_create(graph, &plan), "two at once");
         rp_plan_bind(graph, plan, NULL);
         check_deps("two at once", plan, 2, 3);

@@ -79,7 +79,7 @@ static rp_tensor *random_tensor(model *m, const char *name, uint64_t count, doub
 
 static rp_tensor *linear(model *m, rp_tensor *x, uint32_t rows, uint32_t k, uint32_t n, rp_tensor *residual, const char *name) {
     const struct rp_linear_params p = { .m = rows, .n = n, .k = k, .has_bias = 1, .has_residual = residual != NULL };
-    rp_tensor *in[5] = { x, random_tensor(m, name, (uint64_t)n * k, -0.4, 0.4), random_tensor(m, name, n, -0.1, 0.1), residual };
+    rp_tensor *in[6] = { x, random_tensor(m, name, (uint64_t)n * k, -0.4, 0.4), random_tensor(m, name, n, -0.1, 0.1), residual };
     rp_tensor *y = NULL;
     rp_graph_add(m->graph, RP_OP_LINEAR, name, &p, sizeof p, in, &y);
     return y;

@@ -18,13 +18,13 @@ void test_rig_open(test_rig *rig, rp_device *device, const test_case *c, bool ho
     for (uint32_t i = 0; i < info->n_in + info->n_out; i++) {
         const test_tensor *t = &c->tensor[i];
         if (t->data == NULL) { continue; }
+        rp_shape shape = { 1, { (uint32_t)t->count }, t->dtype };
         if (c->alias[i]) {
-            tensor[i] = tensor[c->alias[i] - 1];
+            tensor[i] = rp_tensor_bind(&rig->arena, "tensor", shape, rig->buffer[c->alias[i] - 1], TEST_GUARD_BYTES);
             continue;
         }
         test_ok(device, device->backend->buffer_create(device, bytes_of(t) + 2 * TEST_GUARD_BYTES,
                                                        host ? RP_MEMORY_HOST : RP_MEMORY_DEVICE, &rig->buffer[i]), "buffer_create");
-        rp_shape shape = { 1, { (uint32_t)t->count }, t->dtype };
         tensor[i] = rp_tensor_bind(&rig->arena, "tensor", shape, rig->buffer[i], TEST_GUARD_BYTES);
     }
     rp_graph *graph = rp_graph_create(device, &rig->arena, c->name);

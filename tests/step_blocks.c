@@ -235,8 +235,8 @@ static void same_bits(layers *a, layers *b) {
     const uint64_t count = rp_tensor_count(a->x);
     float *of[2] = { calloc(count, sizeof **of), calloc(count, sizeof **of) };
     assert_true(of[0] != NULL && of[1] != NULL);
-    read_back(a, &a->plan->launches[5 * LAYERS - 1].binding[5], RP_F32, of[0], RP_F32, count);
-    read_back(b, &b->plan->launches[5 * LAYERS - 1].binding[5], RP_F32, of[1], RP_F32, count);
+    read_back(a, &a->plan->launches[5 * LAYERS - 1].binding[6], RP_F32, of[0], RP_F32, count);
+    read_back(b, &b->plan->launches[5 * LAYERS - 1].binding[6], RP_F32, of[1], RP_F32, count);
     if (memcmp(of[0], of[1], count * sizeof **of) != 0) { fail_msg("the last x has other bits after steps in one call"); }
     free(of[0]), free(of[1]);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "pairs.h"
 
 typedef struct probe {
     rp_device *device;
@@ -74,19 +75,22 @@ static rp_status measure_copy(probe *p, uint32_t words, double *rate) {
     return RP_OK;
 }
 
+// Float32 as models keep it: in pairs, where the device multiplies those.
 static rp_status measure_products(probe *p, uint32_t n, bool mixed, double *rate) {
-    const struct rp_linear_params params = { .m = n, .n = n, .k = n, .w_f16 = mixed, .x_f16 = mixed, .y_f16 = mixed };
     const rp_dtype dtype = mixed ? RP_F16 : RP_F32;
     const uint64_t bytes = (uint64_t)n * n * rp_dtype_size(dtype);
-    rp_tensor *x = bind(p, "x", RP_SHAPE(dtype, n, n), 0), *w = bind(p, "w", RP_SHAPE(dtype, n, n), bytes),
-              *y = bind(p, "y", RP_SHAPE(dtype, n, n), 2 * bytes);
-    rp_tensor *const in[RP_MAX_BINDINGS] = { x, w };   // the optional ones are absent
-    rp_tensor *out[RP_MAX_BINDINGS] = { y };
+    rp_tensor *x = bind(p, "x", RP_SHAPE(dtype, n, n), 0), *y = bind(p, "y", RP_SHAPE(dtype, n, n), bytes),
+              *w = bind(p, "w", RP_SHAPE(dtype, n, n), 2 * bytes);
     double seconds;
     rp_cost cost;
-    rp_graph_add(p->graph, RP_OP_LINEAR, "product", &params, sizeof params, in, out);
     RP_RETURN(fill(p, x));
     RP_RETURN(fill(p, w));
+    RP_RETURN(p->graph->status);
+    RP_RETURN(rp_pairs_make(p->device, &p->arena, (rp_tensor **[]){ &w }, 1));
+    const struct rp_linear_params params = { .m = n, .n = n, .k = n, .w_f16 = mixed, .x_f16 = mixed, .y_f16 = mixed, .w_pairs = w->row_scale != NULL };
+    rp_tensor *const in[RP_MAX_BINDINGS] = { x, w, [5] = w->row_scale };   // the other optional ones are absent
+    rp_tensor *out[RP_MAX_BINDINGS] = { y };
+    rp_graph_add(p->graph, RP_OP_LINEAR, "product", &params, sizeof params, in, out);
     RP_RETURN(measure(p, &seconds, &cost));
     *rate = (double)cost.flops / seconds;
     return RP_OK;
@@ -103,7 +107,7 @@ rp_status bench_rates_measure(rp_device *device, rp_precision precision, bench_r
     if (status == RP_OK) { status = measure_copy(&p, words, &out->copy_bytes_per_s); }
     end(&p);
     if (status != RP_OK) { return status; }
-    status = begin(&p, device, (uint64_t)n * n * 12);
+    status = begin(&p, device, (uint64_t)n * n * 12 + rp_pairs_room(device, RP_SHAPE(RP_F32, n, n)));
     if (status == RP_OK) { status = measure_products(&p, n, mixed, &out->matrix_flops_per_s); }
     end(&p);
     return status;

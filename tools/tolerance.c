@@ -18,6 +18,7 @@ const tolerance_rule tolerance_rules[RP_OP_COUNT] = {
     [RP_OP_SCALER] = { tolerance_begin_scaler, tolerance_scaler, NULL },
     [RP_OP_SCALE_STEP] = { tolerance_begin_scale_step, tolerance_scale_step, NULL },
     [RP_OP_LINEAR] = { tolerance_begin_linear, tolerance_linear, tolerance_absolute_products },
+    [RP_OP_PAIR_ROWS] = { NULL, tolerance_pair_rows, NULL },
     [RP_OP_RMSNORM] = { NULL, tolerance_rmsnorm, NULL },
     [RP_OP_ROPE_KV] = { tolerance_begin_rope_kv, tolerance_rope_kv, NULL },
     [RP_OP_ATTN_TIME] = { tolerance_begin_attn_time, tolerance_attn_time, tolerance_absolute_attn_time },

@@ -57,7 +57,7 @@ double tolerance_largest(const tolerance_tensor *t);        // |x| of an F32 or 
 
 #define RULE(name)                                                                                                          \
     double tolerance_##name(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude);
-RULE(linear) RULE(rmsnorm) RULE(fold_head) RULE(mixture)                    // tolerance_sums.c
+RULE(linear) RULE(pair_rows) RULE(rmsnorm) RULE(fold_head) RULE(mixture)                    // tolerance_sums.c
 RULE(attn_time) RULE(attn_step) RULE(attn_rope) RULE(attn_space) RULE(block_attn)   // tolerance_attention.c
 RULE(scaler) RULE(scale_step)                                               // tolerance_scaling.c
 RULE(rope_kv) RULE(rope_half) RULE(silu_mul) RULE(embed_bars) RULE(unpack_bits) RULE(bars_result)   // tolerance_point.c

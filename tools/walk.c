@@ -33,6 +33,7 @@ static bool fail(walk *w, uint32_t which, rp_status status) {
 static void make_alike(rp_device *a, rp_device *b) {
     const bool any_a = a->info.kind == RP_DEVICE_REFERENCE, any_b = b->info.kind == RP_DEVICE_REFERENCE;   // it runs any graph
     a->clusters = b->clusters = any_a ? b->clusters : any_b ? a->clusters : a->clusters && b->clusters;
+    a->wgmma = b->wgmma = any_a ? b->wgmma : any_b ? a->wgmma : a->wgmma && b->wgmma;
 }
 
 rp_status walk_open(walk *w, uint32_t which, const char *spec, rp_precision precision) {

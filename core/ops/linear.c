@@ -1,20 +1,23 @@
-// linear: y = x w^T (+ bias) (+ residual), or gated, or through silu; w in float32, or in float16 for matrix units.
+// linear: y = x w^T (+ bias) (+ residual), or gated, or through silu; w in float32, or, for matrix units, in float16 or in pairs of it.
 #include "../step_block.h"
 #include "op.h"
 
 rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(linear);
     EXPECT_F16(p->w_f16);
-    if ((!p->w_f16 && (p->x_f16 || p->y_f16)) || (p->w_f16 && p->k % RP_LINEAR_MIXED_STEP != 0) ||
+    const bool pairs = graph->device->wgmma || graph->device->info.kind == RP_DEVICE_REFERENCE;
+    if ((p->w_pairs && (!pairs || p->w_f16 || p->k % RP_LINEAR_PAIR_CHUNK != 0)) ||
+        (!p->w_f16 && (p->x_f16 || p->y_f16)) || (p->w_f16 && p->k % RP_LINEAR_MIXED_STEP != 0) ||
         (p->gated && (p->has_residual || p->n % (2 * RP_LINEAR_GATE) != 0)) ||
         (p->norm && (p->x_f16 || p->m > RP_LINEAR_SKINNY_M)) || (p->silu && (p->gated || p->has_residual))) {
         return rp_fail(graph->device, RP_INTERNAL, "'%s' asks for a product that no kernel makes (op_params.h, linear).", node->label);
     }
     EXPECT(0, p->x_f16 ? RP_F16 : RP_F32, p->m, p->k);
-    EXPECT(1, p->w_f16 ? RP_F16 : RP_F32, p->n, p->k);
+    EXPECT(1, p->w_f16 || p->w_pairs ? RP_F16 : RP_F32, p->n, p->w_pairs ? 2 * p->k : p->k);
     if (p->has_bias) { EXPECT(2, RP_F32, p->n); }
     if (p->has_residual) { EXPECT(3, RP_F32, p->m, p->n); }
     if (p->norm) { EXPECT(4, RP_F32, p->k); }
+    if (p->w_pairs) { EXPECT(5, RP_F32, p->n); }
     out[0] = RP_SHAPE(p->y_f16 ? RP_F16 : RP_F32, p->m, p->gated ? p->n / 2 : p->n);
     return RP_OK;
 }
@@ -65,11 +68,10 @@ static void launch_skinny(const struct rp_linear_params *p, const char *const ke
     const uint64_t groups = ceil_div(turns, each), blocks = ceil_div(turns, groups) * in_turn;
     const uint64_t limit = out->wgmma ? RP_LINEAR_SKINNY_LARGE : RP_LINEAR_SKINNY_SHARED;
     const uint64_t deepest = rows > 8 ? blocks : ceil_div(blocks, 2), unit = 8 * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4), sums = blocks / in_turn * turn_bytes;
-    // x: turned by a warp a row, or copied; bytes of a chunk of it, and what there is besides: bytes between rows; roots and scale.
+    // x: turned by a warp a row, or copied; bytes of a chunk of it, and what there is besides: bytes between rows; roots and scales.
     const bool turned = p->w_f16 ? !p->x_f16 : p->norm != 0;
-    const uint64_t x = p->m * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : p->norm ? 6 : 4);
-    const uint64_t pads = p->m * RP_LINEAR_SKINNY_PAD * (p->w_f16 || !p->norm ? 2 : 3) / 2;
-    const uint64_t norm = p->norm ? RP_LINEAR_SKINNY_M * 8 + ceil_div(chunks, 4) * 4 * RP_LINEAR_SKINNY_CHUNK * 4 : 0;
+    const uint64_t x = p->m * RP_LINEAR_SKINNY_CHUNK * (p->w_f16 ? 2 : 4), pads = p->m * RP_LINEAR_SKINNY_PAD;
+    const uint64_t norm = p->norm ? RP_LINEAR_SKINNY_M * (8 + (p->w_pairs ? chunks * 4 : 0)) + ceil_div(chunks, 4) * 4 * RP_LINEAR_SKINNY_CHUNK * 4 : 0;
     for (uint64_t warps = RP_LINEAR_SKINNY_WARPS; warps > 0; warps--) {
         const uint64_t each_warp = ceil_div(chunks, warps), lanes_k = ceil_div(chunks, each_warp);
         const uint64_t lanes_n = deepest < warps / lanes_k ? deepest : warps / lanes_k, busy = lanes_k * lanes_n;
@@ -88,26 +90,6 @@ static void launch_skinny(const struct rp_linear_params *p, const char *const ke
     }
     out->grid[0] = (uint32_t)groups;
     out->grid[1] = out->grid[2] = 1;
-}
-
-// The same in float32 for at most eight rows that come as they are, by clusters, each group of which has a part of the chunks, and so of x:
-// where x takes long to come. A group has less to do, and less of a multiprocessor, so that the next launch's weights come early.
-static bool launch_skinny_shared(const struct rp_linear_params *p, rp_launch *out) {
-    const uint64_t ranks = RP_LINEAR_SKINNY_RANKS, all = ceil_div(p->k, RP_LINEAR_SKINNY_CHUNK), chunks = ceil_div(all, ranks);
-    const uint64_t turns = ceil_div(p->n, 8), most = out->processors * 10 / 11 / ranks, places = most > 0 ? most : 1;
-    const uint64_t clusters = ceil_div(turns, ceil_div(turns, places)), blocks = ceil_div(turns, clusters);
-    if (!out->clusters || p->norm || p->gated || p->m > 8 || p->m * p->k < RP_LINEAR_SKINNY_SHARED_X) { return false; }
-    const uint64_t each = ceil_div(chunks, RP_LINEAR_SKINNY_WARPS), lanes_k = ceil_div(chunks, each), deepest = ceil_div(blocks, 2);
-    const uint64_t room = RP_LINEAR_SKINNY_WARPS / lanes_k, lanes_n = deepest < room ? deepest : room;
-    const uint64_t units = lanes_k * each * lanes_n * ceil_div(blocks, lanes_n) * 8 * RP_LINEAR_SKINNY_CHUNK * 4;
-    const uint64_t x = p->m * (chunks * RP_LINEAR_SKINNY_CHUNK * 4 + RP_LINEAR_SKINNY_PAD), sums = blocks * all * 256 / ranks;
-    if (RP_LINEAR_SKINNY_READY + units + x + sums > RP_LINEAR_SKINNY_LARGE) { return false; }
-    out->kernel = "linear_triple_skinny_shared";
-    out->group = (uint32_t)(32 * lanes_k * lanes_n);
-    out->shared_bytes = (uint32_t)(RP_LINEAR_SKINNY_READY + units + x + sums);
-    out->grid[0] = (uint32_t)(clusters * ranks);
-    out->grid[1] = out->grid[2] = 1;
-    return true;
 }
 
 // The largest tiles that keep most multiprocessors busy. All but the skinny kernel give the same bits.
@@ -140,42 +122,32 @@ static void launch_mixed(const struct rp_linear_params *p, rp_launch *out) {
     out->grid[2] = (uint32_t)ceil_div(rows, 65535);
 }
 
-// Whether a product in float32 runs on matrix units, of numbers in three parts: by k and the device alone, so that no number
-// hangs on m.
-static bool linear_triple(const struct rp_linear_params *p, const rp_launch *launch) {
-    return launch->wgmma && !p->w_f16 && p->k % RP_LINEAR_TRIPLE_CHUNK == 0;
-}
-
-// The tiles that are done soonest, by cycles of a multiprocessor as fits what an H200 took for ten shapes: `chunk` for one of k,
-// `store` for what a tile takes besides, `begin` for the launch, its first weights and its last results. A cluster shares a tile's chunks;
-// clusters of four leave a tenth of the multiprocessors without one.
-static void launch_triple(const struct rp_linear_params *p, rp_launch *out) {
-    static const struct { const char *kernel; uint32_t rows, columns, cluster, group, bytes, chunk, store, begin; } tiles[RP_LINEAR_TRIPLE_SHAPES] = {
-        { "linear_triple_128x128", 128, 128, 1, 512, RP_LINEAR_TRIPLE_SHARED(128, 3), 4050, 10400, 3400 },
-        { "linear_triple_128x96", 128, 96, 1, 512, RP_LINEAR_TRIPLE_SHARED(96, 4), 3300, 6700, 4200 },
-        { "linear_triple_128x64", 128, 64, 1, 512, RP_LINEAR_TRIPLE_SHARED(64, 5), 2500, 3900, 4900 },
-        { "linear_triple_64x96", 64, 96, 1, 384, RP_LINEAR_TRIPLE_SHARED(96, 4), 2170, 7000, 4000 },
-        { "linear_triple_64x64", 64, 64, 1, 384, RP_LINEAR_TRIPLE_SHARED(64, 5), 1650, 2800, 4700 },
-        { "linear_triple_64x32", 64, 32, 1, 384, RP_LINEAR_TRIPLE_SHARED(32, 8), 1180, 1000, 6100 },
-        { "linear_triple_shared_128x64_4", 128, 64, 4, 512, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 4600, 1600, 10400 },
-        { "linear_triple_shared_128x64_2", 128, 64, 2, 512, RP_LINEAR_TRIPLE_CLUSTER(128, 64, 4), 4450, 2700, 11000 },
-        { "linear_triple_shared_64x64_4", 64, 64, 4, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 2530, 1200, 9100 },
-        { "linear_triple_shared_64x64_2", 64, 64, 2, 384, RP_LINEAR_TRIPLE_CLUSTER(64, 64, 4), 2400, 2300, 8400 },
+// The tiles that are done soonest, by cycles of a multiprocessor as fits what an H200 took for 15 shapes: `chunk` for one of k,
+// `store` for what a tile takes besides, `begin` for the launch, its first weights and its last results.
+static void launch_pair(const struct rp_linear_params *p, rp_launch *out) {
+    static const struct { const char *kernel; uint32_t rows, columns, group, bytes, chunk, store, begin; } tiles[RP_LINEAR_PAIR_SHAPES] = {
+        { "linear_pair_128x128", 128, 128, 384, RP_LINEAR_PAIR_SHARED(128, 128, 3), 2110, 10600, 2400 },
+        { "linear_pair_128x96", 128, 96, 384, RP_LINEAR_PAIR_SHARED(128, 96, 4), 1950, 7900, 3400 },
+        { "linear_pair_128x64", 128, 64, 384, RP_LINEAR_PAIR_SHARED(128, 64, 4), 1610, 5800, 3200 },
+        { "linear_pair_64x96", 64, 96, 256, RP_LINEAR_PAIR_SHARED(64, 96, 5), 1280, 5100, 2600 },
+        { "linear_pair_64x64", 64, 64, 256, RP_LINEAR_PAIR_SHARED(64, 64, 6), 1070, 3100, 3400 },
+        { "linear_pair_64x32", 64, 32, 256, RP_LINEAR_PAIR_SHARED(64, 32, 8), 860, 1500, 4000 },
     };
     uint64_t least = UINT64_MAX;
-    for (uint32_t i = 0; i < RP_LINEAR_TRIPLE_SHAPES; i++) {
-        const uint64_t n = ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns), cluster = tiles[i].cluster;
-        const uint64_t room = (cluster > 2 ? out->processors * 10 / 11 : out->processors) / cluster, places = room > 0 ? room : 1;
-        const uint64_t chunks = ceil_div(p->k / RP_LINEAR_TRIPLE_CHUNK, cluster);
-        const uint64_t cycles = tiles[i].begin + ceil_div(n, places) * (chunks * tiles[i].chunk + tiles[i].store);
+    for (uint32_t i = 0; i < RP_LINEAR_PAIR_SHAPES; i++) {
+        const uint64_t n = ceil_div(p->m, tiles[i].rows) * ceil_div(p->n, tiles[i].columns), places = out->processors > 0 ? out->processors : 1;
+        const uint64_t chunks = p->k / RP_LINEAR_PAIR_CHUNK, cycles = tiles[i].begin + ceil_div(n, places) * (chunks * tiles[i].chunk + tiles[i].store);
         if (out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) { continue; }
         least = cycles;
         out->kernel = tiles[i].kernel;
         out->group = tiles[i].group;
         out->shared_bytes = tiles[i].bytes;
-        out->grid[0] = (uint32_t)((n < places ? n : places) * cluster);
+        out->grid[0] = (uint32_t)(n < places ? n : places);
+        out->map[0] = (rp_launch_map){ 0, p->m, 2 * p->k, tiles[i].rows };       // bits of float32, 32 a box
+        out->map[1] = (rp_launch_map){ 1, p->n, 2 * p->k, tiles[i].columns };
     }
     out->grid[1] = out->grid[2] = 1;
+    out->n_maps = 2;
 }
 
 // What of a decode step's block a product can be (core/step_block.h).
@@ -192,15 +164,15 @@ void rp_launch_linear(const rp_node *node, rp_launch *out) {
         launch_mixed(p, out);
         return;
     }
-    if (linear_triple(p, out)) {
+    if (p->w_pairs) {
+        static const char *const kernels[2][2][2] = {
+            { { "linear_pair_skinny", "linear_pair_skinny_long" }, { "linear_pair_skinny_norm", "linear_pair_skinny_norm_long" } },
+            { { "linear_pair_skinny_wide", "linear_pair_skinny_wide_long" }, { "linear_pair_skinny_wide_norm", "linear_pair_skinny_wide_norm_long" } },
+        };
         if (p->m > RP_LINEAR_SKINNY_M) {
-            launch_triple(p, out);
+            launch_pair(p, out);
         } else {
-            static const char *const kernels[2][2][2] = {
-                { { "linear_triple_skinny", "linear_triple_skinny_long" }, { "linear_triple_skinny_norm", "linear_triple_skinny_norm_long" } },
-                { { "linear_triple_skinny_wide", "linear_triple_skinny_wide_long" }, { "linear_triple_skinny_wide_norm", "linear_triple_skinny_wide_norm_long" } },
-            };
-            if (!launch_skinny_shared(p, out)) { launch_skinny(p, kernels[p->m > 8][p->norm ? 1 : 0], out); }
+            launch_skinny(p, kernels[p->m > 8][p->norm ? 1 : 0], out);
         }
         return;
     }
@@ -259,6 +231,22 @@ static double ref_dot(const struct rp_linear_params *p, void *const *binding, si
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+// Of float32 x with a row in pairs.
+static double ref_dot_pairs(const struct rp_linear_params *p, void *const *binding, size_t x_row, size_t w_row) {
+    const double *x = (const double *)binding[0] + x_row * p->k, *scale = binding[4], *w_scale = binding[5];
+    const float *hi = (const float *)binding[1] + w_row * 2 * p->k;
+    double sum[2] = { 0 };
+    for (size_t l = 0; l < p->k; l += RP_LINEAR_PAIR_CHUNK, hi += 2 * RP_LINEAR_PAIR_CHUNK) {
+        for (size_t j = 0; j < RP_LINEAR_PAIR_CHUNK; j += 2) {
+            const float *at = hi + RP_PAIR_AT(j), *lo = at + RP_LINEAR_PAIR_CHUNK;      // columns j and j + 1 are neighbours
+            const double even = x[l + j] * ((double)at[0] + (double)lo[0]), odd = x[l + j + 1] * ((double)at[1] + (double)lo[1]);
+            sum[0] += p->norm ? even * scale[l + j] : even;
+            sum[1] += p->norm ? odd * scale[l + j + 1] : odd;
+        }
+    }
+    return (sum[0] + sum[1]) * 0x1p-14 * w_scale[w_row];
+}
+
 void rp_ref_linear(const void *params, void *const *binding) {
     REF_PARAMS(linear);
     const double *bias = binding[2], *residual = binding[3];
@@ -269,13 +257,13 @@ void rp_ref_linear(const void *params, void *const *binding) {
             double value[2] = { 0 };
             for (size_t part = 0; part < (p->gated ? 2u : 1u); part++) {
                 const size_t row = p->gated ? j / RP_LINEAR_GATE * block + part * RP_LINEAR_GATE + j % RP_LINEAR_GATE : j;
-                value[part] = ref_dot(p, binding, i, row) * inverse;
+                value[part] = (p->w_pairs ? ref_dot_pairs(p, binding, i, row) : ref_dot(p, binding, i, row)) * inverse;
                 if (p->has_bias) { value[part] += bias[row]; }
             }
             if (p->gated) { value[0] *= value[1] / (1 + exp(-value[0])); }
             if (p->silu) { value[0] /= 1 + exp(-value[0]); }
             if (p->has_residual) { value[0] += residual[i * width + j]; }
-            ref_put(binding[5], i * width + j, value[0], p->y_f16);
+            ref_put(binding[6], i * width + j, value[0], p->y_f16);
         }
     }
 }

@@ -1,9 +1,12 @@
-// linear: both kernels (skinny up to 16 rows, tiles above), sizes that divide nothing, k not divisible by 4, chunks of 128.
+// linear: all kernels (skinny up to 16 rows, tiles above; of float32, float16 and pairs of it), sizes that divide nothing, k not divisible by 4,
+// chunks of 128.
 #include "../case.h"
 
-#define PLAIN 0, 0, 0    // norm, its epsilon; silu
-#define SILU 0, 0, 1
+#define PLAIN 0, 0, 0, 0    // norm, its epsilon; silu; pairs
+#define SILU 0, 0, 1, 0
 #define NONE 0, 0, 0, 0, PLAIN    // w, x, y float16; gated
+#define PAIRS_AS(gated, norm, eps, silu) 0, 0, 0, gated, norm, eps, silu, 1
+#define PAIRS PAIRS_AS(0, 0, 0, 0)
 static const struct { const char *name; struct rp_linear_params p; bool spice; } cases[] = {
     { "one element", { 1, 1, 1, 0, 0, NONE }, false },
     { "one row, one column", { 1, 1, 300, 1, 1, NONE }, false },
@@ -33,11 +36,11 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "gated, skinny, m 13", { 13, 144, 600, 0, 0, 0, 0, 0, 1, PLAIN }, false },
     { "gated, tile, m 65", { 65, 208, 50, 1, 0, 0, 0, 0, 1, PLAIN }, false },
     { "gated, tile, m 200", { 200, 208, 64, 0, 0, 0, 0, 0, 1, PLAIN }, false },
-    { "norm, m 1, k 512", { 1, 40, 512, 1, 0, 0, 0, 0, 0, 1, 1e-5f, 0 }, false },
-    { "norm, m 2, k 3", { 2, 9, 3, 0, 1, 0, 0, 0, 0, 1, 1e-8f, 0 }, false },
-    { "norm, m 7, k 1030", { 7, 33, 1030, 0, 1, 0, 0, 0, 0, 1, 1e-5f, 0 }, false },
-    { "norm, m 16, k 832, gated", { 16, 64, 832, 1, 0, 0, 0, 0, 1, 1, 1e-5f, 0 }, false },
-    { "norm, m 11, k 100", { 11, 20, 100, 1, 1, 0, 0, 0, 0, 1, 1e-4f, 0 }, false },
+    { "norm, m 1, k 512", { 1, 40, 512, 1, 0, 0, 0, 0, 0, 1, 1e-5f, 0, 0 }, false },
+    { "norm, m 2, k 3", { 2, 9, 3, 0, 1, 0, 0, 0, 0, 1, 1e-8f, 0, 0 }, false },
+    { "norm, m 7, k 1030", { 7, 33, 1030, 0, 1, 0, 0, 0, 0, 1, 1e-5f, 0, 0 }, false },
+    { "norm, m 16, k 832, gated", { 16, 64, 832, 1, 0, 0, 0, 0, 1, 1, 1e-5f, 0, 0 }, false },
+    { "norm, m 11, k 100", { 11, 20, 100, 1, 1, 0, 0, 0, 0, 1, 1e-4f, 0, 0 }, false },
     { "skinny, m 16, k 4224", { 16, 20, 4224, 1, 1, NONE }, false },
     { "skinny, m 6, k 3072", { 6, 1100, 3072, 1, 1, NONE }, true },
     { "skinny, shared, m 8, k 832", { 8, 100, 832, 1, 1, NONE }, true },
@@ -45,15 +48,50 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "skinny, shared, m 8, k 768", { 8, 768, 768, 1, 1, NONE }, false },
     { "skinny, shared, m 3, k 5440, silu", { 3, 21, 5440, 1, 0, 0, 0, 0, 0, SILU }, false },
     { "gated, skinny, m 9, k 2112", { 9, 96, 2112, 1, 0, 0, 0, 0, 1, PLAIN }, false },
-    { "norm, m 8, k 1088", { 8, 3200, 1088, 1, 0, 0, 0, 0, 0, 1, 1e-5f, 0 }, false },
-    { "mixed, norm, m 1", { 1, 48, 512, 1, 0, 1, 0, 0, 0, 1, 1e-5f, 0 }, false },
-    { "mixed, norm, m 10, k 832, gated", { 10, 96, 832, 0, 0, 1, 0, 1, 1, 1, 1e-5f, 0 }, false },
-    { "mixed, norm, m 16, k 2056", { 16, 24, 2056, 1, 1, 1, 0, 0, 0, 1, 1e-4f, 0 }, false },
-    { "norm, m 10, k 256, several blocks", { 10, 2300, 256, 1, 0, 0, 0, 0, 0, 1, 1e-5f, 0 }, false },
-    { "norm, m 3, k 448, gated", { 3, 3200, 448, 0, 0, 0, 0, 0, 1, 1, 1e-5f, 0 }, false },
-    { "mixed, norm, m 16, k 256, several blocks", { 16, 2300, 256, 1, 0, 1, 0, 1, 0, 1, 1e-5f, 0 }, false },
-    { "mixed, norm, m 7, k 832, gated", { 7, 3200, 832, 1, 0, 1, 0, 1, 1, 1, 1e-5f, 0 }, false },
-    { "mixed, norm, m 3, k 72", { 3, 40, 72, 0, 1, 1, 0, 0, 0, 1, 1e-5f, 0 }, false },
+    { "norm, m 8, k 1088", { 8, 3200, 1088, 1, 0, 0, 0, 0, 0, 1, 1e-5f, 0, 0 }, false },
+    { "pairs, skinny, m 1, k 768", { 1, 70, 768, 1, 0, PAIRS }, false },
+    { "pairs, skinny, m 1, n 1, k 64", { 1, 1, 64, 0, 0, PAIRS }, false },
+    { "pairs, skinny, m 16, k 64", { 16, 33, 64, 0, 0, PAIRS }, true },
+    { "pairs, skinny, m 9, k 128, n 1156", { 9, 1156, 128, 1, 1, PAIRS }, true },
+    { "pairs, skinny, m 16, k 4224", { 16, 20, 4224, 1, 1, PAIRS }, false },
+    { "pairs, skinny, m 6, k 3072", { 6, 1100, 3072, 1, 1, PAIRS }, true },
+    { "pairs, skinny, m 2, k 320", { 2, 100, 320, 0, 1, PAIRS }, false },
+    { "pairs, skinny, shared, m 8, k 832", { 8, 100, 832, 1, 1, PAIRS }, true },
+    { "pairs, skinny, shared, m 5, k 1280", { 5, 2109, 1280, 0, 1, PAIRS }, false },
+    { "pairs, skinny, shared, m 8, k 768", { 8, 768, 768, 1, 1, PAIRS }, false },
+    { "pairs, skinny, shared, m 3, k 5440, silu", { 3, 21, 5440, 1, 0, PAIRS_AS(0, 0, 0, 1) }, false },
+    { "pairs, skinny, silu, k 128", { 5, 40, 128, 1, 0, PAIRS_AS(0, 0, 0, 1) }, false },
+    { "pairs, gated, skinny, m 9, k 2112", { 9, 96, 2112, 1, 0, PAIRS_AS(1, 0, 0, 0) }, false },
+    { "pairs, gated, skinny, m 1, k 64", { 1, 32, 64, 1, 0, PAIRS_AS(1, 0, 0, 0) }, false },
+    { "pairs, norm, m 1, k 512", { 1, 40, 512, 1, 0, PAIRS_AS(0, 1, 1e-5f, 0) }, false },
+    { "pairs, norm, m 16, k 832, gated", { 16, 64, 832, 1, 0, PAIRS_AS(1, 1, 1e-5f, 0) }, false },
+    { "pairs, norm, m 8, k 1088", { 8, 3200, 1088, 1, 0, PAIRS_AS(0, 1, 1e-5f, 0) }, false },
+    { "pairs, norm, m 10, k 256, several blocks", { 10, 2300, 256, 1, 0, PAIRS_AS(0, 1, 1e-5f, 0) }, false },
+    { "pairs, norm, m 3, k 448, gated", { 3, 3200, 448, 0, 0, PAIRS_AS(1, 1, 1e-5f, 0) }, false },
+    { "pairs, norm, m 15, k 3072, residual", { 15, 33, 3072, 0, 1, PAIRS_AS(0, 1, 1e-5f, 0) }, false },
+    { "pairs, tile, m 17, n 1, k 64", { 17, 1, 64, 1, 1, PAIRS }, false },
+    { "pairs, tile, m 64, k 128", { 64, 64, 128, 1, 0, PAIRS }, false },
+    { "pairs, tile, m 65, k 256", { 65, 63, 256, 0, 1, PAIRS }, false },
+    { "pairs, tile, m 129, n 97, k 192", { 129, 97, 192, 1, 1, PAIRS }, true },
+    { "pairs, tile, m 257, n 194, k 320", { 257, 194, 320, 1, 0, PAIRS }, false },
+    { "pairs, tile, m 300, n 260, k 832", { 300, 260, 832, 0, 1, PAIRS }, true },
+    { "pairs, tile, m 70, n 68, k 3072", { 70, 68, 3072, 1, 1, PAIRS }, false },
+    { "pairs, tile, m 33, n 100, k 4224", { 33, 100, 4224, 1, 0, PAIRS }, false },
+    { "pairs, tile, m 1793, n 1156, k 64", { 1793, 1156, 64, 1, 1, PAIRS }, false },
+    { "pairs, tile, m 2100, n 1090, k 128", { 2100, 1090, 128, 0, 1, PAIRS }, false },
+    { "pairs, gated, tile, m 130, k 768", { 130, 416, 768, 1, 0, PAIRS_AS(1, 0, 0, 0) }, false },
+    { "pairs, gated, tile, m 1000, k 64", { 1000, 1616, 64, 0, 0, PAIRS_AS(1, 0, 0, 0) }, true },
+    { "pairs, gated, tile, m 200", { 200, 208, 64, 0, 0, PAIRS_AS(1, 0, 0, 0) }, false },
+    { "pairs, narrow, silu", { 37, 65, 64, 1, 0, PAIRS_AS(0, 0, 0, 1) }, false },
+    { "pairs, tile, silu, no bias", { 200, 300, 64, 0, 0, PAIRS_AS(0, 0, 0, 1) }, false },
+    { "mixed, norm, m 1", { 1, 48, 512, 1, 0, 1, 0, 0, 0, 1, 1e-5f, 0, 0 }, false },
+    { "mixed, norm, m 10, k 832, gated", { 10, 96, 832, 0, 0, 1, 0, 1, 1, 1, 1e-5f, 0, 0 }, false },
+    { "mixed, norm, m 16, k 2056", { 16, 24, 2056, 1, 1, 1, 0, 0, 0, 1, 1e-4f, 0, 0 }, false },
+    { "norm, m 10, k 256, several blocks", { 10, 2300, 256, 1, 0, 0, 0, 0, 0, 1, 1e-5f, 0, 0 }, false },
+    { "norm, m 3, k 448, gated", { 3, 3200, 448, 0, 0, 0, 0, 0, 1, 1, 1e-5f, 0, 0 }, false },
+    { "mixed, norm, m 16, k 256, several blocks", { 16, 2300, 256, 1, 0, 1, 0, 1, 0, 1, 1e-5f, 0, 0 }, false },
+    { "mixed, norm, m 7, k 832, gated", { 7, 3200, 832, 1, 0, 1, 0, 1, 1, 1, 1e-5f, 0, 0 }, false },
+    { "mixed, norm, m 3, k 72", { 3, 40, 72, 0, 1, 1, 0, 0, 0, 1, 1e-5f, 0, 0 }, false },
     { "mixed, skinny, m 12, k 832, float32 x", { 12, 1300, 832, 1, 1, 1, 0, 0, 0, PLAIN }, false },
     { "mixed, skinny, m 5, k 5464, float32 x", { 5, 40, 5464, 0, 1, 1, 0, 0, 0, PLAIN }, false },
     { "mixed, skinny, m 16, k 4360", { 16, 20, 4360, 1, 1, 1, 1, 0, 0, PLAIN }, false },
@@ -113,10 +151,12 @@ bool test_case_linear(test_case *c, uint32_t index) {
     numbers(c, 0, p->x_f16, (uint64_t)p->m * p->k);
     numbers(c, 1, p->w_f16, (uint64_t)p->n * p->k);
     if (cases[index].spice) { test_spice(c, 0), test_spice(c, 1); }
+    if (p->w_pairs) { test_pairs(c, 1, 5, p->n, p->k); }
     if (p->has_bias) { test_uniform(c, 2, p->n, -1, 1); }
     if (p->has_residual) { test_uniform(c, 3, (uint64_t)p->m * p->n, -1, 1); }
     if (p->norm) { test_uniform(c, 4, p->k, -1.5f, 1.5f); }
-    (p->y_f16 ? test_output_f16 : test_output)(c, 5, (uint64_t)p->m * (p->gated ? p->n / 2 : p->n));
+    (p->y_f16 ? test_output_f16 : test_output)(c, 6, (uint64_t)p->m * (p->gated ? p->n / 2 : p->n));
     c->needs_mixed = p->w_f16 != 0;
+    c->needs_pairs = p->w_pairs != 0;
     return true;
 }
