@@ -228,6 +228,7 @@ template <int WARPGROUPS, int N, int STAGES> struct rp_pair_tile {
                 if (ahead) { x.split(then); }
             }
             rp_wgmma_wait<0>();
+            if (left == 0) { rp_release(); }             // no sooner: groups of the next launch crowd where there is room
             if (lane == 0) { rp_barrier_arrive(&empty[at]); }
             add(total, acc, back);
             if (!ahead) { x.split(then); }
@@ -269,7 +270,6 @@ template <int WARPGROUPS, int N, int STAGES> struct rp_pair_tile {
             rp_barrier_publish();
         }
         __syncthreads();                   // barriers: made by one, used by all
-        rp_release();
         if (threadIdx.x >= multiply_threads) {
             rp_registers_fewer<40>();
             if (threadIdx.x == multiply_threads) { feed(args, memory, full, empty, tiles, m_tiles, chunks); }

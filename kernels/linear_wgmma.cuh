@@ -269,6 +269,7 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
             }
             if (TURNS) { asm volatile("bar.arrive %0, 256;" ::"r"(2 - which) : "memory"); }
             rp_wgmma_wait<0>();
+            if (i + gridDim.x >= tiles) { rp_release(); }                  // no sooner: groups of the next launch crowd where there is room
             if (lane == 0) { rp_barrier_arrive(&empty[last]); }
             if (TURNS) { skip(); }
             rp_copy_wait<0>();
@@ -288,7 +289,6 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
             rp_barrier_publish();
         }
         __syncthreads();                   // barriers: made by one, used by all
-        rp_release();
         if (threadIdx.x / 128 == 2) {
             rp_registers_fewer<40>();
             if (threadIdx.x == 256) { feed(args, memory, full, empty, tiles, m_tiles, k_tiles); }
