@@ -78,7 +78,6 @@ static const struct { const char *name; struct rp_linear_params p; bool spice; }
     { "pairs, tile, m 70, n 68, k 3072", { 70, 68, 3072, 1, 1, PAIRS }, false },
     { "pairs, tile, m 33, n 100, k 4224", { 33, 100, 4224, 1, 0, PAIRS }, false },
     { "pairs, tile, m 1793, n 1156, k 64", { 1793, 1156, 64, 1, 1, PAIRS }, false },
-    { "pairs, tile, m 2100, n 1090, k 128", { 2100, 1090, 128, 0, 1, PAIRS }, false },
     { "pairs, gated, tile, m 130, k 768", { 130, 416, 768, 1, 0, PAIRS_AS(1, 0, 0, 0) }, false },
     { "pairs, gated, tile, m 1000, k 64", { 1000, 1616, 64, 0, 0, PAIRS_AS(1, 0, 0, 0) }, true },
     { "pairs, gated, tile, m 200", { 200, 208, 64, 0, 0, PAIRS_AS(1, 0, 0, 0) }, false },
