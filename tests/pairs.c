@@ -5,7 +5,7 @@
 #include "../tools/sample.h"
 #include "family.h"
 
-// products: that take pairs, of a forecast's plans, and all of them. Those of fewer or other columns than whole chunks do not.
+// all: every product of a forecast's plans takes pairs; else more than half: those whose columns are no whole chunks do not.
 static const struct { const char *folder; uint32_t horizon; bool all; } models[] = {
     { RP_WIDE_DIR "/toto", 80, true }, { RP_WIDE_DIR "/toto2", 70, true }, { RP_SOURCE_DIR "/models/demo-kronos", 3, false },
 };
