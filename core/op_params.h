@@ -53,11 +53,12 @@
 #define RP_LINEAR_MEDIUM_SHARED 65536   // 4 of (64 + 64) x 64
 #define RP_LINEAR_NARROW_SHARED 73728   // 6 of (32 + 64) x 64
 // Compute capability 9.0 alone, from RP_LINEAR_WGMMA_M rows on: the same sums in tiles of RP_LINEAR_WGMMA_SHAPES shapes, in shared
-// memory of stages of (rows + columns) x 64 at multiples of 1024, and for each of eight warps 16 x 40 results and a tile's bias.
+// memory of stages of (rows + columns) x 64 at multiples of 1024, and for each warp that multiplies 16 x 40 results and a tile's bias.
 #define RP_LINEAR_WGMMA_M 65
-#define RP_LINEAR_WGMMA_SHAPES 8
+#define RP_LINEAR_WGMMA_SHAPES 12
 #define RP_LINEAR_WGMMA_GROUP 384        // two warpgroups that multiply, and one that feeds them
-#define RP_LINEAR_WGMMA_SHARED(rows, columns, stages) (1024 + 128 * (stages) * ((rows) + (columns)) + 32 * (640 + (columns)))
+#define RP_LINEAR_WGMMA_ALONE 192        // one that multiplies, and two warps that feed it
+#define RP_LINEAR_WGMMA_SHARED(rows, columns, stages, warps) (1024 + 128 * (stages) * ((rows) + (columns)) + 4 * (warps) * (640 + (columns)))
 // linear in float32 on matrix units, of compute capability 9.0 alone, where weights are in pairs of float16 (op pair_rows), and so k a multiple
 // of RP_LINEAR_PAIR_CHUNK. Each chunk of a row of x becomes pairs too (kernels/pair.cuh): with E the exponent of its largest magnitude, -98 at
 // least, x 2^(14 - E) = x0 + x1, x0 to nearest, x1 what is missing, to nearest. A chunk of k is summed from 0 by the units: products (x1 w0),

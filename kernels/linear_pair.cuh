@@ -1,5 +1,5 @@
 // linear in float32 on the matrix units of compute capability 9.0, weights in pairs of float16 (pair.cuh, op pair_rows): three of the four
-// products of parts make a product (order: core/op_params.h). One invocation feeds parts of w, and x as it is, to shared memory by the copy
+// products of parts make a product (order: core/op_params.h). Two invocations feed parts of w, and x as it is, to shared memory by the copy
 // engine, STAGES chunks of 64 columns of k ahead, w before the launch that makes x is done (rp_wait); one or two warpgroups multiply,
 // 64 x N results each: they split their rows of x, whose parts stay in registers, and add up the sums of chunks. Groups stay: each takes
 // tiles of y until none is left, rows first. Included by linear.cu; the host picks among the shapes of tiles (core/ops/linear.c).
@@ -152,31 +152,23 @@ template <int WARPGROUPS, int N, int STAGES> struct rp_pair_tile {
     // Tile number `i`: rows first, so that groups at work at the same time share weights.
     __device__ static tile_at place(uint32_t i, uint32_t m_tiles) { return { i % m_tiles * bm, i / m_tiles * bn }; }
 
-    // The one who feeds. Rows that are not there are zeros.
+    // The two who feed: w, and x once it is there. Rows that are not there are zeros.
+    template <bool X>
     __device__ static inline void feed(const rp_linear_map_args &args, char *memory, uint64_t *full, uint64_t *empty, uint32_t tiles,
                                        uint32_t m_tiles, uint32_t chunks) {
-        uint32_t stage = 0, parity = 1, early = min((uint32_t)STAGES, chunks);     // weights that come before x is there
-        const auto halves = [&](uint32_t to, uint32_t at, const rp_tensor_map *map, uint32_t chunk, uint32_t row, int bytes) {
-            rp_box_load(memory + to * stage_bytes + at, map, chunk * 128, row, &full[to]);
-            rp_box_load(memory + to * stage_bytes + at + bytes, map, chunk * 128 + 64, row, &full[to]);
-        };
-        const auto weights = [&](uint32_t to, uint32_t chunk, uint32_t row) {
-            rp_barrier_expect(&full[to], stage_bytes);
-            halves(to, 0, &args.w, chunk, row, w_bytes);
-        };
-        rp_box_prefetch(&args.x), rp_box_prefetch(&args.w);
-        for (uint32_t i = 0; i < early; i++) { weights(i, i, place(blockIdx.x, m_tiles).column); }
-        rp_wait();
+        constexpr uint32_t bytes = X ? x_bytes : w_bytes;                           // of a half
+        const rp_tensor_map *map = X ? &args.x : &args.w;
+        uint32_t stage = 0, parity = 1;
+        rp_box_prefetch(map);
+        if (X) { rp_wait(); }
         for (uint32_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
             const tile_at at = place(tile, m_tiles);
             for (uint32_t chunk = 0; chunk < chunks; chunk++) {
-                if (early > 0) {
-                    early--;
-                } else {
-                    rp_barrier_wait(&empty[stage], parity);
-                    weights(stage, chunk, at.column);
-                }
-                halves(stage, 2 * w_bytes, &args.x, chunk, at.row, x_bytes);
+                char *to = memory + stage * stage_bytes + (X ? 2 * w_bytes : 0);
+                rp_barrier_wait(&empty[stage], parity);
+                rp_barrier_expect(&full[stage], 2 * bytes);
+                rp_box_load(to, map, chunk * 128, X ? at.row : at.column, &full[stage]);
+                rp_box_load(to + bytes, map, chunk * 128 + 64, X ? at.row : at.column, &full[stage]);
                 if (++stage == STAGES) { stage = 0, parity ^= 1; }
             }
         }
@@ -266,13 +258,14 @@ template <int WARPGROUPS, int N, int STAGES> struct rp_pair_tile {
         const rp_linear_params &p = args.base.p;
         const uint32_t m_tiles = (p.m + bm - 1) / bm, tiles = m_tiles * ((p.n + bn - 1) / bn), chunks = p.k / 64;
         if (threadIdx.x == 0) {
-            for (int i = 0; i < STAGES; i++) { rp_barrier_init(&full[i], 1), rp_barrier_init(&empty[i], WARPGROUPS * 4); }   // warps
+            for (int i = 0; i < STAGES; i++) { rp_barrier_init(&full[i], 2), rp_barrier_init(&empty[i], WARPGROUPS * 4); }   // who feed; warps
             rp_barrier_publish();
         }
         __syncthreads();                   // barriers: made by one, used by all
         if (threadIdx.x >= multiply_threads) {
             rp_registers_fewer<40>();
-            if (threadIdx.x == multiply_threads) { feed(args, memory, full, empty, tiles, m_tiles, chunks); }
+            if (threadIdx.x == multiply_threads) { feed<false>(args, memory, full, empty, tiles, m_tiles, chunks); }
+            if (threadIdx.x == multiply_threads + 32) { feed<true>(args, memory, full, empty, tiles, m_tiles, chunks); }
         } else {
             rp_registers_more<WARPGROUPS == 1 ? 240 : 232>();
             rp_wait();

@@ -1,8 +1,8 @@
-// linear with float16 weights and float16 x on the matrix units of compute capability 9.0: the sums of linear_mixed.cuh, in the
-// same order, so the same bits. One warp feeds tiles of x and w to shared memory by the copy engine, STAGES of 64 columns of k
-// ahead; two warpgroups multiply, with the registers that the others of its warpgroup leave. Groups stay: each takes tiles of y until none is left, rows first, and is fed the next tile
-// while it stores one. Weights are asked for before the launch that makes x is done (rp_wait). Included by linear.cu; the host
-// picks among the shapes of tiles (core/ops/linear.c).
+// linear with float16 weights and float16 x on the matrix units of compute capability 9.0: the sums of linear_mixed.cuh, in the same
+// order, so the same bits. Two warps feed tiles of w and of x to shared memory by the copy engine, STAGES of 64 columns of k ahead; one or two
+// warpgroups multiply. Small tiles are made by clusters, whose groups share what they read. Groups stay: each takes tiles of y until none is left,
+// rows first, and is fed the next tile while it stores one. Weights are asked for before the launch that makes x is done (rp_wait). Included by
+// linear.cu; the host picks among the shapes of tiles (core/ops/linear.c).
 #ifndef RP_LINEAR_WGMMA_CUH
 #define RP_LINEAR_WGMMA_CUH
 
@@ -11,7 +11,7 @@
 
 struct rp_linear_map_args {
     rp_kernel_args<rp_linear_params> base;
-    rp_tensor_map x, w;      // boxes of 64 columns and as many rows as a tile has of each
+    rp_tensor_map x, w;      // boxes of 64 columns and as many rows as a tile has of each, or a group of a cluster copies of it
 };
 
 #ifdef RP_HAS_WGMMA
@@ -27,21 +27,54 @@ __device__ inline void rp_copy_part(float *to, const float *from, uint32_t bytes
     asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(rp_shared(to)), "l"(from), "r"(bytes) : "memory");
 }
 
-// Tiles of BM x BN; each warpgroup makes FM x 64 rows of one. TURNS: a whole tile each, in turns, so that one multiplies while the
-// other stores; else they share a tile.
-template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
-    static constexpr int bm = TURNS ? FM * 64 : FM * 128;
-    static constexpr int threads = RP_LINEAR_WGMMA_GROUP;
+// Tiles of BM x BN; each warpgroup makes FM x 64 rows of one. Two SHARED one, or take TURNS with a whole tile each, so that one multiplies while the
+// other stores; or there is one ALONE. A cluster of CM x CN groups makes as many tiles, side by side: each of its rows shares x, each column w.
+enum rp_wgmma_way { SHARED, TURNS, ALONE };
+template <int FM, int BN, int STAGES, rp_wgmma_way WAY, int CM = 1, int CN = 1> struct rp_wgmma_tile {
+    static constexpr int cluster = CM * CN;                                // rank r: row r % CM, column r / CM
+    static constexpr int bm = WAY == SHARED ? FM * 128 : FM * 64;
+    static constexpr int warps = WAY == ALONE ? 4 : 8;                     // that multiply
+    static constexpr int threads = WAY == ALONE ? RP_LINEAR_WGMMA_ALONE : RP_LINEAR_WGMMA_GROUP;
     static constexpr int stage_halves = (bm + BN) * 64;
     static constexpr int own_floats = OWN + BN;                            // of a warp: sixteen rows of 64 float16, then the bias
-    static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + 8 * own_floats * 4;   // boxes begin at multiples of 1024
+    static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + warps * own_floats * 4;   // boxes begin at multiples of 1024
     static constexpr bool early = FM * BN <= 128;                          // registers for a warp's whole residual, and for silu
 
     struct tile_at {
         uint32_t row, column;
     };
-    // Tile number `i`: rows first, so that groups at work at the same time share weights.
-    __device__ static tile_at place(uint32_t i, uint32_t m_tiles) { return { i % m_tiles * bm, i / m_tiles * BN }; }
+    // Tile number `i`, or this group's of the cluster's tiles number `i`: rows first, so that groups at work at the same time share weights.
+    __device__ static tile_at place(uint32_t i, uint32_t m_tiles) {
+        const uint32_t rank = blockIdx.x % cluster;
+        return { (i % m_tiles * CM + rank % CM) * bm, (i / m_tiles * CN + rank / CM) * BN };
+    }
+    // A stage's part of w, or of x: from each of the groups that share it a slice.
+    __device__ static inline void load_w(const rp_linear_map_args &args, __half *stage, uint32_t k, const tile_at &at, uint64_t *full) {
+        if constexpr (CM == 1) {
+            rp_box_load(stage + bm * 64, &args.w, k * 64, at.column, full);
+        } else {
+            const uint32_t rank = blockIdx.x % cluster, slice = rank % CM * (BN / CM);
+            rp_box_share(stage + (bm + slice) * 64, &args.w, k * 64, at.column + slice, full, ((1u << CM) - 1) << (rank / CM * CM));
+        }
+    }
+    __device__ static inline void load_x(const rp_linear_map_args &args, __half *stage, uint32_t k, const tile_at &at, uint64_t *full) {
+        if constexpr (CN == 1) {
+            rp_box_load(stage, &args.x, k * 64, at.row, full);
+        } else {
+            const uint32_t rank = blockIdx.x % cluster, slice = rank / CM * (bm / CN);
+            uint32_t row = 0;                                              // of the cluster: its first, CM apart
+            for (int i = 0; i < CN; i++) { row |= 1u << (i * CM); }
+            rp_box_share(stage + slice * 64, &args.x, k * 64, at.row + slice, full, row << rank % CM);
+        }
+    }
+    // A stage has been read: by a lane of each warp that multiplies, or one for each group that sends to it.
+    __device__ static inline void leave(uint64_t *empty, uint32_t lane) {
+        if (cluster == 1) {
+            if (lane == 0) { rp_barrier_arrive(empty); }
+        } else if (lane < cluster) {
+            rp_barrier_arrive_at(empty, lane);
+        }
+    }
 
     // Sixteen rows of a warp as float16, from row0 on: bias, then gate or silu where results are, then by way of `own` to y in
     // pieces of eight, 64 columns of y at a time.
@@ -186,28 +219,24 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
         }
     }
 
-    // The warp that copies; one lane does.
+    // The two warps that copy, one lane of each: w, and x once it is there. Asking for a box takes a lane some hundred cycles.
+    template <bool X>
     __device__ static inline void feed(const rp_linear_map_args &args, __half *memory, uint64_t *full, uint64_t *empty, uint32_t tiles,
                                        uint32_t m_tiles, uint32_t k_tiles) {
         uint32_t stage = 0, parity = 1;
-        const uint32_t early = min(STAGES, k_tiles);                       // weights that come before x is there
-        const tile_at first = place(blockIdx.x, m_tiles);
-        rp_box_prefetch(&args.x), rp_box_prefetch(&args.w);
-        for (uint32_t k = 0; k < early; k++) {
-            rp_barrier_expect(&full[k], stage_halves * 2);
-            rp_box_load(memory + k * stage_halves + bm * 64, &args.w, k * 64, first.column, &full[k]);
-        }
-        rp_wait();
-        for (uint32_t i = blockIdx.x; i < tiles; i += gridDim.x) {
+        rp_box_prefetch(X ? &args.x : &args.w);
+        if (X) { rp_wait(); }
+        for (uint32_t i = blockIdx.x / cluster; i < tiles; i += gridDim.x / cluster) {
             const tile_at at = place(i, m_tiles);
             for (uint32_t k = 0; k < k_tiles; k++) {
-                __half *x = memory + stage * stage_halves;
-                if (i != blockIdx.x || k >= early) {
-                    rp_barrier_wait(&empty[stage], parity);
-                    rp_barrier_expect(&full[stage], stage_halves * 2);
-                    rp_box_load(x + bm * 64, &args.w, k * 64, at.column, &full[stage]);
+                __half *to = memory + stage * stage_halves;
+                rp_barrier_wait(&empty[stage], parity);
+                rp_barrier_expect(&full[stage], (X ? bm : BN) * 128);
+                if (X) {
+                    load_x(args, to, k, at, &full[stage]);
+                } else {
+                    load_w(args, to, k, at, &full[stage]);
                 }
-                rp_box_load(x, &args.x, k * 64, at.row, &full[stage]);
                 if (++stage == STAGES) { stage = 0, parity ^= 1; }
             }
         }
@@ -219,7 +248,7 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
         const rp_linear_params &p = args.base.p;
         const rp_mixed_view view = rp_mixed_view_of(args.base);
         const uint32_t which = threadIdx.x / 128, lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
-        const uint32_t below = TURNS ? 0 : which * FM * 64;                // first row of this warpgroup in a tile
+        const uint32_t below = WAY == SHARED ? which * FM * 64 : 0;        // first row of this warpgroup in a tile
         float *own = reinterpret_cast<float *>(memory + STAGES * stage_halves) + threadIdx.x / 32 * own_floats;
         uint32_t stage = 0, parity = 0;
         float acc[FM][BN / 8][4];
@@ -228,11 +257,11 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
             parity ^= stage / STAGES & 1;
             stage %= STAGES;
         };
-        if (TURNS && which == 1) {
+        if (WAY == TURNS && which == 1) {
             skip();
             asm volatile("bar.arrive 1, 256;" ::: "memory");               // the first turn is the other's
         }
-        for (uint32_t i = blockIdx.x + (TURNS ? which * gridDim.x : 0); i < tiles; i += gridDim.x * (TURNS ? 2 : 1)) {
+        for (uint32_t i = blockIdx.x / cluster + (WAY == TURNS ? which * gridDim.x : 0); i < tiles; i += gridDim.x / cluster * (WAY == TURNS ? 2 : 1)) {
             const tile_at at = place(i, m_tiles);
             const uint32_t row0 = at.row + below + warp * 16;
             __syncwarp();                  // own: read by all, for the tile before
@@ -249,7 +278,7 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
                 for (int c = 0; c < held_n; c++) { ask(p, view.residual + (uint64_t)row * p.n + column, row, (int)p.n - (int)column, c, held[c]); }
             }
             uint32_t last = 0;
-            if (TURNS) { asm volatile("bar.sync %0, 256;" ::"r"(which + 1) : "memory"); }   // the other has all of its tile multiplied
+            if (WAY == TURNS) { asm volatile("bar.sync %0, 256;" ::"r"(which + 1) : "memory"); }   // the other has all of its tile multiplied
 #pragma unroll 1
             for (uint32_t k = 0; k < k_tiles; k++) {
                 const __half *x = memory + stage * stage_halves;
@@ -263,15 +292,15 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
                 }
                 rp_wgmma_commit();
                 rp_wgmma_wait<1>();
-                if (k > 0 && lane == 0) { rp_barrier_arrive(&empty[last]); }
+                if (k > 0) { leave(&empty[last], lane); }
                 last = stage;
                 if (++stage == STAGES) { stage = 0, parity ^= 1; }
             }
-            if (TURNS) { asm volatile("bar.arrive %0, 256;" ::"r"(2 - which) : "memory"); }
+            if (WAY == TURNS) { asm volatile("bar.arrive %0, 256;" ::"r"(2 - which) : "memory"); }
             rp_wgmma_wait<0>();
-            if (i + gridDim.x >= tiles) { rp_release(); }                  // no sooner: groups of the next launch crowd where there is room
-            if (lane == 0) { rp_barrier_arrive(&empty[last]); }
-            if (TURNS) { skip(); }
+            if (i + gridDim.x / cluster >= tiles) { rp_release(); }        // no sooner: groups of the next launch crowd where there is room
+            leave(&empty[last], lane);
+            if (WAY == TURNS) { skip(); }
             rp_copy_wait<0>();
             __syncwarp();                  // bias: copied by each, read by all
 #pragma unroll
@@ -283,39 +312,49 @@ template <int FM, int BN, int STAGES, bool TURNS> struct rp_wgmma_tile {
         __shared__ uint64_t full[STAGES], empty[STAGES];
         __half *memory = reinterpret_cast<__half *>(raw + (1024 - rp_shared(raw) % 1024) % 1024);
         const rp_linear_params &p = args.base.p;
-        const uint32_t m_tiles = (p.m + bm - 1) / bm, tiles = m_tiles * ((p.n + BN - 1) / BN), k_tiles = (p.k + 63) / 64;
+        const uint32_t m_tiles = (p.m + CM * bm - 1) / (CM * bm), tiles = m_tiles * ((p.n + CN * BN - 1) / (CN * BN)), k_tiles = (p.k + 63) / 64;
         if (threadIdx.x == 0) {
-            for (int i = 0; i < STAGES; i++) { rp_barrier_init(&full[i], 1), rp_barrier_init(&empty[i], TURNS ? 4 : 8); }   // warps
+            for (int i = 0; i < STAGES; i++) {                             // those who feed; warps that multiply the same tile
+                rp_barrier_init(&full[i], 2), rp_barrier_init(&empty[i], (WAY == SHARED ? 8 : 4) * cluster);
+            }
             rp_barrier_publish();
         }
+        if (cluster > 1) { rp_cluster_meet(); }
         __syncthreads();                   // barriers: made by one, used by all
-        if (threadIdx.x / 128 == 2) {
-            rp_registers_fewer<40>();
-            if (threadIdx.x == 256) { feed(args, memory, full, empty, tiles, m_tiles, k_tiles); }
+        if (threadIdx.x >= warps * 32) {
+            if (WAY != ALONE) { rp_registers_fewer<40>(); }
+            if (threadIdx.x == warps * 32) { feed<false>(args, memory, full, empty, tiles, m_tiles, k_tiles); }
+            if (threadIdx.x == warps * 32 + 32) { feed<true>(args, memory, full, empty, tiles, m_tiles, k_tiles); }
         } else {
-            rp_registers_more<232>();
+            if (WAY != ALONE) { rp_registers_more<232>(); }
             rp_wait();
             multiply(args, memory, full, empty, tiles, m_tiles, k_tiles);
         }
+        __syncwarp();
+        if (cluster > 1) { rp_cluster_meet(); }                            // the others send here, and arrive here, no more
     }
 };
 
 #define RP_WGMMA_KERNEL(name, bytes, ...)                                                                                     \
-    extern "C" __global__ void __launch_bounds__(rp_wgmma_tile<__VA_ARGS__>::threads, 1)                                      \
-        name(const __grid_constant__ rp_linear_map_args args) {                                                               \
+    extern "C" __global__ void __cluster_dims__(rp_wgmma_tile<__VA_ARGS__>::cluster, 1, 1)                                     \
+        __launch_bounds__(rp_wgmma_tile<__VA_ARGS__>::threads, 1) name(const __grid_constant__ rp_linear_map_args args) {      \
         extern __shared__ __align__(128) char wgmma_memory[];                                                                 \
         static_assert(rp_wgmma_tile<__VA_ARGS__>::bytes_needed == bytes, "as the launch rule says");                          \
         rp_wgmma_tile<__VA_ARGS__>::run(args, wgmma_memory);                                                                  \
     }
 
-RP_WGMMA_KERNEL(linear_wgmma_turns_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6), 2, 128, 6, true)
-RP_WGMMA_KERNEL(linear_wgmma_128x256, RP_LINEAR_WGMMA_SHARED(128, 256, 4), 1, 256, 4, false)
-RP_WGMMA_KERNEL(linear_wgmma_128x224, RP_LINEAR_WGMMA_SHARED(128, 224, 4), 1, 224, 4, false)
-RP_WGMMA_KERNEL(linear_wgmma_128x192, RP_LINEAR_WGMMA_SHARED(128, 192, 4), 1, 192, 4, false)
-RP_WGMMA_KERNEL(linear_wgmma_128x96, RP_LINEAR_WGMMA_SHARED(128, 96, 7), 1, 96, 7, false)
-RP_WGMMA_KERNEL(linear_wgmma_turns_64x128, RP_LINEAR_WGMMA_SHARED(64, 128, 8), 1, 128, 8, true)
-RP_WGMMA_KERNEL(linear_wgmma_turns_64x96, RP_LINEAR_WGMMA_SHARED(64, 96, 8), 1, 96, 8, true)
-RP_WGMMA_KERNEL(linear_wgmma_turns_64x64, RP_LINEAR_WGMMA_SHARED(64, 64, 12), 1, 64, 12, true)
+RP_WGMMA_KERNEL(linear_wgmma_turns_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6, 8), 2, 128, 6, TURNS)
+RP_WGMMA_KERNEL(linear_wgmma_turns_64x128, RP_LINEAR_WGMMA_SHARED(64, 128, 8, 8), 1, 128, 8, TURNS)
+RP_WGMMA_KERNEL(linear_wgmma_128x256, RP_LINEAR_WGMMA_SHARED(128, 256, 4, 8), 1, 256, 4, SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_128x224, RP_LINEAR_WGMMA_SHARED(128, 224, 4, 8), 1, 224, 4, SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_128x192, RP_LINEAR_WGMMA_SHARED(128, 192, 4, 8), 1, 192, 4, SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6, 8), 1, 128, 6, SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_128x96, RP_LINEAR_WGMMA_SHARED(128, 96, 7, 8), 1, 96, 7, SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_128x64, RP_LINEAR_WGMMA_SHARED(128, 64, 8, 8), 1, 64, 8, SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_cluster_64x128, RP_LINEAR_WGMMA_SHARED(64, 128, 8, 4), 1, 128, 8, ALONE, 1, 2)
+RP_WGMMA_KERNEL(linear_wgmma_cluster_64x96, RP_LINEAR_WGMMA_SHARED(64, 96, 9, 4), 1, 96, 9, ALONE, 2, 1)
+RP_WGMMA_KERNEL(linear_wgmma_cluster_64x64, RP_LINEAR_WGMMA_SHARED(64, 64, 12, 4), 1, 64, 12, ALONE, 1, 2)
+RP_WGMMA_KERNEL(linear_wgmma_cluster_64x32, RP_LINEAR_WGMMA_SHARED(64, 32, 14, 4), 1, 32, 14, ALONE, 1, 4)
 
 #endif
 #endif

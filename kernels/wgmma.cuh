@@ -44,6 +44,19 @@ __device__ inline void rp_box_load(void *to, const rp_tensor_map *map, uint32_t 
                  "l"(map), "r"(rp_shared(barrier)), "r"(column), "r"(row)
                  : "memory");
 }
+// The same to several groups of the cluster, those of `mask`, in each where `to` and `barrier` lie here.
+__device__ inline void rp_box_share(void *to, const rp_tensor_map *map, uint32_t column, uint32_t row, uint64_t *barrier, uint32_t mask) {
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(
+                     rp_shared(to)), "l"(map), "r"(rp_shared(barrier)), "r"(column), "r"(row), "h"((uint16_t)mask)
+                 : "memory");
+}
+// Arrives at the barrier of group `rank` that lies at `barrier` here. (With .release.cluster it would wait for all stores to be in memory.)
+__device__ inline void rp_barrier_arrive_at(uint64_t *barrier, uint32_t rank) {
+    asm volatile("{\n\t.reg .b32 there;\n\tmapa.shared::cluster.u32 there, %0, %1;\n\tmbarrier.arrive.shared::cluster.b64 _, [there];\n\t}"
+                 ::"r"(rp_shared(barrier)), "r"(rank) : "memory");
+}
+// Waits until all invocations of the cluster are here. What they wrote in memory may not be seen yet; barriers that were published are.
+__device__ inline void rp_cluster_meet() { asm volatile("barrier.cluster.arrive.relaxed;\n\tbarrier.cluster.wait.acquire;" ::: "memory"); }
 // Four blocks of 8 x 8 float16 to shared memory; lane i of 8 j .. 8 j + 7 gives the address of row i % 8 of block j.
 __device__ inline void rp_store_blocks(__half *row, const uint32_t (&from)[4]) {
     asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(rp_shared(row)), "r"(from[0]), "r"(from[1]), "r"(from[2]),
@@ -92,7 +105,9 @@ template <int N> __device__ inline void rp_wgmma_wait() { asm volatile("wgmma.wa
 
 // more 0: acc is set. Lane l of warp w holds rows 16 w + l / 4 (acc[j][0], [1]) and + 8 (acc[j][2], [3]), columns 8 j + l % 4 * 2 and + 1.
 template <int N> __device__ inline void rp_wgmma(float (&acc)[N / 8][4], uint64_t a, uint64_t b, int more) {
-    if constexpr (N == 64) {
+    if constexpr (N == 32) {
+        RP_WGMMA("32", RP_TEXT16, "16", "17", "18", RP_ACC16(0));
+    } else if constexpr (N == 64) {
         RP_WGMMA("64", RP_TEXT32, "32", "33", "34", RP_ACC32(0));
     } else if constexpr (N == 96) {
         RP_WGMMA("96", RP_TEXT48, "48", "49", "50", RP_ACC32(0), RP_ACC16(8));
