@@ -56,8 +56,8 @@
 // memory of stages of (rows + columns) x 64 at multiples of 1024, and for each warp that multiplies 16 x 40 results and a tile's bias.
 #define RP_LINEAR_WGMMA_M 65
 #define RP_LINEAR_WGMMA_SHAPES 12
-#define RP_LINEAR_WGMMA_GROUP 384        // two warpgroups that multiply, and one that feeds them
-#define RP_LINEAR_WGMMA_ALONE 192        // one that multiplies, and two warps that feed it
+#define RP_LINEAR_WGMMA_GROUP 384        // two warpgroups that multiply, and one of which two warps feed them
+#define RP_LINEAR_WGMMA_ALONE 192        // of a cluster: one that multiplies, and two warps that feed it
 #define RP_LINEAR_WGMMA_SHARED(rows, columns, stages, warps) (1024 + 128 * (stages) * ((rows) + (columns)) + 4 * (warps) * (640 + (columns)))
 // linear in float32 on matrix units, of compute capability 9.0 alone, where weights are in pairs of float16 (op pair_rows), and so k a multiple
 // of RP_LINEAR_PAIR_CHUNK. Each chunk of a row of x becomes pairs too (kernels/pair.cuh): with E the exponent of its largest magnitude, -98 at

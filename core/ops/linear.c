@@ -25,22 +25,22 @@ rp_status rp_shape_linear(const rp_graph *graph, const rp_node *node, rp_shape *
 // Compute capability 9.0: the tiles that are done soonest, by cycles of a multiprocessor as fits what an H200 took for 32 shapes (within a
 // sixth; what is picked is 1.6 % above the fastest in the mean): `chunk` for 64 columns of k, or what the L2 cache takes for all that is
 // read; `store` for what a tile takes besides, `begin` for the launch. Of kernels whose warpgroups take turns, one stores while the other
-// multiplies. A cluster of m x n groups makes as many tiles, and reads each row's x and each column's w once.
+// multiplies. A cluster of m x n groups, in each of which one warpgroup multiplies, makes as many tiles and reads each row's x and each column's w
+// once. The L2 cache gives 7000 bytes a cycle in all.
 static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
-    enum { SHARED, TURNS, ALONE };
-    static const struct { const char *kernel; uint32_t rows, columns, bytes, way, m, n, chunk, store, begin; } tiles[RP_LINEAR_WGMMA_SHAPES] = {
-        { "linear_wgmma_turns_128x128", 128, 128, RP_LINEAR_WGMMA_SHARED(128, 128, 6, 8), TURNS, 1, 1, 775, 2300, 2500 },
-        { "linear_wgmma_turns_64x128", 64, 128, RP_LINEAR_WGMMA_SHARED(64, 128, 8, 8), TURNS, 1, 1, 325, 1900, 3000 },
-        { "linear_wgmma_128x256", 128, 256, RP_LINEAR_WGMMA_SHARED(128, 256, 4, 8), SHARED, 1, 1, 975, 7900, 600 },
-        { "linear_wgmma_128x224", 128, 224, RP_LINEAR_WGMMA_SHARED(128, 224, 4, 8), SHARED, 1, 1, 975, 5500, 1000 },
-        { "linear_wgmma_128x192", 128, 192, RP_LINEAR_WGMMA_SHARED(128, 192, 4, 8), SHARED, 1, 1, 975, 2700, 2500 },
-        { "linear_wgmma_128x128", 128, 128, RP_LINEAR_WGMMA_SHARED(128, 128, 6, 8), SHARED, 1, 1, 775, 300, 4000 },
-        { "linear_wgmma_128x96", 128, 96, RP_LINEAR_WGMMA_SHARED(128, 96, 7, 8), SHARED, 1, 1, 500, 2700, 2000 },
-        { "linear_wgmma_128x64", 128, 64, RP_LINEAR_WGMMA_SHARED(128, 64, 8, 8), SHARED, 1, 1, 325, 1100, 3500 },
-        { "linear_wgmma_cluster_64x128", 64, 128, RP_LINEAR_WGMMA_SHARED(64, 128, 8, 4), ALONE, 1, 2, 300, 1500, 3500 },
-        { "linear_wgmma_cluster_64x96", 64, 96, RP_LINEAR_WGMMA_SHARED(64, 96, 9, 4), ALONE, 2, 1, 325, 1900, 2000 },
-        { "linear_wgmma_cluster_64x64", 64, 64, RP_LINEAR_WGMMA_SHARED(64, 64, 12, 4), ALONE, 1, 2, 225, 1900, 2000 },
-        { "linear_wgmma_cluster_64x32", 64, 32, RP_LINEAR_WGMMA_SHARED(64, 32, 14, 4), ALONE, 1, 4, 225, 2300, 600 },
+    static const struct { const char *kernel; uint32_t rows, columns, bytes; bool turns; uint32_t m, n, chunk, store, begin; } tiles[RP_LINEAR_WGMMA_SHAPES] = {
+        { "linear_wgmma_turns_128x128", 128, 128, RP_LINEAR_WGMMA_SHARED(128, 128, 6, 8), true, 1, 1, 775, 2300, 2500 },
+        { "linear_wgmma_turns_64x128", 64, 128, RP_LINEAR_WGMMA_SHARED(64, 128, 8, 8), true, 1, 1, 325, 1900, 3000 },
+        { "linear_wgmma_128x256", 128, 256, RP_LINEAR_WGMMA_SHARED(128, 256, 4, 8), false, 1, 1, 975, 7900, 600 },
+        { "linear_wgmma_128x224", 128, 224, RP_LINEAR_WGMMA_SHARED(128, 224, 4, 8), false, 1, 1, 975, 5500, 1000 },
+        { "linear_wgmma_128x192", 128, 192, RP_LINEAR_WGMMA_SHARED(128, 192, 4, 8), false, 1, 1, 975, 2700, 2500 },
+        { "linear_wgmma_128x128", 128, 128, RP_LINEAR_WGMMA_SHARED(128, 128, 6, 8), false, 1, 1, 775, 300, 4000 },
+        { "linear_wgmma_128x96", 128, 96, RP_LINEAR_WGMMA_SHARED(128, 96, 7, 8), false, 1, 1, 500, 2700, 2000 },
+        { "linear_wgmma_128x64", 128, 64, RP_LINEAR_WGMMA_SHARED(128, 64, 8, 8), false, 1, 1, 325, 1100, 3500 },
+        { "linear_wgmma_cluster_64x128", 64, 128, RP_LINEAR_WGMMA_SHARED(64, 128, 8, 4), false, 1, 2, 300, 1500, 3500 },
+        { "linear_wgmma_cluster_64x96", 64, 96, RP_LINEAR_WGMMA_SHARED(64, 96, 9, 4), false, 2, 1, 325, 1900, 2000 },
+        { "linear_wgmma_cluster_64x64", 64, 64, RP_LINEAR_WGMMA_SHARED(64, 64, 12, 4), false, 1, 2, 225, 1900, 2000 },
+        { "linear_wgmma_cluster_64x32", 64, 32, RP_LINEAR_WGMMA_SHARED(64, 32, 14, 4), false, 1, 4, 225, 2300, 600 },
     };
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < RP_LINEAR_WGMMA_SHAPES; i++) {
@@ -51,11 +51,11 @@ static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
         const uint64_t cache = lines * 128 * (rows / tiles[i].n + columns / tiles[i].m) * busy * together / 7000;
         const uint64_t main = ceil_div(p->k, 64) * (tiles[i].chunk > cache ? tiles[i].chunk : cache), store = tiles[i].store;
         const uint64_t apart = (main + store) / 2 > main ? (main + store) / 2 : main;         // from one tile's end to the next's, in turns
-        const uint64_t cycles = tiles[i].begin + (tiles[i].way == TURNS ? (rounds - 1) * apart + main + store : rounds * (main + store));
+        const uint64_t cycles = tiles[i].begin + (tiles[i].turns ? (rounds - 1) * apart + main + store : rounds * (main + store));
         if (out->wgmma > 1 ? i != out->wgmma - 2 : cycles >= least) { continue; }
         least = cycles;
         out->kernel = tiles[i].kernel;
-        out->group = tiles[i].way == ALONE ? RP_LINEAR_WGMMA_ALONE : RP_LINEAR_WGMMA_GROUP;
+        out->group = together > 1 ? RP_LINEAR_WGMMA_ALONE : RP_LINEAR_WGMMA_GROUP;
         out->shared_bytes = tiles[i].bytes;
         out->grid[0] = (uint32_t)(busy * together);
         out->map[0] = (rp_launch_map){ 0, p->m, p->k, (uint32_t)rows / tiles[i].n };
