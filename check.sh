@@ -13,4 +13,4 @@ compile build/sanitized
 configure build/threads -DRP_SANITIZE=thread -DRP_CUDA=OFF -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g"
 compile build/threads test_threads
 (cd build/threads && ctest --no-tests=error --output-on-failure -R '^threads$') || fail "threads met where they should not, as said above"
-cd build && exec ctest --no-tests=error --output-on-failure
+cd build && exec ctest --no-tests=error --output-on-failure -j2
