@@ -13,6 +13,16 @@ __device__ inline void rp_cluster_begin(uint64_t *ready) {
     asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
 }
 __device__ inline void rp_cluster_wait_begun() { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
+// Waits until all invocations of the cluster are here. What they wrote in memory may not be seen yet; barriers that were published are.
+__device__ inline void rp_cluster_meet() {
+    asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+    rp_cluster_wait_begun();
+}
+// Arrives at the barrier of group `rank` that lies at `barrier` here. (With .release.cluster it would wait for all stores to be in memory.)
+__device__ inline void rp_cluster_arrive_at(uint64_t *barrier, uint32_t rank) {
+    asm volatile("{\n\t.reg .b32 there;\n\tmapa.shared::cluster.u32 there, %0, %1;\n\tmbarrier.arrive.shared::cluster.b64 _, [there];\n\t}"
+                 ::"r"(rp_shared_address(barrier)), "r"(rank) : "memory");
+}
 __device__ inline void rp_cluster_expect(uint64_t *ready, uint32_t bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(rp_shared_address(ready)), "r"(bytes) : "memory");
 }
@@ -26,19 +36,23 @@ __device__ inline void rp_cluster_copy(void *to, const void *from, uint32_t byte
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(rp_shared_address(to)), "l"(from),
                  "r"(bytes), "r"(rp_shared_address(ready)) : "memory");
 }
-// Write numbers where group `rank` keeps what lies at `to` here, and count them on that group's barrier: each write is one count
+// Writes numbers where group `rank` keeps what lies at `to` here, and counts them on that group's barrier: each write is one count
 // there, one after the other, so they are few and wide.
-__device__ inline void rp_cluster_send2(const float *to, uint32_t rank, uint64_t *ready, float a, float b) {
+__device__ inline void rp_cluster_send(const void *to, uint32_t rank, uint64_t *ready, const uint2 &x) {
     asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
                  "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [there], {%3, %4}, [barrier];\n\t}"
-                 ::"r"(rp_shared_address(to)), "r"(rp_shared_address(ready)), "r"(rank), "r"(__float_as_uint(a)), "r"(__float_as_uint(b)) : "memory");
+                 ::"r"(rp_shared_address(to)), "r"(rp_shared_address(ready)), "r"(rank), "r"(x.x), "r"(x.y) : "memory");
 }
-__device__ inline void rp_cluster_send4(const float *to, uint32_t rank, uint64_t *ready, const float (&x)[4]) {
+__device__ inline void rp_cluster_send(const void *to, uint32_t rank, uint64_t *ready, const uint4 &x) {
     asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
                  "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [there], {%3, %4, %5, %6}, [barrier];\n\t}"
-                 ::"r"(rp_shared_address(to)), "r"(rp_shared_address(ready)), "r"(rank), "r"(__float_as_uint(x[0])), "r"(__float_as_uint(x[1])),
-                   "r"(__float_as_uint(x[2])), "r"(__float_as_uint(x[3]))
-                 : "memory");
+                 ::"r"(rp_shared_address(to)), "r"(rp_shared_address(ready)), "r"(rank), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w) : "memory");
+}
+__device__ inline void rp_cluster_send2(const float *to, uint32_t rank, uint64_t *ready, float a, float b) {
+    rp_cluster_send(to, rank, ready, make_uint2(__float_as_uint(a), __float_as_uint(b)));
+}
+__device__ inline void rp_cluster_send4(const float *to, uint32_t rank, uint64_t *ready, const float (&x)[4]) {
+    rp_cluster_send(to, rank, ready, make_uint4(__float_as_uint(x[0]), __float_as_uint(x[1]), __float_as_uint(x[2]), __float_as_uint(x[3])));
 }
 
 #endif

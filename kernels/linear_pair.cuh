@@ -254,7 +254,7 @@ template <int WARPGROUPS, int N, int STAGES> struct rp_pair_tile {
 
     __device__ static inline void run(const rp_linear_map_args &args, char *raw) {
         __shared__ uint64_t full[STAGES], empty[STAGES];
-        char *memory = raw + (1024 - rp_shared(raw) % 1024) % 1024;
+        char *memory = raw + (1024 - rp_shared_address(raw) % 1024) % 1024;
         const rp_linear_params &p = args.base.p;
         const uint32_t m_tiles = (p.m + bm - 1) / bm, tiles = m_tiles * ((p.n + bn - 1) / bn), chunks = p.k / 64;
         if (threadIdx.x == 0) {

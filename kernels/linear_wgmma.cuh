@@ -24,17 +24,17 @@ __device__ inline float4 rp_silu4(const float4 &x) { return make_float4(rp_silu_
 
 // Copies `bytes` of 16 to shared memory and fills the rest with zeros.
 __device__ inline void rp_copy_part(float *to, const float *from, uint32_t bytes) {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(rp_shared(to)), "l"(from), "r"(bytes) : "memory");
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(rp_shared_address(to)), "l"(from), "r"(bytes) : "memory");
 }
 
-// Tiles of BM x BN; each warpgroup makes FM x 64 rows of one. Two SHARED one, or take TURNS with a whole tile each, so that one multiplies while the
-// other stores; or there is one ALONE. A cluster of CM x CN groups makes as many tiles, side by side: each of its rows shares x, each column w.
-enum rp_wgmma_way { SHARED, TURNS, ALONE };
-template <int FM, int BN, int STAGES, rp_wgmma_way WAY, int CM = 1, int CN = 1> struct rp_wgmma_tile {
+// Tiles of BM x BN; each warpgroup makes FM x 64 rows of one. Two share one, or take turns with a whole tile each, so that one multiplies while the
+// other stores; or there is one alone. A cluster of CM x CN groups makes as many tiles, side by side: each of its rows shares x, each column w.
+enum rp_tile_way { RP_TILE_SHARED, RP_TILE_TURNS, RP_TILE_ALONE };
+template <int FM, int BN, int STAGES, rp_tile_way WAY, int CM = 1, int CN = 1> struct rp_wgmma_tile {
     static constexpr int cluster = CM * CN;                                // rank r: row r % CM, column r / CM
-    static constexpr int bm = WAY == SHARED ? FM * 128 : FM * 64;
-    static constexpr int warps = WAY == ALONE ? 4 : 8;                     // that multiply
-    static constexpr int threads = WAY == ALONE ? RP_LINEAR_WGMMA_ALONE : RP_LINEAR_WGMMA_GROUP;
+    static constexpr int bm = WAY == RP_TILE_SHARED ? FM * 128 : FM * 64;
+    static constexpr int warps = WAY == RP_TILE_ALONE ? 4 : 8;             // that multiply
+    static constexpr int threads = WAY == RP_TILE_ALONE ? RP_LINEAR_WGMMA_ALONE : RP_LINEAR_WGMMA_GROUP;
     static constexpr int stage_halves = (bm + BN) * 64;
     static constexpr int own_floats = OWN + BN;                            // of a warp: sixteen rows of 64 float16, then the bias
     static constexpr int bytes_needed = 1024 + STAGES * stage_halves * 2 + warps * own_floats * 4;   // boxes begin at multiples of 1024
@@ -72,7 +72,7 @@ template <int FM, int BN, int STAGES, rp_wgmma_way WAY, int CM = 1, int CN = 1> 
         if (cluster == 1) {
             if (lane == 0) { rp_barrier_arrive(empty); }
         } else if (lane < cluster) {
-            rp_barrier_arrive_at(empty, lane);
+            rp_cluster_arrive_at(empty, lane);
         }
     }
 
@@ -248,7 +248,7 @@ template <int FM, int BN, int STAGES, rp_wgmma_way WAY, int CM = 1, int CN = 1> 
         const rp_linear_params &p = args.base.p;
         const rp_mixed_view view = rp_mixed_view_of(args.base);
         const uint32_t which = threadIdx.x / 128, lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
-        const uint32_t below = WAY == SHARED ? which * FM * 64 : 0;        // first row of this warpgroup in a tile
+        const uint32_t below = WAY == RP_TILE_SHARED ? which * FM * 64 : 0;      // first row of this warpgroup in a tile
         float *own = reinterpret_cast<float *>(memory + STAGES * stage_halves) + threadIdx.x / 32 * own_floats;
         uint32_t stage = 0, parity = 0;
         float acc[FM][BN / 8][4];
@@ -257,11 +257,12 @@ template <int FM, int BN, int STAGES, rp_wgmma_way WAY, int CM = 1, int CN = 1> 
             parity ^= stage / STAGES & 1;
             stage %= STAGES;
         };
-        if (WAY == TURNS && which == 1) {
+        if (WAY == RP_TILE_TURNS && which == 1) {
             skip();
             asm volatile("bar.arrive 1, 256;" ::: "memory");               // the first turn is the other's
         }
-        for (uint32_t i = blockIdx.x / cluster + (WAY == TURNS ? which * gridDim.x : 0); i < tiles; i += gridDim.x / cluster * (WAY == TURNS ? 2 : 1)) {
+        for (uint32_t i = blockIdx.x / cluster + (WAY == RP_TILE_TURNS ? which * gridDim.x : 0); i < tiles;
+             i += gridDim.x / cluster * (WAY == RP_TILE_TURNS ? 2 : 1)) {
             const tile_at at = place(i, m_tiles);
             const uint32_t row0 = at.row + below + warp * 16;
             __syncwarp();                  // own: read by all, for the tile before
@@ -278,7 +279,7 @@ template <int FM, int BN, int STAGES, rp_wgmma_way WAY, int CM = 1, int CN = 1> 
                 for (int c = 0; c < held_n; c++) { ask(p, view.residual + (uint64_t)row * p.n + column, row, (int)p.n - (int)column, c, held[c]); }
             }
             uint32_t last = 0;
-            if (WAY == TURNS) { asm volatile("bar.sync %0, 256;" ::"r"(which + 1) : "memory"); }   // the other has all of its tile multiplied
+            if (WAY == RP_TILE_TURNS) { asm volatile("bar.sync %0, 256;" ::"r"(which + 1) : "memory"); }   // the other has all of its tile multiplied
 #pragma unroll 1
             for (uint32_t k = 0; k < k_tiles; k++) {
                 const __half *x = memory + stage * stage_halves;
@@ -296,11 +297,11 @@ template <int FM, int BN, int STAGES, rp_wgmma_way WAY, int CM = 1, int CN = 1> 
                 last = stage;
                 if (++stage == STAGES) { stage = 0, parity ^= 1; }
             }
-            if (WAY == TURNS) { asm volatile("bar.arrive %0, 256;" ::"r"(2 - which) : "memory"); }
+            if (WAY == RP_TILE_TURNS) { asm volatile("bar.arrive %0, 256;" ::"r"(2 - which) : "memory"); }
             rp_wgmma_wait<0>();
             if (i + gridDim.x / cluster >= tiles) { rp_release(); }        // no sooner: groups of the next launch crowd where there is room
             leave(&empty[last], lane);
-            if (WAY == TURNS) { skip(); }
+            if (WAY == RP_TILE_TURNS) { skip(); }
             rp_copy_wait<0>();
             __syncwarp();                  // bias: copied by each, read by all
 #pragma unroll
@@ -310,23 +311,23 @@ template <int FM, int BN, int STAGES, rp_wgmma_way WAY, int CM = 1, int CN = 1> 
 
     __device__ static inline void run(const rp_linear_map_args &args, char *raw) {
         __shared__ uint64_t full[STAGES], empty[STAGES];
-        __half *memory = reinterpret_cast<__half *>(raw + (1024 - rp_shared(raw) % 1024) % 1024);
+        __half *memory = reinterpret_cast<__half *>(raw + (1024 - rp_shared_address(raw) % 1024) % 1024);
         const rp_linear_params &p = args.base.p;
         const uint32_t m_tiles = (p.m + CM * bm - 1) / (CM * bm), tiles = m_tiles * ((p.n + CN * BN - 1) / (CN * BN)), k_tiles = (p.k + 63) / 64;
         if (threadIdx.x == 0) {
             for (int i = 0; i < STAGES; i++) {                             // those who feed; warps that multiply the same tile
-                rp_barrier_init(&full[i], 2), rp_barrier_init(&empty[i], (WAY == SHARED ? 8 : 4) * cluster);
+                rp_barrier_init(&full[i], 2), rp_barrier_init(&empty[i], (WAY == RP_TILE_SHARED ? 8 : 4) * cluster);
             }
             rp_barrier_publish();
         }
         if (cluster > 1) { rp_cluster_meet(); }
         __syncthreads();                   // barriers: made by one, used by all
         if (threadIdx.x >= warps * 32) {
-            if (WAY != ALONE) { rp_registers_fewer<40>(); }
+            if (WAY != RP_TILE_ALONE) { rp_registers_fewer<40>(); }
             if (threadIdx.x == warps * 32) { feed<false>(args, memory, full, empty, tiles, m_tiles, k_tiles); }
             if (threadIdx.x == warps * 32 + 32) { feed<true>(args, memory, full, empty, tiles, m_tiles, k_tiles); }
         } else {
-            if (WAY != ALONE) { rp_registers_more<232>(); }
+            if (WAY != RP_TILE_ALONE) { rp_registers_more<232>(); }
             rp_wait();
             multiply(args, memory, full, empty, tiles, m_tiles, k_tiles);
         }
@@ -343,18 +344,18 @@ template <int FM, int BN, int STAGES, rp_wgmma_way WAY, int CM = 1, int CN = 1> 
         rp_wgmma_tile<__VA_ARGS__>::run(args, wgmma_memory);                                                                  \
     }
 
-RP_WGMMA_KERNEL(linear_wgmma_turns_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6, 8), 2, 128, 6, TURNS)
-RP_WGMMA_KERNEL(linear_wgmma_turns_64x128, RP_LINEAR_WGMMA_SHARED(64, 128, 8, 8), 1, 128, 8, TURNS)
-RP_WGMMA_KERNEL(linear_wgmma_128x256, RP_LINEAR_WGMMA_SHARED(128, 256, 4, 8), 1, 256, 4, SHARED)
-RP_WGMMA_KERNEL(linear_wgmma_128x224, RP_LINEAR_WGMMA_SHARED(128, 224, 4, 8), 1, 224, 4, SHARED)
-RP_WGMMA_KERNEL(linear_wgmma_128x192, RP_LINEAR_WGMMA_SHARED(128, 192, 4, 8), 1, 192, 4, SHARED)
-RP_WGMMA_KERNEL(linear_wgmma_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6, 8), 1, 128, 6, SHARED)
-RP_WGMMA_KERNEL(linear_wgmma_128x96, RP_LINEAR_WGMMA_SHARED(128, 96, 7, 8), 1, 96, 7, SHARED)
-RP_WGMMA_KERNEL(linear_wgmma_128x64, RP_LINEAR_WGMMA_SHARED(128, 64, 8, 8), 1, 64, 8, SHARED)
-RP_WGMMA_KERNEL(linear_wgmma_cluster_64x128, RP_LINEAR_WGMMA_SHARED(64, 128, 8, 4), 1, 128, 8, ALONE, 1, 2)
-RP_WGMMA_KERNEL(linear_wgmma_cluster_64x96, RP_LINEAR_WGMMA_SHARED(64, 96, 9, 4), 1, 96, 9, ALONE, 2, 1)
-RP_WGMMA_KERNEL(linear_wgmma_cluster_64x64, RP_LINEAR_WGMMA_SHARED(64, 64, 12, 4), 1, 64, 12, ALONE, 1, 2)
-RP_WGMMA_KERNEL(linear_wgmma_cluster_64x32, RP_LINEAR_WGMMA_SHARED(64, 32, 14, 4), 1, 32, 14, ALONE, 1, 4)
+RP_WGMMA_KERNEL(linear_wgmma_turns_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6, 8), 2, 128, 6, RP_TILE_TURNS)
+RP_WGMMA_KERNEL(linear_wgmma_turns_64x128, RP_LINEAR_WGMMA_SHARED(64, 128, 8, 8), 1, 128, 8, RP_TILE_TURNS)
+RP_WGMMA_KERNEL(linear_wgmma_128x256, RP_LINEAR_WGMMA_SHARED(128, 256, 4, 8), 1, 256, 4, RP_TILE_SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_128x224, RP_LINEAR_WGMMA_SHARED(128, 224, 4, 8), 1, 224, 4, RP_TILE_SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_128x192, RP_LINEAR_WGMMA_SHARED(128, 192, 4, 8), 1, 192, 4, RP_TILE_SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_128x128, RP_LINEAR_WGMMA_SHARED(128, 128, 6, 8), 1, 128, 6, RP_TILE_SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_128x96, RP_LINEAR_WGMMA_SHARED(128, 96, 7, 8), 1, 96, 7, RP_TILE_SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_128x64, RP_LINEAR_WGMMA_SHARED(128, 64, 8, 8), 1, 64, 8, RP_TILE_SHARED)
+RP_WGMMA_KERNEL(linear_wgmma_cluster_64x128, RP_LINEAR_WGMMA_SHARED(64, 128, 8, 4), 1, 128, 8, RP_TILE_ALONE, 1, 2)
+RP_WGMMA_KERNEL(linear_wgmma_cluster_64x96, RP_LINEAR_WGMMA_SHARED(64, 96, 9, 4), 1, 96, 9, RP_TILE_ALONE, 2, 1)
+RP_WGMMA_KERNEL(linear_wgmma_cluster_64x64, RP_LINEAR_WGMMA_SHARED(64, 64, 12, 4), 1, 64, 12, RP_TILE_ALONE, 1, 2)
+RP_WGMMA_KERNEL(linear_wgmma_cluster_64x32, RP_LINEAR_WGMMA_SHARED(64, 32, 14, 4), 1, 32, 14, RP_TILE_ALONE, 1, 4)
 
 #endif
 #endif

@@ -106,7 +106,7 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
     {
         const uint4 eight = step::gather(r.live ? s.sum(a.in, s.sums_of(a.in, r.block, r)) + s.bias()[r.block * 8 + r.column] : 0.0f);
         if (r.live) {
-            rp_step_send4(sent + r.row * 3 * own + (block0 + r.block) * 8, r.column, s.ready(RP_STEP_MID), eight);
+            rp_cluster_send(sent + r.row * 3 * own + (block0 + r.block) * 8, r.column, s.ready(RP_STEP_MID), eight);
             if (r.column == 0) {
                 __half *to = reinterpret_cast<__half *>(a.y_in) + (uint64_t)(s.row0 + r.row) * 3 * width + column_of(block0 + r.block);
                 *reinterpret_cast<uint4 *>(to) = eight;
@@ -197,7 +197,7 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
         if (lone) {
             *reinterpret_cast<uint2 *>(to) = half;
         } else {
-            rp_step_send2(to, to_rank, s.ready(RP_STEP_ATTENDED), half);
+            rp_cluster_send(to, to_rank, s.ready(RP_STEP_ATTENDED), half);
         }
         if (to_rank == 0 && (!lone || s.rank == 0)) {
             __half *y_to = reinterpret_cast<__half *>(a.y) + (uint64_t)(s.row0 + row) * width + (head0 + head) * d + joins.column;

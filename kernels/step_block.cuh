@@ -14,17 +14,6 @@
 // attention; paths' parts; attention's result.
 enum rp_step_barrier { RP_STEP_IN, RP_STEP_OUT, RP_STEP_MID, RP_STEP_PARTS, RP_STEP_ATTENDED, RP_STEP_BARRIERS };
 
-// Sends to where group `rank` keeps what lies at `to` here.
-__device__ inline void rp_step_send4(void *to, uint32_t rank, uint64_t *ready, const uint4 &x) {
-    asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
-                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [there], {%3, %4, %5, %6}, [barrier];\n\t}"
-                 ::"r"(rp_shared_address(to)), "r"(rp_shared_address(ready)), "r"(rank), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w) : "memory");
-}
-__device__ inline void rp_step_send2(void *to, uint32_t rank, uint64_t *ready, const uint2 &x) {
-    asm volatile("{\n\t.reg .b32 there, barrier;\n\tmapa.shared::cluster.u32 there, %0, %2;\n\tmapa.shared::cluster.u32 barrier, %1, %2;\n\t"
-                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [there], {%3, %4}, [barrier];\n\t}"
-                 ::"r"(rp_shared_address(to)), "r"(rp_shared_address(ready)), "r"(rank), "r"(x.x), "r"(x.y) : "memory");
-}
 __device__ inline uint4 rp_step_four(const void *from) { return *reinterpret_cast<const uint4 *>(from); }
 // Past the L1 cache, which other launches on this multiprocessor may have filled.
 __device__ inline float4 rp_step_global(const float *from) { return __ldcg(reinterpret_cast<const float4 *>(from)); }

@@ -39,7 +39,7 @@ template <bool ONE> __device__ inline void rp_step_mlp(const rp_step_block_args 
     }
     const uint4 eight = step::gather(h);
     if (r.live) {
-        rp_step_send4(memory + a.mid + r.row * a.out.pitch + (s.rank * blocks + r.block) * 16, r.column, s.ready(RP_STEP_MID), eight);
+        rp_cluster_send(memory + a.mid + r.row * a.out.pitch + (s.rank * blocks + r.block) * 16, r.column, s.ready(RP_STEP_MID), eight);
         __half *to = reinterpret_cast<__half *>(a.y_in) + (uint64_t)(s.row0 + r.row) * a.hidden + (first + r.block) * 8;
         if (r.column == 0) { *reinterpret_cast<uint4 *>(to) = eight; }
     }

@@ -3,7 +3,7 @@
 #ifndef RP_WGMMA_CUH
 #define RP_WGMMA_CUH
 
-#include "common.cuh"
+#include "cluster.cuh"
 
 // A tensor map as the driver encodes it (core/args.h).
 struct alignas(64) rp_tensor_map {
@@ -14,24 +14,22 @@ struct alignas(64) rp_tensor_map {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL) || !defined(__CUDA_ARCH__)
 #define RP_HAS_WGMMA 1
 
-__device__ inline uint32_t rp_shared(const void *at) { return (uint32_t)__cvta_generic_to_shared(at); }
-
 // ---- barriers: a phase ends when `count` have arrived and all bytes expected have come ----
 
 __device__ inline void rp_barrier_init(uint64_t *barrier, uint32_t count) {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(rp_shared(barrier)), "r"(count) : "memory");
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(rp_shared_address(barrier)), "r"(count) : "memory");
 }
 // Makes barriers known to the copy engine; before the barrier of threads that follows.
 __device__ inline void rp_barrier_publish() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 __device__ inline void rp_barrier_arrive(uint64_t *barrier) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(rp_shared(barrier)) : "memory");
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(rp_shared_address(barrier)) : "memory");
 }
 __device__ inline void rp_barrier_expect(uint64_t *barrier, uint32_t bytes) {     // arrives too
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(rp_shared(barrier)), "r"(bytes) : "memory");
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(rp_shared_address(barrier)), "r"(bytes) : "memory");
 }
 // Waits for the end of the phase of this parity: the first phase has parity 0, and the one before it counts as ended.
 __device__ inline void rp_barrier_wait(uint64_t *barrier, uint32_t parity) {
-    asm volatile("{\n.reg .pred done;\nwait_%=:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra wait_%=;\n}" ::"r"(rp_shared(barrier)),
+    asm volatile("{\n.reg .pred done;\nwait_%=:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra wait_%=;\n}" ::"r"(rp_shared_address(barrier)),
                  "r"(parity)
                  : "memory");
 }
@@ -40,26 +38,19 @@ __device__ inline void rp_barrier_wait(uint64_t *barrier, uint32_t parity) {
 
 __device__ inline void rp_box_prefetch(const rp_tensor_map *map) { asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory"); }
 __device__ inline void rp_box_load(void *to, const rp_tensor_map *map, uint32_t column, uint32_t row, uint64_t *barrier) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(rp_shared(to)),
-                 "l"(map), "r"(rp_shared(barrier)), "r"(column), "r"(row)
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(rp_shared_address(to)),
+                 "l"(map), "r"(rp_shared_address(barrier)), "r"(column), "r"(row)
                  : "memory");
 }
 // The same to several groups of the cluster, those of `mask`, in each where `to` and `barrier` lie here.
 __device__ inline void rp_box_share(void *to, const rp_tensor_map *map, uint32_t column, uint32_t row, uint64_t *barrier, uint32_t mask) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(
-                     rp_shared(to)), "l"(map), "r"(rp_shared(barrier)), "r"(column), "r"(row), "h"((uint16_t)mask)
+                     rp_shared_address(to)), "l"(map), "r"(rp_shared_address(barrier)), "r"(column), "r"(row), "h"((uint16_t)mask)
                  : "memory");
 }
-// Arrives at the barrier of group `rank` that lies at `barrier` here. (With .release.cluster it would wait for all stores to be in memory.)
-__device__ inline void rp_barrier_arrive_at(uint64_t *barrier, uint32_t rank) {
-    asm volatile("{\n\t.reg .b32 there;\n\tmapa.shared::cluster.u32 there, %0, %1;\n\tmbarrier.arrive.shared::cluster.b64 _, [there];\n\t}"
-                 ::"r"(rp_shared(barrier)), "r"(rank) : "memory");
-}
-// Waits until all invocations of the cluster are here. What they wrote in memory may not be seen yet; barriers that were published are.
-__device__ inline void rp_cluster_meet() { asm volatile("barrier.cluster.arrive.relaxed;\n\tbarrier.cluster.wait.acquire;" ::: "memory"); }
 // Four blocks of 8 x 8 float16 to shared memory; lane i of 8 j .. 8 j + 7 gives the address of row i % 8 of block j.
 __device__ inline void rp_store_blocks(__half *row, const uint32_t (&from)[4]) {
-    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(rp_shared(row)), "r"(from[0]), "r"(from[1]), "r"(from[2]),
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(rp_shared_address(row)), "r"(from[0]), "r"(from[1]), "r"(from[2]),
                  "r"(from[3])
                  : "memory");
 }
@@ -74,7 +65,7 @@ __device__ inline void rp_wgmma_publish() { asm volatile("fence.proxy.async.shar
 
 // Rows of 128 bytes, 1024 bytes from one eight of rows to the next, 128-byte swizzle. Sixteen columns further: + 2.
 __device__ inline uint64_t rp_box_describe(const void *at) {
-    return (uint64_t)((rp_shared(at) & 0x3ffff) >> 4) | (uint64_t)1 << 16 | (uint64_t)64 << 32 | (uint64_t)1 << 62;
+    return (uint64_t)((rp_shared_address(at) & 0x3ffff) >> 4) | (uint64_t)1 << 16 | (uint64_t)64 << 32 | (uint64_t)1 << 62;
 }
 __device__ inline void rp_wgmma_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ inline void rp_wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
