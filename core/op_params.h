@@ -44,7 +44,6 @@
 #define RP_LINEAR_SKINNY_SUMS 32768
 #define RP_LINEAR_SKINNY_SHARED 98304   // in all, on every device with these units,
 #define RP_LINEAR_SKINNY_LARGE 229376   // and on compute capability 9.0
-#define RP_LINEAR_SKINNY_FEW 98304      // bytes of weights of a group, at most, where half of the multiprocessors take a product
 #define RP_LINEAR_SKINNY_PAD 64         // bytes between rows of x
 #define RP_LINEAR_SKINNY_HELD 13        // chunks of a row that a warp holds
 #define RP_LINEAR_SKINNY_SPAN(chunks, rounds, lanes_k, unit_bytes, x_bytes, sum_bytes) \

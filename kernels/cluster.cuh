@@ -48,6 +48,7 @@ __device__ inline void rp_cluster_send(const void *to, uint32_t rank, uint64_t *
                  "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [there], {%3, %4, %5, %6}, [barrier];\n\t}"
                  ::"r"(rp_shared_address(to)), "r"(rp_shared_address(ready)), "r"(rank), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w) : "memory");
 }
+// The same of float32.
 __device__ inline void rp_cluster_send2(const float *to, uint32_t rank, uint64_t *ready, float a, float b) {
     rp_cluster_send(to, rank, ready, make_uint2(__float_as_uint(a), __float_as_uint(b)));
 }

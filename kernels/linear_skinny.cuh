@@ -1,5 +1,5 @@
 // linear for at most RP_LINEAR_SKINNY_M rows on matrix units: what products of float16 and of pairs of it share. A group makes
-// several blocks of eight columns, one group a multiprocessor where there are enough. k in chunks of 64, dealt to its warps. All come
+// several blocks of eight columns, a group for each multiprocessor or every other one where there are enough. k in chunks of 64, dealt to its warps. All come
 // to shared memory: weights by asynchronous copies, before the launch that makes x is done (rp_wait); then x (linear_skinny_x.cuh).
 // Each unit, a chunk of a block, sums from zero; then chunk sums are added in order. A launch is short, so what can be worked out
 // before the wait is. Included by linear.cu.

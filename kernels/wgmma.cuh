@@ -29,9 +29,8 @@ __device__ inline void rp_barrier_expect(uint64_t *barrier, uint32_t bytes) {   
 }
 // Waits for the end of the phase of this parity: the first phase has parity 0, and the one before it counts as ended.
 __device__ inline void rp_barrier_wait(uint64_t *barrier, uint32_t parity) {
-    asm volatile("{\n.reg .pred done;\nwait_%=:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra wait_%=;\n}" ::"r"(rp_shared_address(barrier)),
-                 "r"(parity)
-                 : "memory");
+    asm volatile("{\n.reg .pred done;\nwait_%=:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra wait_%=;\n}"
+                 ::"r"(rp_shared_address(barrier)), "r"(parity) : "memory");
 }
 
 // ---- the copy engine: a box of a matrix, rows of 64 float16, each piece of 16 bytes turned by its row modulo 8; zeros outside ----

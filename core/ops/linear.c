@@ -65,14 +65,15 @@ static void launch_wgmma(const struct rp_linear_params *p, rp_launch *out) {
     out->n_maps = 2;
 }
 
-// Blocks, or where gated pairs of them, of a group: one group a multiprocessor, or, where its weights are few, half as many groups, so that the
-// next launch's weights come to the other multiprocessors meanwhile. Measured on an H200: for float16 weights that helps up to 8 rows that come
-// as float16, otherwise it takes longer.
+// Blocks, or where gated pairs of them, of a group, chunk sums permitting: one group a multiprocessor; or, where a group's weights are at most so
+// many bytes, half as many groups, so that the next launch's weights come to the other multiprocessors meanwhile. With float16 weights that pays
+// for float16 x up to 8 rows alone; all by an H200.
+#define SKINNY_FEW 98304
 static uint64_t skinny_turns(const struct rp_linear_params *p, uint64_t turns, uint64_t processors) {
     const uint64_t all = processors > 0 ? processors : 1, half = ceil_div(turns, ceil_div(all, 2));
     const uint64_t bytes = half * (p->gated ? 16 : 8) * p->k * (p->w_f16 ? 2 : 4);
     const bool pays = p->w_f16 ? p->x_f16 && p->m <= 8 : p->w_pairs;
-    return pays && bytes <= RP_LINEAR_SKINNY_FEW ? half : ceil_div(turns, all);
+    return pays && bytes <= SKINNY_FEW ? half : ceil_div(turns, all);
 }
 
 // At most RP_LINEAR_SKINNY_M rows on matrix units.
