@@ -110,11 +110,11 @@
 #define RP_ATTN_SPREAD_OWN(paths, d) (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (d)) + (paths) * (RP_ATTN_TILE + 4))
 #define RP_ATTN_SPREAD_BYTES(paths, tiles, d, teams) \
     (16 + 4 * ((paths) * (d) + RP_ATTN_SPREAD_JOINED(paths, tiles, d) + (teams) * RP_ATTN_SPREAD_OWN(paths, d)))
-// attn_step's likewise, in whose groups all warps share what they do. Shared memory: barriers, queries, tiles to join, scores of tiles that
-// are all prompt, and so many places for tiles: keys, values, scores of one path, and what is there.
+// attn_step's likewise, whose warps take a tile each. Shared memory: a barrier, queries, tiles to join, weights of tiles that are all prompt, and
+// so many places for tiles: keys, values, weights of one path.
 #define RP_ATTN_STEP_SCORES(paths, prefix_cap) \
     ((paths) > 1 ? ((prefix_cap) / RP_ATTN_TILE + RP_ATTN_SPREAD - 1) / RP_ATTN_SPREAD * (paths) * RP_ATTN_TILE : 0)
-#define RP_ATTN_STEP_PLACE(d) (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (d) + 1) + 4)
+#define RP_ATTN_STEP_PLACE(d) (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (d) + 1))
 #define RP_ATTN_STEP_SPREAD_BYTES(paths, tiles, prefix_cap, d, places) \
     (16 + 4 * ((paths) * (d) + RP_ATTN_SPREAD_JOINED(paths, tiles, d) + RP_ATTN_STEP_SCORES(paths, prefix_cap) + (places) * RP_ATTN_STEP_PLACE(d)))
 #define RP_ATTN_STEP_GROUP(places, d) ((places) == 1 && (d) <= 128 ? 128 : (places) < 3 ? 256 : 512)

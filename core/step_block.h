@@ -1,9 +1,10 @@
 // Launches of a decode step that one CUDA kernel does together: a layer's "qkv, attention, attention out", and its "mlp in, mlp out", of few
-// rows in precision mixed (kernels/step_block.cuh). Read by C and CUDA alike.
+// rows in precision mixed (kernels/step_block.cuh), or in float32 with weights in pairs (kernels/step_pair.cuh). Read by C and CUDA alike.
 //
 // From one launch to the next takes a microsecond, from one group of a cluster to another a third of that. So a cluster of RP_STEP_RANKS groups
 // takes some of a layer's heads, or of its hidden numbers, all the way to what they add to the residual stream; the clusters' parts of
-// that are added by whoever reads it next, in their order. Memory of x itself is written then.
+// that are added by whoever reads it next, in their order. Memory of x itself is written then. In float32 parts are sums of one chunk of k each,
+// so that whoever adds them has the bits of the launches.
 #ifndef RP_STEP_BLOCK_H
 #define RP_STEP_BLOCK_H
 
@@ -22,9 +23,16 @@
 #define RP_STEP_LANES 8            // warps side by side along k, at most
 #define RP_STEP_PAD 64             // bytes between rows in shared memory, beyond whole chunks
 #define RP_STEP_BYTES 115712u      // of shared memory, at most, so that two groups have room on a multiprocessor: (228 - 2) / 2 KB
+#define RP_STEP_ALONE 116736u      // and at least, so that two have none
+#define RP_STEP_BYTES_PAIR 180224u // in float32, of attention, whose tiles of keys take more: beside the other block of a layer
+#define RP_STEP_PARTS_ONE 16       // in float32: parts at most, of one row, and of several
+#define RP_STEP_PARTS_SOME 8
+#define RP_STEP_PAIR_ROW(chunks) ((chunks) * 128 + 32)   // and in shared memory bytes from one row to the next, of x as one of a pair,
+#define RP_STEP_PAIR_MID(chunks) ((chunks) * 256 + 64)   // of what the second product multiplies,
+#define RP_STEP_PAIR_W(chunks) ((chunks) * 256 + 16)     // and of weights
 #define RP_STEP_BEGIN 1024         // bytes of shared memory in front: barriers, and rows' sums of squares
 
-// A product of a group: weights [n, k] float16, of which it takes blocks of eight rows and so many chunks of k.
+// A product of a group: weights [n, k] float16, or in pairs of it, of which it takes blocks of eight rows and so many chunks of k.
 struct rp_step_product {
     RP_UINT n_chunks, pitch;       // of k; bytes from one row of weights, or of x, to the next in shared memory
     RP_UINT lanes_k, each;         // warps side by side along k, each with so many chunks
@@ -40,9 +48,13 @@ struct rp_step_block_args {
     uint64_t scale;                // of the norm, [d] float32
     uint64_t w_in, bias_in, y_in;  // float16 [3 d, d], or gated [2 f, d]; float32, 0: none; float16 [m, 3 d], or [m, f]
     uint64_t w_out, bias_out;      // float16 [d, d], or [d, f]; float32 [d], 0: none
+    // In float32: w_in's and w_out's row_scale; of the product that left the parts, and x before it, [m, d], 0: the one part is x itself; where x goes
+    // for whoever adds this block's parts, behind them.
+    uint64_t scale_in, part_scale, part_bias, residual, kept;
     uint64_t angles, prefix, own, n_tokens, step, y;   // of attention: bindings 1, 2, 6, 4, 5 and 7 of attn_step
     struct rp_attn_step_params attn;
-    RP_UINT m, d, n_parts, n_sums; // n_sums: parts that it makes, of as many sets of heads, or of hidden numbers
+    RP_UINT m, d, n_parts;         // n_parts: that x is the sum of
+    RP_UINT n_sums, n_made;        // sets of heads, or of hidden numbers; parts that it makes: one of each, or, in float32, of each of its chunks
     RP_UINT rows_own;              // rows of a cluster, but for the last ones
     RP_UINT hidden;                // f; attention: 0
     RP_UINT bytes;                 // of shared memory
@@ -54,12 +66,16 @@ struct rp_step_block_args {
     // Attention, with h heads a cluster: q, k and v as they come, float16 [m, 3, h, width]; queries, float16 [h, 16, 72]; new keys and values,
     // float16 [m, h, 2, width]; maxima and sums [warps, RP_STEP_ROWS_OWN, 2]; what the group's paths are joined from; angles [width].
     RP_UINT sent, queries, fresh, tops, joined, angles_at;
+    // In float32 (step_pair.cuh): `rows` are [2, m], `added` is all of x; q, k and v, and queries, are float32, and there are tiles of keys and values
+    // (attn_step_tiles.cuh): weights of tiles that are all prompt, so many places, and tiles of a path at most.
+    RP_UINT shared, tiles, places, room;
 };
 
 // [parts, m, d] to x, one kernel's worth: what stands after the last block.
 struct rp_step_sum_args {
     uint64_t parts, x;
-    RP_UINT n_parts, count;        // count: m d
+    uint64_t scale, bias, residual;// in float32, as part_scale, part_bias and residual above; 0: none
+    RP_UINT n_parts, count, d;     // count: m d
 };
 
 #ifndef __CUDACC__

@@ -3,6 +3,7 @@
 #ifndef RP_ATTENTION_CUH
 #define RP_ATTENTION_CUH
 
+#include "copy_async.cuh"
 #include "exp.cuh"
 #include "matrix.cuh"
 
@@ -34,14 +35,6 @@ __device__ inline void rp_add4(float4 &sum, float p, const float4 &v) {
     sum.z = __fmaf_rn(p, v.z, sum.z);
     sum.w = __fmaf_rn(p, v.w, sum.w);
 }
-
-// 16 bytes on their way to shared memory; zeros where not live.
-__device__ inline void rp_copy16(float *to, const float *from, bool live) {
-    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(live ? 16 : 0) : "memory");
-}
-__device__ inline void rp_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <int N> __device__ inline void rp_copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
 
 struct rp_attention_memory {
     float k[RP_ATTN_TILE * PITCH];

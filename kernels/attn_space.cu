@@ -68,7 +68,7 @@ template <uint32_t SIDE, int TILE> __device__ static inline void rp_space_all(co
     // Sixteen invocations a row; values behind the others, so that they come while scores are made. Then what says who sees whom.
     const auto bring = [&](float *to, const float *from, uint32_t to_stride) {
         for (uint32_t column = local % 16 * 4; column < d; column += 64) {
-            for (uint32_t u = local / 16; u < V; u += GROUP / 16) { rp_copy16(&to[u * to_stride + column], from + u * stride + column, true); }
+            for (uint32_t u = local / 16; u < V; u += GROUP / 16) { rp_copy16(&to[u * to_stride + column], from + u * stride + column, 16); }
         }
     };
     bring(q, qkv + head * d, pitch);

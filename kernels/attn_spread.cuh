@@ -38,7 +38,7 @@ __device__ inline void rp_spread_ask(const rp_spread_work &w, const rp_spread_ti
 #pragma unroll
         for (uint32_t i = 0; i < 16; i++) {
             const uint32_t row = row0 + rows * i, c = min(first + row, last);
-            rp_copy16(&to[row * pitch + column], (c < w.n_prefix ? prefix : own) + (uint64_t)c * w.width + column, true);
+            rp_copy16(&to[row * pitch + column], (c < w.n_prefix ? prefix : own) + (uint64_t)c * w.width + column, 16);
         }
     }
     rp_copy_commit();

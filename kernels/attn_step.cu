@@ -89,3 +89,4 @@ RP_ATTN_FEW_KERNEL(attn_step_f16_spread_more, 96, rp_attn_step_params, FEW_TURNS
 RP_ATTN_FEW_KERNEL(attn_step_f16_cross, 128, rp_attn_step_params, FEW_TAKES, rp_few_call_of(args))
 
 #include "step_attention.cuh"
+#include "step_attention_pair.cuh"

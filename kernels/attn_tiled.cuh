@@ -21,7 +21,7 @@ __device__ inline void rp_tiled_stage(uint32_t set_of, float *to, uint32_t pitch
 #pragma unroll
         for (uint32_t i = 0; i < N / TILED_SETS; i++) {
             const uint32_t row = set_of + i * TILED_SETS, c = min(first + row, end - 1);
-            rp_copy16(&to[row * pitch + column], (c < n_prefix ? prefix : own) + (uint64_t)c * width + column, first + row < end);
+            rp_copy16(&to[row * pitch + column], (c < n_prefix ? prefix : own) + (uint64_t)c * width + column, first + row < end ? 16 : 0);
         }
     }
 }

@@ -5,7 +5,7 @@
 //   linear_f32_split    at most 16 rows (linear_split.cuh)
 // Tiles of x and w come to shared memory by asynchronous copies a few tiles ahead, rows as they lie in memory.
 // On matrix units, with sums of their own: linear_pair.cuh.
-#include "common.cuh"
+#include "copy_async.cuh"
 #include "op_math.h"
 
 #define CHUNK RP_LINEAR_CHUNK
@@ -29,18 +29,11 @@ __device__ static rp_linear_view rp_linear_view_of(const rp_kernel_args<rp_linea
     return view;
 }
 
-// Copies `bytes` (the rest is filled with zeros) to shared memory; done after wait<>() and a barrier.
-__device__ inline void rp_copy16(float *to, const float *from, uint32_t bytes) {
-    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(bytes) : "memory");
-}
+// Copies `bytes`, of 4, likewise.
 __device__ inline void rp_copy4(float *to, const float *from, uint32_t bytes) {
     const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared), "l"(from), "r"(bytes) : "memory");
 }
-__device__ inline void rp_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-// Waits until all but the latest N of this invocation's commits are done.
-template <int N> __device__ inline void rp_copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
 
 // Four floats at column `at` of one row of k, zeros past its end and where the row itself lies `outside` its matrix; `row`
 // points at a row that exists in any case.
@@ -231,6 +224,7 @@ extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_narrow(const rp_k
 #include "linear_mixed.cuh"
 #include "linear_mixed_skinny.cuh"
 #include "step_mlp.cuh"
+#include "step_mlp_pair.cuh"
 #include "linear_wgmma.cuh"
 
 // ---- float32 on matrix units ----

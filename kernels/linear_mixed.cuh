@@ -26,11 +26,6 @@ __device__ static rp_mixed_view rp_mixed_view_of(const rp_kernel_args<rp_linear_
              rp_at<const float>(args, 3), rp_at<const float>(args, 4), rp_at<void>(args, 6) };
 }
 
-__device__ inline void rp_copy16(__half *to, const __half *from, bool live) {
-    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(live ? 16 : 0) : "memory");
-}
-
 // Eight float32 numbers as float16, in 16 bytes.
 __device__ inline uint4 rp_round8(const float4 &a, const float4 &b) {
     return make_uint4(rp_pair(a.x, a.y), rp_pair(a.z, a.w), rp_pair(b.x, b.y), rp_pair(b.z, b.w));
@@ -133,7 +128,7 @@ template <int BM, int BN, int WARPS_M, int WARPS_N, int BK, int STAGES> struct r
             const bool live = tile * BK + piece * 8 < p.k;
 #pragma unroll
             for (int i = 0; i < ws; i++) {
-                rp_copy16(memory + stage * stage_halves + BM * BK + to + i * step * BK, view.w + (live ? from_w[i] + tile * BK : 0), live);
+                rp_copy16(memory + stage * stage_halves + BM * BK + to + i * step * BK, view.w + (live ? from_w[i] + tile * BK : 0), live ? 16 : 0);
             }
         };
         const auto load_x = [&](uint32_t stage, uint32_t tile) {
@@ -146,7 +141,7 @@ template <int BM, int BN, int WARPS_M, int WARPS_N, int BK, int STAGES> struct r
                     const float4 *x = reinterpret_cast<const float4 *>(view.x32 + from);
                     held[i][0] = live ? x[0] : zero, held[i][1] = live ? x[1] : zero;
                 } else {
-                    rp_copy16(memory + stage * stage_halves + to + i * step * BK, view.x16 + from, live);
+                    rp_copy16(memory + stage * stage_halves + to + i * step * BK, view.x16 + from, live ? 16 : 0);
                 }
             }
         };

@@ -89,17 +89,6 @@ template <class Kind> struct rp_skinny_x {
     __device__ static inline void square(float2 &sum, const float2 &two) {
         sum = make_float2(__fmaf_rn(two.x, two.x, sum.x), __fmaf_rn(two.y, two.y, sum.y));
     }
-    // Halving 64 -> .. -> 1: lane l holds sums 2 l and 2 l + 1.
-    // inverse: of the width, to nearest, so that a product and its rest make the quotient to nearest.
-    __device__ static inline rp_inverse_root root_of(float2 sum, float width, float inverse, float eps) {
-#pragma unroll
-        for (int distance = 16; distance > 0; distance /= 2) {
-            sum.x += __shfl_xor_sync(0xffffffffu, sum.x, distance);
-            sum.y += __shfl_xor_sync(0xffffffffu, sum.y, distance);
-        }
-        const float total = sum.x + sum.y, mean = total * inverse;
-        return rp_inverse_root_of(__fmaf_rn(__fmaf_rn(-mean, width, total), inverse, mean) + eps);
-    }
     __device__ inline float2 scale_of(uint32_t chunk, uint32_t lane) const {
         return *reinterpret_cast<const float2 *>(scale + chunk * SKINNY_CHUNK + lane * 2);
     }
@@ -176,7 +165,7 @@ template <class Kind> struct rp_skinny_x {
         float2 sum = { 0, 0 };
 #pragma unroll
         for (uint32_t e = 0; e < HELD; e++) { square(sum, own[e]); }          // a zero adds nothing
-        const rp_inverse_root root = root_of(sum, width, inverse_k, p.eps);
+        const rp_inverse_root root = rp_row_root(sum, width, inverse_k, p.eps);
 #pragma unroll
         for (uint32_t first = 0; first < HELD; first += AT_ONCE) {
             if ((there >> first & 1) == 0) { break; }
@@ -213,7 +202,7 @@ template <class Kind> struct rp_skinny_x {
                 float2 sum = { 0, 0 };
 #pragma unroll 4
                 for (uint32_t chunk = 0; chunk < chunks; chunk++) { square(sum, two(chunk)); }
-                const rp_inverse_root root = root_of(sum, (float)p.k, __frcp_rn((float)p.k), p.eps);
+                const rp_inverse_root root = rp_row_root(sum, (float)p.k, __frcp_rn((float)p.k), p.eps);
                 if (lane == 0) { roots[row] = root; }
                 __syncwarp();                // root: of lane 0, read by all of this warp, now and later
             }

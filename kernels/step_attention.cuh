@@ -62,12 +62,10 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
         const uint32_t part = (block >= in_part) + (block >= 2 * in_part);
         return part * width + head0 * d + (block - part * in_part) * 8;
     };
-    s.begin(s.m * 3 * own * 2, my_pairs * RANKS * (d + 2) * 4, lone ? 0 : s.m * own * 2);
-    if (s.warp == 0) {
-        s.fetch(a.in, RP_STEP_IN, a.w_in, width * 2, 0, width * 2, blocks * 8, [&](uint32_t i) { return column_of(block0 + i / 8) + i % 8; });
-    } else if (s.warp == 1) {
-        s.fetch(a.out, RP_STEP_OUT, a.w_out, width * 2, head0 * d * 2, own * 2, s.columns, [&](uint32_t i) { return s.rank * s.columns + i; });
-    }
+    s.begin(s.m * 3 * own * 2, lone ? 0 : s.m * own * 2);
+    if (threadIdx.x == 0) { s.expect(RP_STEP_PARTS, my_pairs * RANKS * (d + 2) * 4); }
+    s.fetch(a.in, a.w_in, width * 2, 0, width * 2, blocks * 8, [&](uint32_t i) { return column_of(block0 + i / 8) + i % 8; });
+    s.fetch(a.out, a.w_out, width * 2, head0 * d * 2, own * 2, s.columns, [&](uint32_t i) { return s.rank * s.columns + i; });
     s.clear_mid(own * 2);
     s.fetch_bias(blocks * 8, [&](uint32_t i) { return column_of(block0 + i / 8) + i % 8; });
     __half *sent = reinterpret_cast<__half *>(memory + a.sent), *queries = reinterpret_cast<__half *>(memory + a.queries);
@@ -80,7 +78,7 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
     }
     const typename step::rows_of_x x = s.find_rows();
     const typename step::part in = s.part_of(a.in, a.rows, blocks), out = s.part_of(a.out, a.mid, s.columns / 8);
-    const typename step::result r = s.result_of(threadIdx.x, blocks), last = s.result_of(threadIdx.x, s.columns / 8);
+    const typename step::result_at r = s.result_of(threadIdx.x, blocks), last = s.result_of(threadIdx.x, s.columns / 8);
     // This warp's units of its head; keys and values of the first, and the others' way to the L2 cache.
     const uint32_t teams = step::WARPS / heads, of_head = s.warp / teams, team = s.warp - of_head * teams, lane = s.lane, stride = RANKS * teams;
     const uint32_t n_tokens = *reinterpret_cast<const uint32_t *>(a.n_tokens), step_number = reinterpret_cast<const rp_step *>(a.step)->step;
@@ -95,7 +93,7 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
         rp_few_keys(k, unit, d, width);
         rp_few_values(v, unit, d, width);
     }
-    s.wait(RP_STEP_IN), s.wait(RP_STEP_OUT);   // weights: needed as soon as x is there, and here by then
+    rp_copy_wait<0>();                         // weights: needed as soon as x is there, and here by then
     rp_cluster_wait_begun();                   // all groups have begun and made their barriers
     rp_wait();
 

@@ -4,15 +4,16 @@
 #define RP_STEP_BLOCK_CUH
 
 #include "cluster.cuh"
+#include "copy_async.cuh"
 #include "matrix.cuh"
 #include "norm.cuh"
 #include "step_block.h"
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 
-// Barriers on which a group waits, each for one arrival of so many bytes: weights; what the second product multiplies, or q, k and v of
-// attention; paths' parts; attention's result.
-enum rp_step_barrier { RP_STEP_IN, RP_STEP_OUT, RP_STEP_MID, RP_STEP_PARTS, RP_STEP_ATTENDED, RP_STEP_BARRIERS };
+// Barriers on which a group waits, each for one arrival of so many bytes: what the second product multiplies, or q, k and v of attention; paths'
+// parts; attention's result.
+enum rp_step_barrier { RP_STEP_MID, RP_STEP_PARTS, RP_STEP_ATTENDED, RP_STEP_BARRIERS };
 
 __device__ inline uint4 rp_step_four(const void *from) { return *reinterpret_cast<const uint4 *>(from); }
 // Past the L1 cache, which other launches on this multiprocessor may have filled.
@@ -46,29 +47,37 @@ template <bool ONE> struct rp_step_group {
     }
 
     // Barriers, made by one invocation for all; other groups may send once rp_cluster_wait_begun is back.
-    __device__ __forceinline__ void begin(uint32_t mid, uint32_t parts, uint32_t attended) const {
+    __device__ __forceinline__ void begin(uint32_t mid, uint32_t attended) const {
         if (threadIdx.x == 0) {
 #pragma unroll
             for (uint32_t i = 0; i < RP_STEP_BARRIERS; i++) {
                 asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(rp_shared_address(ready(i))) : "memory");
             }
             asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-            expect(RP_STEP_MID, mid), expect(RP_STEP_PARTS, parts), expect(RP_STEP_ATTENDED, attended);
+            expect(RP_STEP_MID, mid), expect(RP_STEP_ATTENDED, attended);
         }
         asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
         __syncthreads();                       // barriers: made by one, used by all
     }
 
-    // Asks for blocks of weights, by one warp: row_of(i) says which row of w [n, k] is the i-th; `bytes` of each from `skip` on.
+    // Asks for blocks of weights: row_of(i) says which row of w [n, k] is the i-th; `bytes` of each from `skip` on. There after rp_copy_wait<0>
+    // and a barrier.
     template <class RowOf>
-    __device__ __forceinline__ void fetch(const rp_step_product &p, uint32_t barrier, uint64_t w, uint64_t row_bytes, uint32_t skip, uint32_t bytes,
-                                          uint32_t rows, const RowOf &row_of) const {
+    __device__ __forceinline__ void fetch(const rp_step_product &p, uint64_t w, uint64_t row_bytes, uint32_t skip, uint32_t bytes, uint32_t rows,
+                                          const RowOf &row_of) const {
+        // A warp takes a row, or, of rows of at most half a warp's pieces, two.
+        const uint32_t pieces = bytes / 16, two = pieces <= 16 ? 1 : 0, first = (lane & (31 >> two)) * 16;
         const char *from = reinterpret_cast<const char *>(w) + skip;
         char *to = memory + p.weights;
-        if (lane == 0) { expect(barrier, rows * bytes); }
-        __syncwarp();
-        for (uint32_t i = lane; i < rows; i += 32) { rp_cluster_copy(to + i * p.pitch, from + row_of(i) * row_bytes, bytes, ready(barrier)); }
-        for (uint32_t i = lane; i < rows; i += 32) { clear(to + i * p.pitch, bytes, p); }      // weights that are not are to be numbers
+#pragma unroll 2
+        for (uint32_t row = (warp << two) + (two != 0 ? lane / 16 : 0); row < rows; row += WARPS << two) {
+            const char *row_from = from + row_of(row) * row_bytes + first;
+            char *row_to = to + row * p.pitch + first;
+#pragma unroll 4
+            for (uint32_t at = first; at < bytes; at += 512, row_from += 512, row_to += 512) { rp_copy16(row_to, row_from, 16); }
+        }
+        for (uint32_t i = threadIdx.x; i < rows; i += RP_STEP_GROUP) { clear(to + i * p.pitch, bytes, p); }    // weights that are not are to be numbers
+        rp_copy_commit();
     }
     // Zeros from so many bytes of a row on to the end of its last chunk.
     __device__ static __forceinline__ void clear(char *row, uint32_t bytes, const rp_step_product &p) {
@@ -241,17 +250,17 @@ template <bool ONE> struct rp_step_group {
     }
 
     // Number i of a product's results, or, where gated, of the pairs that make one: eight columns of a row side by side.
-    struct result {
+    struct result_at {
         uint32_t block, row, column;
         bool live;
     };
-    __device__ __forceinline__ result result_of(uint32_t i, uint32_t blocks) const {
+    __device__ __forceinline__ result_at result_of(uint32_t i, uint32_t blocks) const {
         const uint32_t eight = i / 8, block = ONE ? eight : rp_quotient(eight, m);
-        result r = { block, eight - block * m, i % 8, block < blocks };
+        result_at r = { block, eight - block * m, i % 8, block < blocks };
         asm volatile("" : "+r"(r.block), "+r"(r.row));
         return r;
     }
-    __device__ __forceinline__ const float *sums_of(const rp_step_product &p, uint32_t block, const result &r) const {
+    __device__ __forceinline__ const float *sums_of(const rp_step_product &p, uint32_t block, const result_at &r) const {
         return sums() + block * p.lanes_k * PLACE + r.row * 8 + r.column;
     }
 
@@ -263,7 +272,7 @@ template <bool ONE> struct rp_step_group {
     }
 
     // The second product, of what lies at `mid`, to this set's part; the first one's is x and bias besides.
-    __device__ __forceinline__ void finish(const part &own, result r) const {
+    __device__ __forceinline__ void finish(const part &own, result_at r) const {
         const uint32_t blocks = columns / 8;
         float *to = reinterpret_cast<float *>(a.sums) + ((uint64_t)set * a.m + row0) * a.d + rank * columns;
         multiply(a.out, own);

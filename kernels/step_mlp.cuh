@@ -2,7 +2,7 @@
 // to all of its groups, and what comes of those.
 //   step_mlp_mixed         several rows
 //   step_mlp_mixed_one     one
-//   step_sum               what the last block's clusters made, added up
+//   step_sum               what the last block's clusters made, added up, as it or the next block in float32 does
 // Included by linear.cu.
 #ifndef RP_STEP_MLP_CUH
 #define RP_STEP_MLP_CUH
@@ -16,17 +16,14 @@ template <bool ONE> __device__ inline void rp_step_mlp(const rp_step_block_args 
     const step s(a, memory);
     const uint32_t blocks = a.in.blocks / 2, own = a.hidden / a.n_sums;         // of eight hidden numbers, the group's; hidden numbers of the cluster
     const uint32_t first = (s.set * RP_STEP_RANKS + s.rank) * blocks;          // block of the hidden
-    s.begin(s.m * own * 2, 0, 0);
-    if (s.warp == 0) {
-        s.fetch(a.in, RP_STEP_IN, a.w_in, a.d * 2, 0, a.d * 2, blocks * 16, [&](uint32_t i) { return first * 16 + i; });
-    } else if (s.warp == 1) {
-        s.fetch(a.out, RP_STEP_OUT, a.w_out, a.hidden * 2, s.set * own * 2, own * 2, s.columns, [&](uint32_t i) { return s.rank * s.columns + i; });
-    }
+    s.begin(s.m * own * 2, 0);
+    s.fetch(a.in, a.w_in, a.d * 2, 0, a.d * 2, blocks * 16, [&](uint32_t i) { return first * 16 + i; });
+    s.fetch(a.out, a.w_out, a.hidden * 2, s.set * own * 2, own * 2, s.columns, [&](uint32_t i) { return s.rank * s.columns + i; });
     s.fetch_bias(blocks * 16, [&](uint32_t i) { return first * 16 + i; });
     const typename step::rows_of_x x = s.find_rows();
     const typename step::part in = s.part_of(a.in, a.rows, a.in.blocks), out = s.part_of(a.out, a.mid, s.columns / 8);
-    const typename step::result r = s.result_of(threadIdx.x, blocks), last = s.result_of(threadIdx.x, s.columns / 8);
-    s.wait(RP_STEP_IN), s.wait(RP_STEP_OUT);   // weights: needed as soon as x is there, and here by then
+    const typename step::result_at r = s.result_of(threadIdx.x, blocks), last = s.result_of(threadIdx.x, s.columns / 8);
+    rp_copy_wait<0>();                         // weights: needed as soon as x is there, and here by then
     rp_cluster_wait_begun();                   // all groups have begun and made their barriers
     rp_wait();
     s.take_rows(x);
@@ -58,14 +55,23 @@ extern "C" __global__ void step_sum(const rp_step_sum_args args) {
     const uint32_t at = (blockIdx.x * blockDim.x + threadIdx.x) * 4;
     if (at >= args.count) { return; }
     const float *from = reinterpret_cast<const float *>(args.parts) + at;
-    float4 part[RP_STEP_CLUSTERS], x;
+    float4 part[RP_STEP_PARTS_ONE], x;
 #pragma unroll
-    for (uint32_t i = 0; i < RP_STEP_CLUSTERS; i++, from += args.count) {
-        part[i] = i < args.n_parts ? __ldcg(reinterpret_cast<const float4 *>(from)) : make_float4(0, 0, 0, 0);
+    for (uint32_t i = 0; i < RP_STEP_PARTS_ONE; i++, from += args.count) {
+        part[i] = i < args.n_parts ? __ldcg(reinterpret_cast<const float4 *>(from)) : make_float4(-0.0f, -0.0f, -0.0f, -0.0f);   // adds nothing
     }
     x = part[0];
 #pragma unroll
-    for (uint32_t i = 1; i < RP_STEP_CLUSTERS; i++) { x.x += part[i].x, x.y += part[i].y, x.z += part[i].z, x.w += part[i].w; }
+    for (uint32_t i = 1; i < RP_STEP_PARTS_ONE; i++) { x.x += part[i].x, x.y += part[i].y, x.z += part[i].z, x.w += part[i].w; }
+    if (args.residual != 0) {
+        const uint32_t column = at % args.d;
+        const float4 scale = *reinterpret_cast<const float4 *>(reinterpret_cast<const float *>(args.scale) + column);
+        const float4 rest = __ldcg(reinterpret_cast<const float4 *>(reinterpret_cast<const float *>(args.residual) + at));
+        float4 bias = make_float4(-0.0f, -0.0f, -0.0f, -0.0f);
+        if (args.bias != 0) { bias = *reinterpret_cast<const float4 *>(reinterpret_cast<const float *>(args.bias) + column); }
+        x = make_float4(x.x * scale.x + bias.x + rest.x, x.y * scale.y + bias.y + rest.y, x.z * scale.z + bias.z + rest.z,
+                        x.w * scale.w + bias.w + rest.w);      // scales are powers of two
+    }
     *reinterpret_cast<float4 *>(reinterpret_cast<float *>(args.x) + at) = x;
 }
 

@@ -9,6 +9,7 @@ typedef enum twist { PLAIN, OTHER_QKV, OTHER_ATTENDED, OTHER_H, OTHER_RESIDUAL, 
 typedef struct layers {
     rig rig;
     uint32_t m;
+    bool pairs;                        // float32, with weights in pairs
     rp_tensor *own;
     rp_tensor *x[2 * LAYERS + 1];      // what blocks read, and what the last one writes
     uint32_t n;                        // blocks added
@@ -16,7 +17,12 @@ typedef struct layers {
 } layers;
 
 static rp_tensor *weight(layers *l, rp_shape shape, uint64_t offset) { return rp_tensor_bind(&l->rig.arena, "weights", shape, l->rig.weights, offset); }
-static rp_tensor *matrix(layers *l, uint32_t rows, uint32_t columns) { return weight(l, RP_SHAPE(RP_F16, rows, columns), 4096); }
+static rp_dtype between(const layers *l) { return l->pairs ? RP_F32 : RP_F16; }       // launches
+static rp_tensor *matrix(layers *l, uint32_t rows, uint32_t columns) {
+    rp_tensor *w = weight(l, RP_SHAPE(RP_F16, rows, (l->pairs ? 2 : 1) * columns), 4096);
+    if (l->pairs) { w->row_scale = weight(l, RP_SHAPE(RP_F32, rows), 768 + rows); }
+    return w;
+}
 static rp_tensor *vector(layers *l, uint32_t n, uint64_t offset) { return weight(l, RP_SHAPE(RP_F32, n), offset); }
 
 // One of m rows, each time elsewhere, that shares no memory with others.
@@ -30,8 +36,8 @@ static rp_tensor *product(layers *l, const char *label, rp_product p) {
 }
 
 static rp_tensor *attend(layers *l, rp_tensor *qkv) {
-    const struct rp_attn_step_params p = { 1, l->m, HEADS, D / HEADS, PREFIX, OWN, PREFIX + OWN, 0.125f, 0, 1 };
-    rp_tensor *in[] = { qkv, weight(l, RP_SHAPE(RP_F32, PREFIX + OWN, D / HEADS / 2, 2), 1024), weight(l, RP_SHAPE(RP_F16, 2, 1, PREFIX, D), 2048), l->own,
+    const struct rp_attn_step_params p = { 1, l->m, HEADS, D / HEADS, PREFIX, OWN, PREFIX + OWN, 0.125f, 0, !l->pairs };
+    rp_tensor *in[] = { qkv, weight(l, RP_SHAPE(RP_F32, PREFIX + OWN, D / HEADS / 2, 2), 1024), weight(l, RP_SHAPE(between(l), 2, 1, PREFIX, D), 2048), l->own,
                         weight(l, RP_SHAPE(RP_U32, 1), 256), weight(l, RP_SHAPE(RP_U32, RP_STEP_WORDS), 512) };
     rp_tensor *out[] = { l->own, NULL };
     rp_graph_add(l->rig.graph, RP_OP_ATTN_STEP, "attention", &p, sizeof p, in, out);
@@ -41,9 +47,9 @@ static rp_tensor *attend(layers *l, rp_tensor *qkv) {
 static void attention(layers *l, twist how) {
     rp_tensor *x = l->x[l->n];
     rp_tensor *qkv = product(l, "qkv", (rp_product){ .x = x, .w = matrix(l, 3 * D, D), .bias = vector(l, 3 * D, 256), .norm = vector(l, D, 0),
-                                                     .n = 3 * D, .k = D, .y_f16 = true });
-    rp_tensor *y = attend(l, how == OTHER_QKV ? apart(l, RP_F16, 3 * D) : qkv);
-    l->x[++l->n] = product(l, "attention out", (rp_product){ .x = how == OTHER_ATTENDED ? apart(l, RP_F16, D) : y, .w = matrix(l, D, D),
+                                                     .n = 3 * D, .k = D, .y_f16 = !l->pairs });
+    rp_tensor *y = attend(l, how == OTHER_QKV ? apart(l, between(l), 3 * D) : qkv);
+    l->x[++l->n] = product(l, "attention out", (rp_product){ .x = how == OTHER_ATTENDED ? apart(l, between(l), D) : y, .w = matrix(l, D, D),
                                                              .bias = vector(l, D, 512), .n = D, .k = D,
                                                              .residual = how == OTHER_RESIDUAL ? apart(l, RP_F32, D) : x });
 }
@@ -52,8 +58,8 @@ static void attention(layers *l, twist how) {
 static rp_tensor *mlp(layers *l, twist how) {
     rp_tensor *x = l->x[l->n];
     rp_tensor *h = product(l, "mlp in", (rp_product){ .x = x, .w = matrix(l, 2 * HIDDEN, D), .norm = vector(l, D, 0), .n = 2 * HIDDEN, .k = D,
-                                                      .gated = true, .y_f16 = true });
-    l->x[++l->n] = product(l, "mlp out", (rp_product){ .x = how == OTHER_H ? apart(l, RP_F16, HIDDEN) : h, .w = matrix(l, D, HIDDEN), .n = D, .k = HIDDEN,
+                                                      .gated = true, .y_f16 = !l->pairs });
+    l->x[++l->n] = product(l, "mlp out", (rp_product){ .x = how == OTHER_H ? apart(l, between(l), HIDDEN) : h, .w = matrix(l, D, HIDDEN), .n = D, .k = HIDDEN,
                                                        .residual = how == OTHER_MLP_RESIDUAL ? apart(l, RP_F32, D) : x });
     return h;
 }
@@ -71,8 +77,8 @@ static void read_h(layers *l, rp_tensor *h, rp_tensor *x) {
     product(l, "reads h", (rp_product){ .x = h, .w = matrix(l, D, HIDDEN), .residual = x, .n = D, .k = HIDDEN, .y = apart(l, RP_F32, D) });
 }
 
-static void begin_on(layers *l, uint32_t m, const rp_cuda_driver *driver) {
-    *l = (layers){ .m = m };
+static void begin_on(layers *l, uint32_t m, bool pairs, const rp_cuda_driver *driver) {
+    *l = (layers){ .m = m, .pairs = pairs };
     assert_int_equal(rig_open(&l->rig, driver, 0, false), RP_OK);
     const rp_backend *cuda = l->rig.device.backend;
     l->rig.device.processors = 132, l->rig.device.wgmma = 1;      // shared memory as of compute capability 9.0
@@ -81,14 +87,15 @@ static void begin_on(layers *l, uint32_t m, const rp_cuda_driver *driver) {
     assert_int_equal(cuda->buffer_create(&l->rig.device, 1 << 21, RP_MEMORY_DEVICE, &l->rig.x), RP_OK);
     assert_int_equal(cuda->buffer_create(&l->rig.device, 1 << 20, RP_MEMORY_DEVICE, &l->rig.out), RP_OK);
     l->rig.graph = rp_graph_create(&l->rig.device, &l->rig.arena, "layers");
-    l->own = rp_tensor_bind(&l->rig.arena, "own", RP_SHAPE(RP_F16, 2, 1, m, OWN, D), l->rig.out, 0);
+    l->own = rp_tensor_bind(&l->rig.arena, "own", RP_SHAPE(between(l), 2, 1, m, OWN, D), l->rig.out, 0);
     l->x[0] = apart(l, RP_F32, D);
 }
 
-static void begin(layers *l, uint32_t m) {
+static void begin_as(layers *l, uint32_t m, bool pairs) {
     const rp_cuda_driver driver = fake_table();
-    begin_on(l, m, &driver);
+    begin_on(l, m, pairs, &driver);
 }
+static void begin(layers *l, uint32_t m) { begin_as(l, m, false); }
 
 static void plan(layers *l) {
     rig *r = &l->rig;
@@ -105,7 +112,9 @@ static void record(layers *l) {
 }
 
 static bool is_kind(int node, const char *kind) { return strncmp(fake.nodes[node].kernel, kind, strlen(kind)) == 0; }
-static const char *kind_of(uint32_t i) { return i % 2 ? "step_mlp_mixed" : "step_attention_mixed"; }
+static const char *kind_of(const layers *l, uint32_t i) {
+    return l->pairs ? i % 2 ? "step_mlp_pair" : "step_attention_pair" : i % 2 ? "step_mlp_mixed" : "step_attention_mixed";
+}
 
 // Asserts that kernels are of these kinds, in this order.
 static void check_kinds(const layers *l, const char *const *kinds) {
@@ -149,35 +158,50 @@ static void check_own(const struct rp_step_block_args *a, const rp_launch *in, u
     for (uint32_t i = 0; i < 6; i++) { assert_int_equal(attend[i], n == 3 ? at(&in[1], i < 2 ? i + 1 : i + 2) : 0); }
 }
 
+// In float32: scales of its own weights, and of those that left the parts, whose launch is `before`, NULL: none did; and x before that, or for later.
+static void check_pairs(const struct rp_step_block_args *a, const rp_launch *in, const rp_launch *before, const struct rp_step_block_args *left) {
+    const uint64_t area = (uint64_t)a->m * D * 4;
+    assert_int_equal(a->scale_in, at(in, 5));
+    assert_int_equal(a->kept, a->sums + a->n_made * area);
+    assert_int_equal(a->part_scale, before ? at(before, 5) : 0);
+    assert_int_equal(a->part_bias, before && left->hidden == 0 ? at(before, 2) : 0);
+    assert_int_equal(a->residual, before ? left->kept : 0);
+}
+
 // Where launches hand on what they make, in a run of blocks each reads the parts that the one before wrote, and writes its x.
 static void layers_are_runs(void **state) {
     (void)state;
     static const uint32_t rows[] = { 1, 8, 9, 16 };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+        const uint32_t m = rows[i / 2];
+        const bool pairs = i % 2;
         layers l;
-        begin(&l, rows[i]);
+        begin_as(&l, m, pairs);
         add_layers(&l);
         record(&l);
         const rp_recording *r = l.rig.recording;
         const int last = 2 * LAYERS;
         assert_int_equal(fake.n_nodes, last + 1);
-        const uint32_t sets = rows[i] > 1 ? RP_STEP_SETS : RP_STEP_CLUSTERS;      // of the mlps
-        const uint64_t area = (uint64_t)sets * rows[i] * D * 4;
+        const uint32_t sets = m > 1 ? RP_STEP_SETS : RP_STEP_CLUSTERS;      // of the mlps
+        const uint32_t chunks = pairs ? HIDDEN / sets / 64 : 1;       // parts of a set; then x
+        const uint64_t area = (uint64_t)(sets * chunks + pairs) * m * D * 4;
         assert_int_equal(r->sums->bytes, 2 * area);
         const rp_launch *launch = l.rig.plan->launches;
         for (int k = 0; k < last; k++) {
             const fake_work *node = &fake.nodes[k], *before = node - 1;
             const struct rp_step_block_args *a = &node->step;
             const uint32_t n = k % 2 ? 2 : 3;
-            assert_true(is_kind(k, kind_of((uint32_t)k)));
+            assert_true(is_kind(k, kind_of(&l, (uint32_t)k)));
             assert_int_equal(a->n_sums, n == 2 ? sets : HEADS);
-            assert_int_equal(node->grid[0], (rows[i] > 1 ? RP_STEP_CLUSTERS : a->n_sums) * RP_STEP_RANKS);
-            assert_int_equal(a->rows_own, (rows[i] + 1) / 2);
+            assert_int_equal(a->n_made, n == 2 ? sets * chunks : HEADS);
+            if (pairs) { check_pairs(a, launch, k > 0 ? launch - 1 : NULL, k > 0 ? &before->step : NULL); }
+            assert_int_equal(node->grid[0], (m > 1 ? RP_STEP_CLUSTERS : a->n_sums) * RP_STEP_RANKS);
+            assert_int_equal(a->rows_own, (m + 1) / 2);
             assert_int_equal(node->grid[1] * node->grid[2], 1);
-            check_own(a, launch, n, rows[i]);
+            check_own(a, launch, n, m);
             assert_int_equal(a->sums, r->sums->address + (uint64_t)(k % 2) * area);
             assert_int_equal(a->parts, k > 0 ? before->step.sums : at(launch, 0));
-            assert_int_equal(a->n_parts, k > 0 ? before->step.n_sums : 1);
+            assert_int_equal(a->n_parts, k > 0 ? before->step.n_made : 1);
             assert_int_equal(a->x, k > 0 ? at(launch, 0) : 0);
             if (k > 0) {
                 waits_for(k, k - 1);
@@ -189,12 +213,15 @@ static void layers_are_runs(void **state) {
         const struct rp_step_sum_args *sum = &fake.nodes[last].sum;
         assert_string_equal(fake.nodes[last].kernel, "step_sum");
         waits_for(last, last - 1);
-        assert_int_equal(fake.nodes[last].grid[0], (rows[i] * D / 4 + 127) / 128);
+        assert_int_equal(fake.nodes[last].grid[0], (m * D / 4 + 127) / 128);
         assert_int_equal(fake.nodes[last].block[0], 128);
         assert_int_equal(sum->parts, fake.nodes[last - 1].step.sums);
-        assert_int_equal(sum->n_parts, fake.nodes[last - 1].step.n_sums);
+        assert_int_equal(sum->n_parts, fake.nodes[last - 1].step.n_made);
+        assert_int_equal(sum->scale, pairs ? at(launch - 1, 5) : 0);
+        assert_int_equal(sum->residual, pairs ? fake.nodes[last - 1].step.kept : 0);
+        assert_int_equal(sum->d, D);
         assert_int_equal(sum->x, at(launch - 1, 6));
-        assert_int_equal(sum->count, rows[i] * D);
+        assert_int_equal(sum->count, m * D);
         rig_close(&l.rig);
     }
 }
@@ -305,7 +332,7 @@ static void others_are_not(void **state) {
         layers l;
         if (way == 3) { driver.graph_add_edges = NULL; }
         if (way == 2) { fake.major = 8; }
-        begin_on(&l, way == 1 ? RP_STEP_ROWS + 1 : 4, &driver);
+        begin_on(&l, way == 1 ? RP_STEP_ROWS + 1 : 4, false, &driver);
         if (way == 0) {
             mlp(&l, PLAIN);
         } else {

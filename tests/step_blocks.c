@@ -1,7 +1,8 @@
 // Layers of a decode step as a model builds them, replayed step by step: where a backend does several launches as one, each of them is
 // judged all the same, as `reprise compare` does: from what the device itself has left of its inputs, in float64, by the op's own rule
 // (tools/tolerance.h). A block leaves all that its launches would have, rounded as they would have, so nothing adds up over launches.
-// Attention has a closer rule, below. Float16 where the device has it, else float32.
+// Attention has a closer rule, below. Float16 where the device has it, else float32; and float32 where its products take pairs. In float32 the
+// launches, one by one, have the same bits.
 #include "step_layers.h"
 
 #include "../backend_cuda/device.h"
@@ -9,8 +10,9 @@
 #define MARK 0xFFFFFFFFu               // not a number, in float32 and float16 alike
 
 static const shape shapes[] = {
-    { 1, 8, 64, 1024, true, true },  { 1, 4, 64, 512, false, true }, { 1, 16, 52, 2048, true, false }, { 10, 4, 64, 512, true, true },
-    { 3, 6, 32, 384, false, true },  { 16, 4, 64, 512, true, true }, { 7, 2, 64, 256, false, true },
+    { 1, 8, 64, 1024, true, true, true },  { 1, 4, 64, 512, false, true, true }, { 1, 16, 52, 2048, true, false, false },
+    { 10, 4, 64, 512, true, true, true },  { 3, 6, 32, 384, false, true, false }, { 16, 4, 64, 512, true, true, true },
+    { 7, 2, 64, 256, false, true, true },
 };
 
 // Layers are alike, so all are blocks, or only their attention: then its sum is a kernel more; or nothing is.
@@ -21,7 +23,8 @@ static void check_blocks(const layers *l) {
     assert_int_equal(l->plan->n_launches, 5 * LAYERS + 1);
     memcpy(ninety, l->plan->launches, sizeof ninety);
     for (uint32_t i = 0; i < 5; i++) { ninety[i].clusters = true, ninety[i].wgmma = 1; }
-    if (l->f16) { assert_int_equal(rp_step_block_lay(ninety, 5, &block) && rp_step_block_lay(ninety + 3, 2, &block), l->shape->whole); }
+    const bool pairs = !l->f16 && device->wgmma > 0;
+    if (l->f16 || pairs) { assert_int_equal(rp_step_block_lay(ninety, 5, &block) && rp_step_block_lay(ninety + 3, 2, &block), l->f16 ? l->shape->whole : l->shape->pairs); }
     if (device->backend != &rp_backend_cuda || device->config.direct || !((const rp_cuda *)device->impl)->overlaps) { return; }
     const bool attention = rp_step_block_lay(l->plan->launches, 5, &block), mlp = rp_step_block_lay(l->plan->launches + 3, 2, &block);
     assert_int_equal(l->recording->n_nodes, 1 + (attention ? mlp ? 2 * LAYERS + 1 : 4 * LAYERS : 5 * LAYERS));
@@ -41,8 +44,8 @@ static void take_living(layers *l) {
     }
 }
 
-// The reference device keeps what it computes as float64, so that float16 numbers are rounded here, behind each launch.
-static void run_reference(layers *l) {
+// Launches one by one. The reference device keeps what it computes as float64, so that its float16 numbers are rounded here.
+static void run_launches(layers *l) {
     const rp_backend *backend = l->device->backend;
     for (uint32_t i = 0; i < l->plan->n_launches; i++) {
         const rp_node *node = &l->graph->nodes[i];
@@ -51,7 +54,7 @@ static void run_reference(layers *l) {
         test_ok(l->device, backend->run(l->device, &one), node->label);
         for (uint32_t o = 0; o < rp_op_table[node->op].n_out; o++) {
             const rp_binding *b = &one.launches->binding[one.launches->n_in + o];
-            if (node->out[o]->dtype != RP_F16) { continue; }
+            if (node->out[o]->dtype != RP_F16 || backend != &rp_backend_ref) { continue; }
             uint16_t *half = malloc(b->bytes);
             assert_non_null(half);
             read_back(l, b, RP_F16, half, RP_F16, b->bytes / 2);
@@ -67,6 +70,8 @@ static void replay(layers *l, uint32_t n) {
     test_ok(l->device, l->device->backend->replay(l->device, all, n), "replay");
     test_ok(l->device, l->device->backend->wait(l->device), "wait");
 }
+
+static void step_on(layers *l) { l->recording != NULL ? replay(l, 1) : run_launches(l); }
 
 // ---- a closer rule for attention ----
 
@@ -212,7 +217,7 @@ static void judged_step(layers *l, uint32_t step, test_score *score) {
     free(marks);
     take_living(l);
     assert_int_equal(((const struct rp_step *)l->data[STEP])->step, step);
-    l->recording != NULL ? replay(l, 1) : run_reference(l);
+    step_on(l);
     for (uint32_t i = 0; i < l->plan->n_launches; i++) { judge(l, i, step, score); }
     for (uint32_t i = N_LIVING; i < l->n_bound; i++) {
         const rp_tensor *t = l->bound[i];
@@ -225,48 +230,58 @@ static void judged_step(layers *l, uint32_t step, test_score *score) {
 }
 
 // Two layers after the same steps: caches and the last x, bit for bit.
-static void same_bits(layers *a, layers *b) {
+static void same_bits(layers *a, layers *b, const char *how) {
     take_living(a), take_living(b);
     for (uint32_t i = 0; i < N_LIVING; i++) {
-        if (memcmp(a->data[i], b->data[i], rp_tensor_bytes(a->bound[i])) != 0) {
-            fail_msg("'%s' has other bits after steps in one call", a->bound[i]->name);
-        }
+        if (memcmp(a->data[i], b->data[i], rp_tensor_bytes(a->bound[i])) != 0) { fail_msg("'%s' has other bits %s", a->bound[i]->name, how); }
     }
     const uint64_t count = rp_tensor_count(a->x);
     float *of[2] = { calloc(count, sizeof **of), calloc(count, sizeof **of) };
     assert_true(of[0] != NULL && of[1] != NULL);
     read_back(a, &a->plan->launches[5 * LAYERS - 1].binding[6], RP_F32, of[0], RP_F32, count);
     read_back(b, &b->plan->launches[5 * LAYERS - 1].binding[6], RP_F32, of[1], RP_F32, count);
-    if (memcmp(of[0], of[1], count * sizeof **of) != 0) { fail_msg("the last x has other bits after steps in one call"); }
+    if (memcmp(of[0], of[1], count * sizeof **of) != 0) { fail_msg("the last x has other bits %s", how); }
     free(of[0]), free(of[1]);
 }
 
-static void check_shape(void **state, const shape *s) {
-    rp_device *device = test_device_of(state);
+static void check_as(rp_device *device, const shape *s, bool f16) {
     test_score score = { 0 };
-    layers l, together;
-    open_layers(&l, device, s, false);
+    layers l, other;
+    open_layers(&l, device, s, (layers_kind){ .f16 = f16, .recorded = true });
     check_blocks(&l);
     const uint32_t n_steps = device->backend == &rp_backend_cuda ? SUFFIX : 18;    // where there are no blocks, and each step takes long
     for (uint32_t step = 1; step <= n_steps; step++) {
         if (step < 3 || step == 17 || step == n_steps) {
             judged_step(&l, step, &score);
         } else {
-            l.recording != NULL ? replay(&l, 1) : run_reference(&l);
+            step_on(&l);
         }
     }
     printf("  %u rows of %u on %s, %s: %llu numbers, worst err/tol %.3f: %s\n", s->m, l.d, device->info.spec, l.f16 ? "float16" : "float32",
            (unsigned long long)score.compared, score.worst, score.where);
     if (l.recording != NULL) {
-        open_layers(&together, device, s, true);
-        check_blocks(&together);
-        assert_true(together.plan->activation_bytes < l.plan->activation_bytes);
-        replay(&together, n_steps);
-        same_bits(&l, &together);
-        close_layers(&together);
+        open_layers(&other, device, s, (layers_kind){ .f16 = f16, .together = true, .recorded = true });
+        check_blocks(&other);
+        assert_true(other.plan->activation_bytes < l.plan->activation_bytes);
+        replay(&other, n_steps);
+        same_bits(&l, &other, "after steps in one call");
+        close_layers(&other);
+    }
+    if (!f16 && device->wgmma > 0) {
+        open_layers(&other, device, s, (layers_kind){ .f16 = f16 });
+        for (uint32_t step = 1; step <= n_steps; step++) { step_on(&other); }
+        same_bits(&l, &other, "launch by launch");
+        close_layers(&other);
     }
     close_layers(&l);
     if (score.failed > 0) { fail_msg("%llu failures", (unsigned long long)score.failed); }
+}
+
+static void check_shape(void **state, const shape *s) {
+    rp_device *device = test_device_of(state);
+    const bool f16 = test_has_f16(device);
+    check_as(device, s, f16);
+    if (f16 && device->wgmma > 0) { check_as(device, s, false); }
 }
 #define SHAPE(i) static void shape_##i(void **state) { check_shape(state, &shapes[i]); }
 SHAPE(0) SHAPE(1) SHAPE(2) SHAPE(3) SHAPE(4) SHAPE(5) SHAPE(6)

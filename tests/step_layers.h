@@ -6,8 +6,8 @@
 
 enum { LAYERS = 2, PREFIX = 100, TOKENS = 77, SUFFIX = 40, POSITIONS = PREFIX + SUFFIX, MAX_HEAD = 64, MAX_BOUND = 64 };
 
-// whole: on devices with the shared memory of compute capability 9.0 all of a layer is blocks.
-typedef struct shape { uint32_t m, heads, head_width, hidden; bool biased, whole; } shape;
+// whole, pairs: on devices with the shared memory of compute capability 9.0 all of a layer is blocks in float16, and in float32.
+typedef struct shape { uint32_t m, heads, head_width, hidden; bool biased, whole, pairs; } shape;
 
 typedef struct layers {
     rp_device *device;
@@ -22,14 +22,16 @@ typedef struct layers {
     rp_buffer *activations;
     rp_graph *graph;
     rp_plan *plan;
-    rp_recording *recording;           // NULL: the reference device
+    rp_recording *recording;           // NULL: launches go one by one
     rp_tensor *x;                      // what the last layer leaves
 } layers;
 enum { STEP, CACHE, N_LIVING = CACHE + LAYERS };
 
-// Buffers, graph, plan and, but on the reference device, a recording; before step 1. together: activations share memory, as a model's do;
-// else each has its own, and can be read after the last launch.
-void open_layers(layers *l, rp_device *device, const shape *s, bool together);
+// Buffers, graph, plan and, but on the reference device, a recording, if `recorded`; before step 1. together: activations share memory, as a
+// model's do; else each has its own, and can be read after the last launch. f16: weights, and what goes from launch to launch; else float32,
+// with weights in pairs where the device multiplies those.
+typedef struct layers_kind { bool f16, together, recorded; } layers_kind;
+void open_layers(layers *l, rp_device *device, const shape *s, layers_kind kind);
 void close_layers(layers *l);
 
 #endif

@@ -53,7 +53,7 @@ void rp_launch_attn_step(const rp_node *node, rp_launch *out) {
     const uint32_t d = p->head_width;
     const uint64_t sets = (uint64_t)p->batch * p->heads;
     const bool turns = p->positions > 0;
-    out->step_part = turns && p->f16 ? RP_STEP_ATTEND : RP_STEP_NONE;
+    out->step_part = turns ? RP_STEP_ATTEND : RP_STEP_NONE;
     uint64_t paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_FEW);
     while (paths > 1 && RP_ATTN_STEP_BYTES(paths, d, RP_ATTN_FEW_GROUP / 32) > room_of_cluster(out)) { paths = ceil_div(paths, 2); }
     const uint64_t groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;

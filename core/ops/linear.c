@@ -168,9 +168,10 @@ static void launch_pair(const struct rp_linear_params *p, rp_launch *out) {
 
 // What of a decode step's block a product can be (core/step_block.h).
 static rp_step_part step_part_of(const struct rp_linear_params *p) {
-    if (!p->w_f16 || p->m > RP_STEP_ROWS || p->silu) { return RP_STEP_NONE; }
-    if (!p->norm) { return p->x_f16 && p->has_residual && !p->y_f16 ? RP_STEP_ADD : RP_STEP_NONE; }
-    return p->y_f16 && !p->has_residual ? (p->gated ? RP_STEP_GATE : RP_STEP_PROJECT) : RP_STEP_NONE;
+    const bool pairs = p->w_pairs;
+    if ((!p->w_f16 && !pairs) || p->m > RP_STEP_ROWS || p->silu) { return RP_STEP_NONE; }
+    if (!p->norm) { return (p->x_f16 || pairs) && p->has_residual && !p->y_f16 ? RP_STEP_ADD : RP_STEP_NONE; }
+    return (p->y_f16 || pairs) && !p->has_residual ? (p->gated ? RP_STEP_GATE : RP_STEP_PROJECT) : RP_STEP_NONE;
 }
 
 void rp_launch_linear(const rp_node *node, rp_launch *out) {
