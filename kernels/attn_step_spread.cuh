@@ -23,6 +23,7 @@ __device__ inline void rp_attn_step_spread(const rp_kernel_args<rp_attn_step_par
     uint32_t bytes;
     asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(bytes));
     t.places = rp_quotient(bytes / 16 - (uint32_t)(t.tiles - memory) / 4, RP_ATTN_STEP_PLACE(d) / 4);
+    __syncthreads();                               // the barrier is made
     t.ask(0);
     t.hint();
     const uint32_t half = d / 2, fours = half / 2, position = min(n_tokens + t.slot, max(p.positions, 1u) - 1);
