@@ -45,7 +45,7 @@ template <bool ALL, uint32_t HEAD> struct rp_step_tiles {
     float *queries, *weights, *tiles;              // in shared memory: [rows, d], weights of tiles that are all prompt, places
     rp_spread_inbox inbox;
 
-    // width: of a row of keys; rows of a cluster at most; batch x paths: of the caches.
+    // of_rank: of the group; rows of the cluster, of which there are at most rows_most. The rest is for the caller to set.
     __device__ inline rp_step_tiles(const rp_attn_step_params &p, uint32_t of_rank, uint32_t rows, uint32_t rows_most, uint32_t n_tokens, uint32_t step)
         : d(HEAD > 0 ? HEAD : p.head_width), width(p.heads * p.head_width), rank(of_rank), n_rows(rows), most(rows_most), n_prefix(min(n_tokens, p.prefix_cap)),
           n(n_prefix + min(step, p.suffix_cap)), pitch(RP_ATTN_PITCH(d)), slot(step - 1), live(step - 1 < p.suffix_cap),

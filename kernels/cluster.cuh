@@ -31,11 +31,6 @@ __device__ inline void rp_cluster_wait_ready(uint64_t *ready) {
                  "again_%=:\n\tmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], 0;\n\t@!done bra again_%=;\n\t}"
                  ::"r"(rp_shared_address(ready)) : "memory");
 }
-// Copies bytes, in whole pieces of 16, from memory to this group's shared memory, where its barrier counts them.
-__device__ inline void rp_cluster_copy(void *to, const void *from, uint32_t bytes, uint64_t *ready) {
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(rp_shared_address(to)), "l"(from),
-                 "r"(bytes), "r"(rp_shared_address(ready)) : "memory");
-}
 // Writes numbers where group `rank` keeps what lies at `to` here, and counts them on that group's barrier: each write is one count
 // there, one after the other, so they are few and wide.
 __device__ inline void rp_cluster_send(const void *to, uint32_t rank, uint64_t *ready, const uint2 &x) {

@@ -71,22 +71,15 @@ template <int HALVES> struct rp_pair_units {
             rp_mma(acc, w, x[0], x[1]);
         }
     }
-    // N products side by side, each in the same order.
-    template <int N> __device__ static inline void multiply(float (&acc)[N][4], const operand &x, const other (&w)[N]) {
+    __device__ static inline void multiply(float (&acc)[4], const operand &x, const other &w) {
         constexpr int of_x[3] = { 1, 0, 0 }, of_w[3] = { 0, 1, 0 };
 #pragma unroll
         for (int e = 0; e < 3; e++) {
 #pragma unroll
-            for (uint32_t i = 0; i < 4; i++) {
-#pragma unroll
-                for (int n = 0; n < N; n++) { join(acc[n], x.part[of_x[e]][i], w[n].part[of_w[e]][i]); }
-            }
+            for (uint32_t i = 0; i < 4; i++) { join(acc, x.part[of_x[e]][i], w.part[of_w[e]][i]); }
         }
 #pragma unroll
-        for (int e = 0; e < 4 * N; e++) { acc[e / 4][e % 4] *= x.back[HALVES > 1 ? e % 4 / 2 : e % 2]; }
-    }
-    __device__ static inline void multiply(float (&acc)[4], const operand &x, const other &w) {
-        multiply<1>(reinterpret_cast<float (&)[1][4]>(acc), x, reinterpret_cast<const other (&)[1]>(w));
+        for (int e = 0; e < 4; e++) { acc[e] *= x.back[HALVES > 1 ? e / 2 : e % 2]; }
     }
 };
 
