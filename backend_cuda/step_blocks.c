@@ -29,16 +29,11 @@ static bool lay(const rp_plan *plan, uint32_t first, rp_cuda_block *out) {
            (out->block.n == 2 || same(&last->binding[0], &launches[1].binding[7]));
 }
 
-// Whether it is one in float32.
-static bool has_pairs(const rp_plan *plan, const rp_cuda_block *own) {
-    return ((const struct rp_linear_params *)(const void *)plan->launches[own->first].params)->w_pairs != 0;
-}
-
 // Whether `next`, right behind `own`, can be the one that writes its x: nobody else waits for x. Who comes after `next` as well waits for
 // that: of what a launch depends on, a plan lists what it does not reach through another.
 static bool may_follow(const rp_plan *plan, const rp_cuda_block *own, const rp_cuda_block *next) {
     const struct rp_step_block_args *a = &own->block.args, *b = &next->block.args;
-    const bool alike = a->m == b->m && a->d == b->d && has_pairs(plan, own) == has_pairs(plan, next);
+    const bool alike = a->m == b->m && a->d == b->d && own->block.pairs == next->block.pairs;
     if (!alike || !same(x_of(plan, own), &plan->launches[next->first].binding[0])) { return false; }
     for (uint32_t i = next->first + next->block.n; i < plan->n_launches; i++) {
         for (uint32_t j = 0; j < plan->n_deps[i]; j++) {
@@ -82,11 +77,11 @@ static uint32_t find(const rp_plan *plan, rp_cuda_block *blocks, unsigned char *
 }
 
 // Bytes of an area of sums.
-static uint64_t area_of(const rp_plan *plan, const rp_cuda_blocks *blocks) {
+static uint64_t area_of(const rp_cuda_blocks *blocks) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < blocks->n; i++) {
         const rp_step_block *own = &blocks->list[i].block;
-        const uint64_t parts = own->args.n_made + (has_pairs(plan, &blocks->list[i]) ? 1 : 0);       // and x
+        const uint64_t parts = own->args.n_made + (own->pairs ? 1 : 0);       // and x
         const uint64_t wanted = (parts * own->args.m * own->args.d * 4 + 255) / 256 * 256;
         bytes = wanted > bytes ? wanted : bytes;
     }
@@ -110,7 +105,7 @@ static void address(const rp_plan *plan, rp_cuda_block *own, const rp_cuda_block
     to->scale = in.address[4], to->w_in = in.address[1], to->bias_in = bias_of(first, &in), to->y_in = in.address[first->n_in];
     to->w_out = out.address[1], to->bias_out = bias_of(last, &out);
     own->sum = (struct rp_step_sum_args){ .parts = sums, .x = out.address[last->n_in], .n_parts = to->n_made, .count = to->m * to->d, .d = to->d };
-    if (has_pairs(plan, own)) {
+    if (own->block.pairs) {
         to->scale_in = in.address[5], to->kept = sums + (uint64_t)to->n_made * to->m * to->d * 4;
         own->sum.scale = out.address[5], own->sum.bias = to->bias_out, own->sum.residual = to->kept;
         if (!own->begins) { to->part_scale = before->sum.scale, to->part_bias = before->sum.bias, to->residual = before->sum.residual; }
@@ -133,7 +128,7 @@ rp_status rp_cuda_blocks_find(rp_device *device, const rp_plan *plan, rp_buffer 
         return rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while recording '%s'.", plan->name);
     }
     if (out->n == 0) { return RP_OK; }
-    const uint64_t area = area_of(plan, out);
+    const uint64_t area = area_of(out);
     RP_RETURN(rp_cuda_buffer_create(device, 2 * area, RP_MEMORY_DEVICE, sums));
     for (uint32_t i = 0; i < out->n; i++) {
         address(plan, &out->list[i], i > 0 ? &out->list[i - 1] : NULL, (*sums)->address + i % 2 * area);

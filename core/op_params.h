@@ -112,11 +112,11 @@
     (16 + 4 * ((paths) * (d) + RP_ATTN_SPREAD_JOINED(paths, tiles, d) + (teams) * RP_ATTN_SPREAD_OWN(paths, d)))
 // attn_step's likewise, whose warps take a tile each. Shared memory: a barrier, queries, tiles to join, weights of tiles that are all prompt, and
 // so many places for tiles: keys, values, weights of one path.
-#define RP_ATTN_STEP_SCORES(paths, prefix_cap) \
+#define RP_ATTN_STEP_WEIGHTS(paths, prefix_cap) \
     ((paths) > 1 ? ((prefix_cap) / RP_ATTN_TILE + RP_ATTN_SPREAD - 1) / RP_ATTN_SPREAD * (paths) * RP_ATTN_TILE : 0)
 #define RP_ATTN_STEP_PLACE(d) (RP_ATTN_TILE * (RP_ATTN_PITCH(d) + (d) + 1))
 #define RP_ATTN_STEP_SPREAD_BYTES(paths, tiles, prefix_cap, d, places) \
-    (16 + 4 * ((paths) * (d) + RP_ATTN_SPREAD_JOINED(paths, tiles, d) + RP_ATTN_STEP_SCORES(paths, prefix_cap) + (places) * RP_ATTN_STEP_PLACE(d)))
+    (16 + 4 * ((paths) * (d) + RP_ATTN_SPREAD_JOINED(paths, tiles, d) + RP_ATTN_STEP_WEIGHTS(paths, prefix_cap) + (places) * RP_ATTN_STEP_PLACE(d)))
 #define RP_ATTN_STEP_GROUP(places, d) ((places) == 1 && (d) <= 128 ? 128 : (places) < 3 ? 256 : 512)
 #define RP_ATTN_SPREAD_MOST 101376       // the 99 KiB that a group can have on every device with clusters
 #define RP_ATTN_SPREAD_MOST_90 232448    // and on those of compute capability 9.0

@@ -57,10 +57,10 @@ static uint64_t sums_of(const struct rp_step_product *p, bool pairs) { return (p
 static bool alone(const struct rp_step_block_args *a) { return (a->hidden > 0) == (a->m == 1); }
 
 // What both kinds have in shared memory, of at most so many bytes; `more`: bytes of attention's that take the place of sums, or, in float32, of
-// rows.
+// rows: paths' parts come when those are multiplied by all. Sums have the place of x there, as they are made when it is split.
 static bool lay(rp_step_block *out, const rp_launch *first, uint64_t at, uint64_t more, uint64_t most) {
     struct rp_step_block_args *a = &out->args;
-    const bool pairs = product_of(first)->w_pairs;
+    const bool pairs = out->pairs;
     const uint64_t in = sums_of(&a->in, pairs), last = pairs ? 0 : sums_of(&a->out, pairs), sums = in > last ? in : last;
     place(&at, &a->in.weights, (uint64_t)a->in.blocks * 8 * a->in.pitch);
     place(&at, &a->out.weights, (uint64_t)a->out.blocks * 8 * a->out.pitch);
@@ -68,7 +68,7 @@ static bool lay(rp_step_block *out, const rp_launch *first, uint64_t at, uint64_
     if (pairs) { a->joined = (RP_UINT)at; }
     place(&at, &a->rows, pairs && more > rows ? more : rows);
     place(&at, &a->mid, (uint64_t)a->rows_own * (pairs ? RP_STEP_PAIR_MID(a->out.n_chunks) : a->out.pitch));
-    if (pairs) {       // sums are made when x is split, and paths' parts come when x is multiplied by all
+    if (pairs) {
         const uint64_t whole = (uint64_t)a->rows_own * a->d * 4;
         a->added = (RP_UINT)at;
         place(&at, &a->sums_at, sums > whole ? sums : whole);
@@ -121,7 +121,7 @@ static bool lay_pair_attention(const rp_launch *first, rp_step_block *out) {
     uint64_t at = RP_STEP_BEGIN;
     place(&at, &a->sent, (uint64_t)a->rows_own * 3 * d * 4);
     place(&at, &a->queries, (uint64_t)a->rows_own * d * 4);
-    place(&at, &a->shared, RP_ATTN_STEP_SCORES((uint64_t)a->rows_own, p->prefix_cap) * 4);
+    place(&at, &a->shared, RP_ATTN_STEP_WEIGHTS((uint64_t)a->rows_own, p->prefix_cap) * 4);
     place(&at, &a->tiles, a->places * RP_ATTN_STEP_PLACE(d) * 4);
     return lay(out, first, at, RP_ATTN_SPREAD_JOINED((uint64_t)a->rows_own, a->room, d) * 4, RP_STEP_BYTES_PAIR);
 }
@@ -135,10 +135,10 @@ static bool lay_attention(const rp_launch *launches, rp_step_block *out) {
         last->n != d || last->k != d || in->w_pairs != last->w_pairs || in->w_pairs == p->f16) {
         return false;
     }
-    *out = (rp_step_block){ .n = 3, .kernel = kernels[in->w_pairs][m > 1], .op = RP_OP_ATTN_STEP,
+    *out = (rp_step_block){ .n = 3, .kernel = kernels[in->w_pairs][m > 1], .op = RP_OP_ATTN_STEP, .pairs = in->w_pairs,
                             .args = { .attn = *p, .m = m, .d = d, .eps = in->eps, .inverse_d = 1 / (float)d } };
     spread(out, p->heads);
-    return in->w_pairs ? lay_pair_attention(launches, out) : lay_mixed_attention(launches, out);
+    return out->pairs ? lay_pair_attention(launches, out) : lay_mixed_attention(launches, out);
 }
 
 static bool lay_mlp(const rp_launch *launches, rp_step_block *out) {
@@ -149,7 +149,7 @@ static bool lay_mlp(const rp_launch *launches, rp_step_block *out) {
     if (!rows_fit(&launches[0], m, d) || last->m != m || last->n != d || last->k != hidden || hidden % 64 != 0 || last->w_pairs != in->w_pairs) {
         return false;
     }
-    *out = (rp_step_block){ .n = 2, .kernel = kernels[pairs][m > 1], .op = RP_OP_LINEAR,
+    *out = (rp_step_block){ .n = 2, .kernel = kernels[pairs][m > 1], .op = RP_OP_LINEAR, .pairs = pairs,
                             .args = { .m = m, .d = d, .hidden = hidden, .eps = in->eps, .inverse_d = 1 / (float)d } };
     struct rp_step_block_args *a = &out->args;
     spread(out, hidden / 64);

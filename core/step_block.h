@@ -24,7 +24,7 @@
 #define RP_STEP_PAD 64             // bytes between rows in shared memory, beyond whole chunks
 #define RP_STEP_BYTES 115712u      // of shared memory, at most, so that two groups have room on a multiprocessor: (228 - 2) / 2 KB
 #define RP_STEP_ALONE 116736u      // and at least, so that two have none
-#define RP_STEP_BYTES_PAIR 180224u // in float32, of attention, whose tiles of keys take more: beside the other block of a layer
+#define RP_STEP_BYTES_PAIR 180224u // in float32 at most, of attention, whose tiles of keys take more
 #define RP_STEP_PARTS_ONE 16       // in float32: parts at most, of one row, and of several
 #define RP_STEP_PARTS_SOME 8
 #define RP_STEP_PAIR_ROW(chunks) ((chunks) * 128 + 32)   // and in shared memory bytes from one row to the next, of x as one of a pair,
@@ -89,6 +89,7 @@ typedef struct rp_step_block {
     const char *kernel;
     rp_op op;                      // whose module has it
     uint32_t groups;               // in clusters of RP_STEP_RANKS
+    bool pairs;                    // in float32
     struct rp_step_block_args args;// but for addresses, n_parts and x
 } rp_step_block;
 

@@ -18,7 +18,7 @@ __device__ inline void rp_attn_step_spread(const rp_kernel_args<rp_attn_step_par
     t.prefix = rp_at<const float>(args, 2) + (uint64_t)b * p.prefix_cap * width + head * d;
     t.cache = rp_at<float>(args, 6) + row0 * t.path + head * d;
     t.queries = memory + 4, t.weights = t.queries + most * d + RP_ATTN_SPREAD_JOINED(most, room, d);
-    t.tiles = t.weights + RP_ATTN_STEP_SCORES(most, p.prefix_cap);
+    t.tiles = t.weights + RP_ATTN_STEP_WEIGHTS(most, p.prefix_cap);
     t.inbox = { t.queries + most * d, reinterpret_cast<uint64_t *>(memory), room };
     uint32_t bytes;
     asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(bytes));

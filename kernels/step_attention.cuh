@@ -65,7 +65,7 @@ template <bool ONE> __device__ inline void rp_step_attention(const rp_step_block
     s.begin(s.m * 3 * own * 2, lone ? 0 : s.m * own * 2);
     if (threadIdx.x == 0) { s.expect(RP_STEP_PARTS, my_pairs * RANKS * (d + 2) * 4); }
     s.fetch(a.in, a.w_in, width * 2, 0, width * 2, blocks * 8, [&](uint32_t i) { return column_of(block0 + i / 8) + i % 8; });
-    s.fetch(a.out, a.w_out, width * 2, head0 * d * 2, own * 2, s.columns, [&](uint32_t i) { return s.rank * s.columns + i; });
+    s.fetch_out(width * 2, head0 * d * 2, own * 2);
     s.clear_mid(own * 2);
     s.fetch_bias(blocks * 8, [&](uint32_t i) { return column_of(block0 + i / 8) + i % 8; });
     __half *sent = reinterpret_cast<__half *>(memory + a.sent), *queries = reinterpret_cast<__half *>(memory + a.queries);

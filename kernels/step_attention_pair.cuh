@@ -20,7 +20,7 @@ template <bool ONE> __device__ inline void rp_step_attention_pair(const rp_step_
     const auto column_of = [&](uint32_t block) { return block / OF_PART * width + head * d + block % OF_PART * 8; };   // of qkv, the block's first
     s.begin(s.m * 3 * d * 4, ONE ? 0 : s.m * d * 4);
     s.fetch(a.in, a.w_in, width * 4, 0, width * 4, BLOCKS * 8, [&](uint32_t i) { return column_of(block0 + i / 8) + i % 8; });
-    s.fetch(a.out, a.w_out, width * 4, head * d * 4, d * 4, s.columns, [&](uint32_t i) { return s.rank * s.columns + i; });
+    s.fetch_out(width * 4, head * d * 4, d * 4);
     const uint32_t n_tokens = *reinterpret_cast<const uint32_t *>(a.n_tokens), step_number = reinterpret_cast<const rp_step *>(a.step)->step;
     rp_step_tiles<ONE, d> t(p, s.rank, s.m, a.rows_own, n_tokens, step_number);
     t.prefix = reinterpret_cast<const float *>(a.prefix) + head * d;

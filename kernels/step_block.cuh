@@ -79,6 +79,10 @@ template <bool ONE> struct rp_step_group {
         for (uint32_t i = threadIdx.x; i < rows; i += RP_STEP_GROUP) { clear(to + i * p.pitch, bytes, p); }    // weights that are not are to be numbers
         rp_copy_commit();
     }
+    // The second product's: those of the group's columns of x.
+    __device__ __forceinline__ void fetch_out(uint32_t row_bytes, uint32_t skip, uint32_t bytes) const {
+        fetch(a.out, a.w_out, row_bytes, skip, bytes, columns, [&](uint32_t i) { return rank * columns + i; });
+    }
     // Zeros from so many bytes of a row on to the end of its last chunk.
     __device__ static __forceinline__ void clear(char *row, uint32_t bytes, const rp_step_product &p) {
         for (uint32_t at = bytes; at < p.n_chunks * RP_STEP_CHUNK * 2; at += 16) { *reinterpret_cast<uint4 *>(row + at) = make_uint4(0, 0, 0, 0); }

@@ -18,7 +18,7 @@ template <bool ONE> __device__ inline void rp_step_mlp(const rp_step_block_args 
     const uint32_t first = (s.set * RP_STEP_RANKS + s.rank) * blocks;          // block of the hidden
     s.begin(s.m * own * 2, 0);
     s.fetch(a.in, a.w_in, a.d * 2, 0, a.d * 2, blocks * 16, [&](uint32_t i) { return first * 16 + i; });
-    s.fetch(a.out, a.w_out, a.hidden * 2, s.set * own * 2, own * 2, s.columns, [&](uint32_t i) { return s.rank * s.columns + i; });
+    s.fetch_out(a.hidden * 2, s.set * own * 2, own * 2);
     s.fetch_bias(blocks * 16, [&](uint32_t i) { return first * 16 + i; });
     const typename step::rows_of_x x = s.find_rows();
     const typename step::part in = s.part_of(a.in, a.rows, a.in.blocks), out = s.part_of(a.out, a.mid, s.columns / 8);

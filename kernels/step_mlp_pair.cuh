@@ -16,7 +16,7 @@ template <bool ONE> __device__ inline void rp_step_mlp_pair(const rp_step_block_
     const uint32_t first = (s.set * RP_STEP_RANKS + s.rank) * blocks;          // block of the hidden
     s.begin(s.m * own * 4, 0);
     s.fetch(a.in, a.w_in, a.d * 4, 0, a.d * 4, blocks * 16, [&](uint32_t i) { return first * 16 + i; });
-    s.fetch(a.out, a.w_out, a.hidden * 4, s.set * own * 4, own * 4, s.columns, [&](uint32_t i) { return s.rank * s.columns + i; });
+    s.fetch_out(a.hidden * 4, s.set * own * 4, own * 4);
     const typename step::rows_of_x x = s.find_rows();
     const typename step::part in = s.part_of(a.in, a.in.blocks), out = s.part_of(a.out, s.columns / 8);
     const typename step::result_at r = s.result_of(threadIdx.x, blocks);
