@@ -165,7 +165,7 @@ static rp_status add_sum(rp_device *device, const rp_plan *plan, rp_cuda_block *
 
 static rp_status add_block(rp_device *device, const rp_plan *plan, rp_cuda_block *own, nodes *all) {
     const rp_step_block *block = &own->block;
-    const rp_launch as = { .op = block->op, .kernel = block->kernel, .label = plan->launches[own->first].label, .group = RP_STEP_GROUP,
+    const rp_launch as = { .op = block->op, .kernel = block->kernel, .label = plan->launches[own->first].label, .group = block->group,
                            .grid = { block->groups, 1, 1 }, .shared_bytes = block->args.bytes };
     rp_cu_kernel_node kernel = { .params = (void *[]){ &own->block.args } };
     add_deps(plan, own->first, block->n, all);

@@ -23,7 +23,7 @@ static void spread(rp_step_block *out, uint32_t things) {
     while (things % a->n_sums != 0) { a->n_sums--; }
     const uint32_t left = RP_STEP_CLUSTERS / a->n_sums, least = (uint32_t)ceil_div(a->m, RP_STEP_ROWS_OWN), most = left < a->m ? left : a->m;
     a->rows_own = (uint32_t)ceil_div(a->m, most > least ? most : least);
-    out->groups = a->n_sums * (uint32_t)ceil_div(a->m, a->rows_own) * RP_STEP_RANKS;
+    out->groups = a->n_sums * (uint32_t)ceil_div(a->m, a->rows_own) * RP_STEP_RANKS, out->group = RP_STEP_GROUP;
 }
 
 // Deals a product to warps, chunks before blocks; false where one would have too many blocks.
@@ -83,9 +83,71 @@ static bool lay(rp_step_block *out, const rp_launch *first, uint64_t at, uint64_
     return at <= most && at <= room_of_cluster(first);
 }
 
+// ---- wide ----
+
+static bool is_wide(uint32_t m, uint32_t d) { return m > 1 && d > RP_STEP_WIDTH; }
+
+// Deals a wide block's products to warps: the first one's k by slices, the second one's by chunks.
+static bool deal_wide(struct rp_step_product *in, uint32_t d, uint32_t blocks, struct rp_step_product *out, uint32_t own) {
+    const uint32_t chunks = (uint32_t)ceil_div(own, RP_STEP_CHUNK), warps = RP_STEP_WIDE_GROUP / 32;
+    *in = (struct rp_step_product){ .n_chunks = d / RP_STEP_CHUNK, .pitch = d * 2, .blocks = blocks };
+    *out = (struct rp_step_product){ .n_chunks = chunks, .pitch = chunks * RP_STEP_CHUNK * 2, .lanes_k = chunks, .lanes_n = warps / chunks, .blocks = d / 64 };
+    return chunks <= warps;
+}
+
+// What both kinds have in shared memory; `more`: bytes of attention's that take the place of the first product's weights, as sums do.
+static bool lay_wide(rp_step_block *out, const rp_launch *first, uint64_t at, uint64_t more) {
+    struct rp_step_block_args *a = &out->args;
+    const uint64_t sum = (uint64_t)a->m * 8 * 4;                     // of a block
+    const uint64_t in_turn[] = { (uint64_t)a->in.blocks * 8 * a->in.pitch, a->in.blocks * RP_STEP_RANKS * sum, a->out.blocks * a->out.lanes_k * sum, more };
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < 4; i++) { most = in_turn[i] > most ? in_turn[i] : most; }
+    a->sums_at = (RP_UINT)at;
+    place(&at, &a->in.weights, ceil_div(most, 128) * 128);
+    place(&at, &a->out.weights, (uint64_t)a->out.blocks * 8 * a->out.pitch);
+    place(&at, &a->rows, (uint64_t)RP_STEP_RANKS * RP_STEP_SLICE(a->m, a->d));
+    place(&at, &a->mid, (uint64_t)a->m * a->out.pitch);
+    place(&at, &a->added, (uint64_t)a->m * a->d / RP_STEP_RANKS * 4);
+    place(&at, &a->bias, ((uint64_t)a->in.blocks * 8 + a->d / RP_STEP_RANKS) * 4);
+    const uint64_t units = (uint64_t)RP_STEP_WIDE_GROUP / 32 * 64 * a->attn.head_width;     // a second one of each warp
+    if (at + units <= room_of_cluster(first)) { place(&at, &a->tiles, units); }
+    a->bytes = (RP_UINT)at, a->n_made = a->n_sums, a->rows_own = a->m;
+    out->groups = a->n_sums * RP_STEP_RANKS, out->group = RP_STEP_WIDE_GROUP;
+    return at <= room_of_cluster(first) && first->processors >= RP_STEP_WIDE_PROCESSORS;
+}
+
+static bool lay_wide_attention(const rp_launch *first, rp_step_block *out) {
+    struct rp_step_block_args *a = &out->args;
+    const struct rp_attn_step_params *p = &a->attn;
+    a->n_sums = RP_STEP_WIDE_SETS;
+    while (p->heads % a->n_sums != 0) { a->n_sums--; }
+    const uint32_t width = p->head_width, heads = p->heads / a->n_sums, own = heads * width, warps = RP_STEP_WIDE_GROUP / 32, pieces = width / 4;
+    const uint32_t blocks = (uint32_t)ceil_div(3 * own / 8, RP_STEP_RANKS), pairs = a->m * heads, per = (uint32_t)ceil_div(pairs, RP_STEP_RANKS);
+    if (width > 64 || width % 4 != 0 || own % 8 != 0 || warps % heads != 0 || blocks > RP_STEP_WIDE_ATTENTION) { return false; }
+    // As above, an invocation takes one result of the first product, one piece of a head, and one of those that are joined.
+    if (blocks * 8 * a->m > RP_STEP_WIDE_GROUP || RP_STEP_RANKS * per * pieces > RP_STEP_WIDE_GROUP) { return false; }
+    if (!deal_wide(&a->in, a->d, blocks, &a->out, own)) { return false; }
+    uint64_t at = RP_STEP_WIDE_BEGIN;
+    place(&at, &a->sent, (uint64_t)a->m * 3 * own * 2);
+    place(&at, &a->queries, (uint64_t)heads * 16 * QUERY * 2);
+    place(&at, &a->fresh, (uint64_t)pairs * 2 * width * 2);
+    place(&at, &a->tops, (uint64_t)warps * RP_ATTN_FEW * 8);
+    place(&at, &a->angles_at, (uint64_t)width * 4);
+    place(&at, &a->joined, (uint64_t)RP_STEP_RANKS * per * (width + 4) * 4);
+    return lay_wide(out, first, ceil_div(at, 128) * 128, (uint64_t)warps * a->m * RP_ATTN_FEW_PITCH * 4);
+}
+
+static bool lay_wide_mlp(const rp_launch *first, rp_step_block *out) {
+    struct rp_step_block_args *a = &out->args;
+    a->n_sums = RP_STEP_WIDE_HIDDEN;               // evenly but for one block of eight
+    const uint32_t own = (uint32_t)ceil_div(a->hidden / 8, a->n_sums), blocks = 2 * (uint32_t)ceil_div(own, RP_STEP_RANKS);
+    if (blocks > RP_STEP_WIDE_MLP || blocks * 4 * a->m > RP_STEP_WIDE_GROUP) { return false; }
+    return deal_wide(&a->in, a->d, blocks, &a->out, own * 8) && lay_wide(out, first, RP_STEP_WIDE_BEGIN, 0);
+}
+
 // Rows of x that any kind can have: four columns an invocation; a group keeps an eighth of them, in whole blocks.
 static bool rows_fit(const rp_launch *first, uint32_t m, uint32_t d) {
-    return first->clusters && m > 0 && m <= RP_STEP_ROWS && d % 64 == 0 && d <= (m > 1 ? RP_STEP_WIDTH : 4 * RP_STEP_GROUP);
+    return first->clusters && m > 0 && m <= RP_STEP_ROWS && d % 64 == 0 && d <= 4 * RP_STEP_GROUP;
 }
 
 static bool lay_mixed_attention(const rp_launch *first, rp_step_block *out) {
@@ -137,6 +199,10 @@ static bool lay_attention(const rp_launch *launches, rp_step_block *out) {
     }
     *out = (rp_step_block){ .n = 3, .kernel = kernels[in->w_pairs][m > 1], .op = RP_OP_ATTN_STEP, .pairs = in->w_pairs,
                             .args = { .attn = *p, .m = m, .d = d, .eps = in->eps, .inverse_d = 1 / (float)d } };
+    if (is_wide(m, d)) {
+        out->kernel = d > RP_STEP_WIDE_HALF ? "step_attention_wide" : "step_attention_wide_half";
+        return !out->pairs && lay_wide_attention(&launches[0], out);
+    }
     spread(out, p->heads);
     return out->pairs ? lay_pair_attention(launches, out) : lay_mixed_attention(launches, out);
 }
@@ -152,6 +218,10 @@ static bool lay_mlp(const rp_launch *launches, rp_step_block *out) {
     *out = (rp_step_block){ .n = 2, .kernel = kernels[pairs][m > 1], .op = RP_OP_LINEAR, .pairs = pairs,
                             .args = { .m = m, .d = d, .hidden = hidden, .eps = in->eps, .inverse_d = 1 / (float)d } };
     struct rp_step_block_args *a = &out->args;
+    if (is_wide(m, d)) {
+        out->kernel = d > RP_STEP_WIDE_HALF ? "step_mlp_wide" : "step_mlp_wide_half";
+        return !pairs && lay_wide_mlp(&launches[0], out);
+    }
     spread(out, hidden / 64);
     const uint32_t own = hidden / a->n_sums, blocks = own / 64 * 2;
     if (pairs ? !deal_pairs(&a->in, d, blocks, RP_STEP_TURNS) || !deal_pairs(&a->out, own, d / 64, 1) : !deal(&a->in, d, blocks) || !deal(&a->out, own, d / 64)) {

@@ -16,7 +16,7 @@
                                    // its rows; clusters beyond the sets share the rows
 #define RP_STEP_ROWS 16            // rows of x, at most
 #define RP_STEP_ROWS_OWN 8         // and of a cluster
-#define RP_STEP_WIDTH 256          // columns of x, at most, where there are several rows: a warp takes one
+#define RP_STEP_WIDTH 256          // columns of x, at most, where there are several rows and a warp takes one; of more, see below
 #define RP_STEP_GROUP 256          // invocations of a group
 #define RP_STEP_CHUNK 64           // of k: what a warp multiplies at once
 #define RP_STEP_TURNS 2            // pairs of blocks of eight columns of a warp, at most
@@ -31,6 +31,21 @@
 #define RP_STEP_PAIR_MID(chunks) ((chunks) * 256 + 64)   // of what the second product multiplies,
 #define RP_STEP_PAIR_W(chunks) ((chunks) * 256 + 16)     // and of weights
 #define RP_STEP_BEGIN 1024         // bytes of shared memory in front: barriers, and rows' sums of squares
+
+// Wide blocks, of several rows of more columns, in mixed (kernels/step_wide.cuh): a group may take a multiprocessor's shared memory, and of such
+// clusters a device of 132 has places for 15, which a layer's two blocks share. A cluster takes all rows; each of its groups sums up a slice of them.
+#define RP_STEP_WIDE_PROCESSORS 120
+#define RP_STEP_WIDE_GROUP 512     // invocations of a group
+#define RP_STEP_WIDE_HALF 512      // columns up to which slices are of half the width
+#define RP_STEP_WIDE_SETS 8        // of heads, at most
+#define RP_STEP_WIDE_HIDDEN 7      // and of hidden numbers
+#define RP_STEP_WIDE_ATTENTION 6   // blocks of eight columns of the first product of a group, at most
+#define RP_STEP_WIDE_MLP 10
+#define RP_STEP_TURN 64            // bytes by which the halves of 128 change places in every other row in shared memory
+#define RP_STEP_WIDE_BEGIN 128     // bytes of shared memory in front: barriers
+#define RP_STEP_SLICE_ROW(d) (((d) / RP_STEP_RANKS * 2 + 127) / 128 * 128)  // bytes from one row of a slice to the next; x is followed by zeros
+#define RP_STEP_HEADS(m) (((m) * 8 + 15) / 16 * 16)                         // in front of the rows: two numbers of each
+#define RP_STEP_SLICE(m, d) (RP_STEP_HEADS(m) + (m) * RP_STEP_SLICE_ROW(d)) // all of a slice
 
 // A product of a group: weights [n, k] float16, or in pairs of it, of which it takes blocks of eight rows and so many chunks of k.
 struct rp_step_product {
@@ -66,6 +81,8 @@ struct rp_step_block_args {
     // Attention, with h heads a cluster: q, k and v as they come, float16 [m, 3, h, width]; queries, float16 [h, 16, 72]; new keys and values,
     // float16 [m, h, 2, width]; maxima and sums [warps, RP_STEP_ROWS_OWN, 2]; what the group's paths are joined from; angles [width].
     RP_UINT sent, queries, fresh, tops, joined, angles_at;
+    // Wide (step_wide.cuh): `rows` are slices, sums and values of warps have the place of the first product's weights, `tops` has 16 rows a warp, and
+    // `tiles` are each warp's second unit of keys and values, float16 [warps, 2, 16, width]; 0: there is no room.
     // In float32 (step_pair.cuh): `rows` are [2, m], `added` is all of x; q, k and v, and queries, are float32, and there are tiles of keys and values
     // (attn_step_tiles.cuh): weights of tiles that are all prompt, so many places, and tiles of a path at most.
     RP_UINT shared, tiles, places, room;
@@ -89,6 +106,7 @@ typedef struct rp_step_block {
     const char *kernel;
     rp_op op;                      // whose module has it
     uint32_t groups;               // in clusters of RP_STEP_RANKS
+    uint32_t group;                // invocations of each
     bool pairs;                    // in float32
     struct rp_step_block_args args;// but for addresses, n_parts and x
 } rp_step_block;

@@ -90,3 +90,4 @@ RP_ATTN_FEW_KERNEL(attn_step_f16_cross, 128, rp_attn_step_params, FEW_TAKES, rp_
 
 #include "step_attention.cuh"
 #include "step_attention_pair.cuh"
+#include "step_attention_wide.cuh"

@@ -10,6 +10,11 @@ __device__ inline void rp_copy16(void *to, const void *from, uint32_t bytes) {
     const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(bytes) : "memory");
 }
+// The same of eight bytes, for what is not aligned to more. These come through the L1 cache.
+__device__ inline void rp_copy8(void *to, const void *from) {
+    const uint32_t shared = (uint32_t)__cvta_generic_to_shared(to);
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(shared), "l"(from) : "memory");
+}
 __device__ inline void rp_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Waits until all but the latest N of this invocation's commits are done.
 template <int N> __device__ inline void rp_copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }

@@ -225,6 +225,7 @@ extern "C" __global__ void __launch_bounds__(GROUP) linear_f32_narrow(const rp_k
 #include "linear_mixed_skinny.cuh"
 #include "step_mlp.cuh"
 #include "step_mlp_pair.cuh"
+#include "step_mlp_wide.cuh"
 #include "linear_wgmma.cuh"
 
 // ---- float32 on matrix units ----

@@ -19,9 +19,26 @@ __device__ inline uint4 rp_step_four(const void *from) { return *reinterpret_cas
 // Past the L1 cache, which other launches on this multiprocessor may have filled.
 __device__ inline float4 rp_step_global(const float *from) { return __ldcg(reinterpret_cast<const float4 *>(from)); }
 
-// x is the units' operand of eight, two blocks of weights are that of sixteen. ONE: of one row in all.
-template <bool ONE> struct rp_step_group {
-    static constexpr uint32_t WARPS = RP_STEP_GROUP / 32, PLACE = 64, TURNS = RP_STEP_TURNS, RANKS = RP_STEP_RANKS;
+// Of so many things dealt to so many, one's share: first come those that have one more.
+struct rp_step_share {
+    uint32_t n, first;
+
+    __device__ rp_step_share(uint32_t things, uint32_t all, uint32_t which) {
+        const uint32_t least = things / all, more = things % all;
+        n = least + (which < more), first = which * least + min(which, more);
+    }
+};
+
+// Warps of a group that do something together while others do something else: so many from `first` on.
+struct rp_step_crew {
+    uint32_t first, n;
+
+    __device__ __forceinline__ bool has(uint32_t warp) const { return warp - first < n; }
+};
+
+// x is the units' operand of eight, two blocks of weights are that of sixteen. ONE: of one row in all. SIZE: invocations of a group.
+template <bool ONE, uint32_t SIZE = RP_STEP_GROUP> struct rp_step_group {
+    static constexpr uint32_t WARPS = SIZE / 32, PLACE = 64, TURNS = RP_STEP_TURNS, RANKS = RP_STEP_RANKS;
     const rp_step_block_args &a;
     char *const memory;
     // set: of heads, or of hidden numbers; row0, m: rows of the cluster; columns: of x, a group's own.
@@ -61,41 +78,48 @@ template <bool ONE> struct rp_step_group {
     }
 
     // Asks for blocks of weights: row_of(i) says which row of w [n, k] is the i-th; `bytes` of each from `skip` on. There after rp_copy_wait<0>
-    // and a barrier.
-    template <class RowOf>
+    // and a barrier. TURNED: halves of each 128 bytes of odd rows change places, where rows lie without pads. crew: who asks.
+    template <bool TURNED = false, class RowOf>
     __device__ __forceinline__ void fetch(const rp_step_product &p, uint64_t w, uint64_t row_bytes, uint32_t skip, uint32_t bytes, uint32_t rows,
-                                          const RowOf &row_of) const {
+                                          const RowOf &row_of, const rp_step_crew &crew = { 0, WARPS }) const {
+        if (!crew.has(warp)) { return; }
+        const uint32_t mine = warp - crew.first;
         // A warp takes a row, or, of rows of at most half a warp's pieces, two.
         const uint32_t pieces = bytes / 16, two = pieces <= 16 ? 1 : 0, first = (lane & (31 >> two)) * 16;
         const char *from = reinterpret_cast<const char *>(w) + skip;
         char *to = memory + p.weights;
-#pragma unroll 2
-        for (uint32_t row = (warp << two) + (two != 0 ? lane / 16 : 0); row < rows; row += WARPS << two) {
+#pragma unroll 1
+        for (uint32_t row = (mine << two) + (two != 0 ? lane / 16 : 0); row < rows; row += crew.n << two) {
             const char *row_from = from + row_of(row) * row_bytes + first;
-            char *row_to = to + row * p.pitch + first;
-#pragma unroll 4
+            char *row_to = to + row * p.pitch + (first ^ (TURNED ? row % 2 * RP_STEP_TURN : 0));
+#pragma unroll 1
             for (uint32_t at = first; at < bytes; at += 512, row_from += 512, row_to += 512) { rp_copy16(row_to, row_from, 16); }
         }
-        for (uint32_t i = threadIdx.x; i < rows; i += RP_STEP_GROUP) { clear(to + i * p.pitch, bytes, p); }    // weights that are not are to be numbers
+        for (uint32_t i = mine * 32 + lane; i < rows; i += crew.n * 32) {             // weights that are not are to be numbers
+            clear(to + i * p.pitch, bytes, p, TURNED ? i % 2 * RP_STEP_TURN : 0);
+        }
         rp_copy_commit();
     }
     // The second product's: those of the group's columns of x.
-    __device__ __forceinline__ void fetch_out(uint32_t row_bytes, uint32_t skip, uint32_t bytes) const {
-        fetch(a.out, a.w_out, row_bytes, skip, bytes, columns, [&](uint32_t i) { return rank * columns + i; });
+    template <bool TURNED = false>
+    __device__ __forceinline__ void fetch_out(uint32_t row_bytes, uint32_t skip, uint32_t bytes, const rp_step_crew &crew = { 0, WARPS }) const {
+        fetch<TURNED>(a.out, a.w_out, row_bytes, skip, bytes, columns, [&](uint32_t i) { return rank * columns + i; }, crew);
     }
     // Zeros from so many bytes of a row on to the end of its last chunk.
-    __device__ static __forceinline__ void clear(char *row, uint32_t bytes, const rp_step_product &p) {
-        for (uint32_t at = bytes; at < p.n_chunks * RP_STEP_CHUNK * 2; at += 16) { *reinterpret_cast<uint4 *>(row + at) = make_uint4(0, 0, 0, 0); }
+    __device__ static __forceinline__ void clear(char *row, uint32_t bytes, const rp_step_product &p, uint32_t turn = 0) {
+        for (uint32_t at = bytes; at < p.n_chunks * RP_STEP_CHUNK * 2; at += 16) { *reinterpret_cast<uint4 *>(row + (at ^ turn)) = make_uint4(0, 0, 0, 0); }
     }
     // The same of what the second product multiplies.
-    __device__ __forceinline__ void clear_mid(uint32_t bytes) const {
-        for (uint32_t row = threadIdx.x; row < m; row += RP_STEP_GROUP) { clear(memory + a.mid + row * a.out.pitch, bytes, a.out); }
+    template <bool TURNED = false> __device__ __forceinline__ void clear_mid(uint32_t bytes) const {
+        for (uint32_t row = threadIdx.x; row < m; row += SIZE) {
+            clear(memory + a.mid + row * a.out.pitch, bytes, a.out, TURNED ? row % 2 * RP_STEP_TURN : 0);
+        }
     }
     // Biases of the first product's columns, column_of(i), and of the second's, which one cluster adds.
     template <class ColumnOf> __device__ __forceinline__ void fetch_bias(uint32_t n, const ColumnOf &column_of) const {
         const float *in = reinterpret_cast<const float *>(a.bias_in), *out = reinterpret_cast<const float *>(a.bias_out);
-        for (uint32_t i = threadIdx.x; i < n; i += RP_STEP_GROUP) { bias()[i] = in != nullptr ? in[column_of(i)] : 0.0f; }
-        for (uint32_t i = threadIdx.x; i < columns; i += RP_STEP_GROUP) {
+        for (uint32_t i = threadIdx.x; i < n; i += SIZE) { bias()[i] = in != nullptr ? in[column_of(i)] : 0.0f; }
+        for (uint32_t i = threadIdx.x; i < columns; i += SIZE) {
             bias()[a.in.blocks * 8 + i] = out != nullptr ? out[rank * columns + i] : 0.0f;
         }
     }
@@ -287,7 +311,7 @@ template <bool ONE> struct rp_step_group {
             float total = sum(a.out, sums_of(a.out, r.block, r));
             if (set == 0) { total += bias()[a.in.blocks * 8 + column] + added()[r.row * columns + column]; }
             to[r.row * a.d + column] = total;
-            i += RP_STEP_GROUP, r = result_of(i, blocks);
+            i += SIZE, r = result_of(i, blocks);
         }
     }
 };

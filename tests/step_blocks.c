@@ -12,7 +12,8 @@
 static const shape shapes[] = {
     { 1, 8, 64, 1024, true, true, true },  { 1, 4, 64, 512, false, true, true }, { 1, 16, 52, 2048, true, false, false },
     { 10, 4, 64, 512, true, true, true },  { 3, 6, 32, 384, false, true, false }, { 16, 4, 64, 512, true, true, true },
-    { 7, 2, 64, 256, false, true, true },
+    { 7, 2, 64, 256, false, true, true },  { 10, 16, 52, 2048, true, true, false }, { 13, 8, 48, 640, false, true, false },
+    { 5, 12, 64, 1024, true, true, false }, { 16, 8, 64, 1024, false, true, false },
 };
 
 // Layers are alike, so all are blocks, or only their attention: then its sum is a kernel more; or nothing is.
@@ -22,9 +23,13 @@ static void check_blocks(const layers *l) {
     rp_step_block block;
     assert_int_equal(l->plan->n_launches, 5 * LAYERS + 1);
     memcpy(ninety, l->plan->launches, sizeof ninety);
-    for (uint32_t i = 0; i < 5; i++) { ninety[i].clusters = true, ninety[i].wgmma = 1; }
+    for (uint32_t i = 0; i < 5; i++) { ninety[i].clusters = true, ninety[i].wgmma = 1, ninety[i].processors = 132; }
     const bool pairs = !l->f16 && device->wgmma > 0;
     if (l->f16 || pairs) { assert_int_equal(rp_step_block_lay(ninety, 5, &block) && rp_step_block_lay(ninety + 3, 2, &block), l->f16 ? l->shape->whole : l->shape->pairs); }
+    if (l->f16 && l->shape->m > 1 && l->d > RP_STEP_WIDTH) {              // wide ones need places for their clusters
+        for (uint32_t i = 0; i < 5; i++) { ninety[i].processors = RP_STEP_WIDE_PROCESSORS - 1; }
+        assert_false(rp_step_block_lay(ninety, 5, &block) || rp_step_block_lay(ninety + 3, 2, &block));
+    }
     if (device->backend != &rp_backend_cuda || device->config.direct || !((const rp_cuda *)device->impl)->overlaps) { return; }
     const bool attention = rp_step_block_lay(l->plan->launches, 5, &block), mlp = rp_step_block_lay(l->plan->launches + 3, 2, &block);
     assert_int_equal(l->recording->n_nodes, 1 + (attention ? mlp ? 2 * LAYERS + 1 : 4 * LAYERS : 5 * LAYERS));
@@ -284,12 +289,13 @@ static void check_shape(void **state, const shape *s) {
     if (f16 && device->wgmma > 0) { check_as(device, s, false); }
 }
 #define SHAPE(i) static void shape_##i(void **state) { check_shape(state, &shapes[i]); }
-SHAPE(0) SHAPE(1) SHAPE(2) SHAPE(3) SHAPE(4) SHAPE(5) SHAPE(6)
+SHAPE(0) SHAPE(1) SHAPE(2) SHAPE(3) SHAPE(4) SHAPE(5) SHAPE(6) SHAPE(7) SHAPE(8) SHAPE(9) SHAPE(10)
 
 int main(void) {
     static const test_named all[] = {
         { "1 row of 512", shape_0 },  { "1 row of 256", shape_1 },   { "1 row of 832", shape_2 },  { "10 rows of 256", shape_3 },
         { "3 rows of 192", shape_4 }, { "16 rows of 256", shape_5 }, { "7 rows of 128", shape_6 },
+        { "10 rows of 832", shape_7 },{ "13 rows of 384", shape_8 }, { "5 rows of 768", shape_9 },   { "16 rows of 512", shape_10 },
     };
     test_seed();
     return test_on_each_device("step_blocks", all, TEST_COUNT(all));
