@@ -105,11 +105,11 @@ static bool lay_wide(rp_step_block *out, const rp_launch *first, uint64_t at, ui
     a->sums_at = (RP_UINT)at;
     place(&at, &a->in.weights, ceil_div(most, 128) * 128);
     place(&at, &a->out.weights, (uint64_t)a->out.blocks * 8 * a->out.pitch);
-    place(&at, &a->rows, (uint64_t)RP_STEP_RANKS * RP_STEP_SLICE(a->m, a->d));
+    place(&at, &a->rows, (uint64_t)RP_STEP_RANKS * RP_STEP_SLICE(a->m, RP_STEP_SLICE_ROW(RP_STEP_SLICE_K(a->d))));
     place(&at, &a->mid, (uint64_t)a->m * a->out.pitch);
     place(&at, &a->added, (uint64_t)a->m * a->d / RP_STEP_RANKS * 4);
     place(&at, &a->bias, ((uint64_t)a->in.blocks * 8 + a->d / RP_STEP_RANKS) * 4);
-    const uint64_t units = (uint64_t)RP_STEP_WIDE_GROUP / 32 * 64 * a->attn.head_width;     // a second one of each warp
+    const uint64_t units = (uint64_t)RP_STEP_WIDE_GROUP / 32 * 2 * 16 * 2 * a->attn.head_width;
     if (at + units <= room_of_cluster(first)) { place(&at, &a->tiles, units); }
     a->bytes = (RP_UINT)at, a->n_made = a->n_sums, a->rows_own = a->m;
     out->groups = a->n_sums * RP_STEP_RANKS, out->group = RP_STEP_WIDE_GROUP;
@@ -200,7 +200,7 @@ static bool lay_attention(const rp_launch *launches, rp_step_block *out) {
     *out = (rp_step_block){ .n = 3, .kernel = kernels[in->w_pairs][m > 1], .op = RP_OP_ATTN_STEP, .pairs = in->w_pairs,
                             .args = { .attn = *p, .m = m, .d = d, .eps = in->eps, .inverse_d = 1 / (float)d } };
     if (is_wide(m, d)) {
-        out->kernel = d > RP_STEP_WIDE_HALF ? "step_attention_wide" : "step_attention_wide_half";
+        out->kernel = RP_STEP_SLICE_K(d) > 2 ? "step_attention_wide" : "step_attention_wide_half";
         return !out->pairs && lay_wide_attention(&launches[0], out);
     }
     spread(out, p->heads);
@@ -219,7 +219,7 @@ static bool lay_mlp(const rp_launch *launches, rp_step_block *out) {
                             .args = { .m = m, .d = d, .hidden = hidden, .eps = in->eps, .inverse_d = 1 / (float)d } };
     struct rp_step_block_args *a = &out->args;
     if (is_wide(m, d)) {
-        out->kernel = d > RP_STEP_WIDE_HALF ? "step_mlp_wide" : "step_mlp_wide_half";
+        out->kernel = RP_STEP_SLICE_K(d) > 2 ? "step_mlp_wide" : "step_mlp_wide_half";
         return !pairs && lay_wide_mlp(&launches[0], out);
     }
     spread(out, hidden / 64);

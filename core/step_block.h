@@ -1,5 +1,5 @@
 // Launches of a decode step that one CUDA kernel does together: a layer's "qkv, attention, attention out", and its "mlp in, mlp out", of few
-// rows in precision mixed (kernels/step_block.cuh), or in float32 with weights in pairs (kernels/step_pair.cuh). Read by C and CUDA alike.
+// rows in precision mixed (kernels/step_block.cuh, step_wide.cuh), or in float32 with weights in pairs (step_pair.cuh). Read by C and CUDA alike.
 //
 // From one launch to the next takes a microsecond, from one group of a cluster to another a third of that. So a cluster of RP_STEP_RANKS groups
 // takes some of a layer's heads, or of its hidden numbers, all the way to what they add to the residual stream; the clusters' parts of
@@ -43,9 +43,10 @@
 #define RP_STEP_WIDE_MLP 10
 #define RP_STEP_TURN 64            // bytes by which the halves of 128 change places in every other row in shared memory
 #define RP_STEP_WIDE_BEGIN 128     // bytes of shared memory in front: barriers
-#define RP_STEP_SLICE_ROW(d) (((d) / RP_STEP_RANKS * 2 + 127) / 128 * 128)  // bytes from one row of a slice to the next; x is followed by zeros
-#define RP_STEP_HEADS(m) (((m) * 8 + 15) / 16 * 16)                         // in front of the rows: two numbers of each
-#define RP_STEP_SLICE(m, d) (RP_STEP_HEADS(m) + (m) * RP_STEP_SLICE_ROW(d)) // all of a slice
+#define RP_STEP_SLICE_K(d) ((d) > RP_STEP_WIDE_HALF ? 4 : 2)                // of a slice: thirty-twos of k, where x is followed by zeros,
+#define RP_STEP_SLICE_ROW(thirty_twos) ((thirty_twos) * 64)                 // bytes from one row to the next,
+#define RP_STEP_HEADS(m) (((m) * 8 + 15) / 16 * 16)                         // two numbers of each row in front,
+#define RP_STEP_SLICE(m, row) (RP_STEP_HEADS(m) + (m) * (row))              // and all of it
 
 // A product of a group: weights [n, k] float16, or in pairs of it, of which it takes blocks of eight rows and so many chunks of k.
 struct rp_step_product {

@@ -25,8 +25,8 @@ template <uint32_t SLICE_K> struct rp_step_wide : rp_step_group<false, RP_STEP_W
 
     __device__ rp_step_wide(const rp_step_block_args &args, char *shared) : base(args, shared) {}
 
-    static constexpr uint32_t SLICE_ROW = SLICE_K * 64;
-    __device__ __forceinline__ uint32_t slice_bytes() const { return RP_STEP_HEADS(a.m) + a.m * SLICE_ROW; }
+    static constexpr uint32_t SLICE_ROW = RP_STEP_SLICE_ROW(SLICE_K);
+    __device__ __forceinline__ uint32_t slice_bytes() const { return RP_STEP_SLICE(a.m, SLICE_ROW); }
     __device__ __forceinline__ char *slice(uint32_t i) const { return memory + a.rows + i * slice_bytes(); }
     __device__ __forceinline__ head *heads_of(uint32_t i) const { return reinterpret_cast<head *>(slice(i)); }
     __device__ static __forceinline__ uint32_t turn_of(uint32_t row) { return row % 2 * RP_STEP_TURN; }
@@ -34,7 +34,9 @@ template <uint32_t SLICE_K> struct rp_step_wide : rp_step_group<false, RP_STEP_W
     __device__ __forceinline__ void begin(uint32_t mid, uint32_t parts, uint32_t attended) const {
         const bool own = lane < SLICES + RANKS;
         if (warp == 0) {
-            if (own) { asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;\n\tfence.mbarrier_init.release.cluster;" ::"r"(rp_shared_address(ready(lane))) : "memory"); }
+            if (own) {
+                asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;\n\tfence.mbarrier_init.release.cluster;" ::"r"(rp_shared_address(ready(lane))) : "memory");
+            }
             __syncwarp();
             if (own) { expect(lane, lane == RP_STEP_MID ? mid : lane == RP_STEP_PARTS ? parts : lane == RP_STEP_ATTENDED ? attended : slice_bytes()); }
         }
