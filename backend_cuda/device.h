@@ -79,6 +79,9 @@ rp_status rp_cuda_args_fill(rp_device *device, const rp_launch *launch, rp_cuda_
 // The function of a launch, loaded and kept when first asked for. The context must be current.
 rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_function *out);
 rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **out);
+// Adds a recording's kernels to a graph, the first ones behind node *last, which ends one that closes (NULL: behind nothing); *last is its
+// own last one then. The context must be current.
+rp_status rp_cuda_record_again(rp_device *device, rp_recording *recording, rp_cu_graph graph, rp_cu_node *last);
 void rp_cuda_recording_destroy(rp_recording *recording);
 
 // step_blocks.c
@@ -101,6 +104,8 @@ struct rp_recording {
     rp_cu_graph graph;             // what batches are made of
     rp_cu_exec exec;               // both NULL on a device opened with config.direct
     uint32_t n_nodes;              // of the graph: kernels
+    bool closes;                   // its last launch comes behind all others, and lets the next replay begin when those are done
+    rp_cuda_blocks blocks;
     rp_buffer *sums;               // what blocks hand over, in two areas; NULL: there are none
 };
 

@@ -1,7 +1,9 @@
 // Queues of replays. Replays in a row become a batch: one CUDA graph whose child nodes are the graphs of their recordings, each after
 // the one before, launched at once, so that nothing is asked of the host from the first kernel of a batch to the last. Between two
 // recordings the edge is a plain one: kernels fetch ahead, before rp_wait, what no launch of their own recording writes, keys and
-// values of earlier steps among it (attn_step), so all of a step must be done before the next one begins.
+// values of earlier steps among it (attn_step), so all of a step must be done before the next one begins. Where a recording closes, all but
+// its last launch is done when the next one begins, and of that one nothing is fetched ahead: those in a row are one child, and the edges
+// between them are programmatic.
 #include <stdio.h>
 #include <string.h>
 
@@ -63,17 +65,31 @@ static rp_cuda_batch *find(rp_cuda *cuda, rp_recording *const *recordings, uint3
     return NULL;
 }
 
+// Adds to a batch, behind node *last if there is one, as its child, replays of which all but the last close.
+static bool add_chain(rp_device *device, rp_cu_graph batch, rp_recording *const *recordings, uint32_t n, rp_cu_node *last) {
+    const rp_cuda_driver *driver = &((rp_cuda *)device->impl)->driver;
+    rp_cu_graph graph = recordings[0]->graph;
+    rp_cu_node inside = NULL, before = *last;
+    if (n > 1 && driver->graph_create(&graph, 0) != RP_CU_SUCCESS) { return false; }
+    bool made = true;
+    for (uint32_t i = 0; i < n && n > 1 && made; i++) { made = rp_cuda_record_again(device, recordings[i], graph, &inside) == RP_OK; }
+    made = made && driver->graph_add_child(last, batch, &before, before != NULL, graph) == RP_CU_SUCCESS;
+    if (n > 1) { (void)driver->graph_destroy(graph); }
+    return made;
+}
+
 // NULL where the driver fails: then the replays are launched one by one, as before, and a fault shows there.
-static rp_cu_exec make(const rp_cuda *cuda, rp_recording *const *recordings, uint32_t n) {
+static rp_cu_exec make(rp_device *device, rp_recording *const *recordings, uint32_t n) {
+    const rp_cuda *cuda = device->impl;
     const rp_cuda_driver *driver = &cuda->driver;
     rp_cu_graph graph = NULL;
-    rp_cu_node before = NULL, node = NULL;
+    rp_cu_node last = NULL;
     rp_cu_exec exec = NULL;
     bool made = driver->graph_create(&graph, 0) == RP_CU_SUCCESS;
     if (!made) { return NULL; }
-    for (uint32_t i = 0; i < n && made; i++) {
-        made = driver->graph_add_child(&node, graph, &before, i > 0, recordings[i]->graph) == RP_CU_SUCCESS;
-        before = node;
+    for (uint32_t i = 0, same; i < n && made; i += same) {
+        for (same = 1; i + same < n && recordings[i + same - 1]->closes; same++) {}
+        made = add_chain(device, graph, recordings + i, same, &last);
     }
     if (made && driver->graph_instantiate(&exec, graph, 0) != RP_CU_SUCCESS) { exec = NULL; }
     if (exec != NULL && driver->exec_upload(exec, cuda->stream) != RP_CU_SUCCESS) {
@@ -94,11 +110,12 @@ static rp_cuda_batch *place(rp_cuda *cuda) {
     return oldest->n == 0 || oldest->used < cuda->calls ? oldest : NULL;
 }
 
-static void keep(rp_cuda *cuda, rp_recording *const *recordings, uint32_t n) {
+static void keep(rp_device *device, rp_recording *const *recordings, uint32_t n) {
+    rp_cuda *cuda = device->impl;
     rp_cuda_batch *batch = place(cuda);
     if (batch == NULL) { return; }
     if (batch->exec != NULL) { (void)cuda->driver.exec_destroy(batch->exec); }   // in flight it lives on until it is done
-    *batch = (rp_cuda_batch){ .n = n, .exec = make(cuda, recordings, n), .used = cuda->calls };
+    *batch = (rp_cuda_batch){ .n = n, .exec = make(device, recordings, n), .used = cuda->calls };
     memcpy(batch->recordings, recordings, n * sizeof *recordings);
 }
 
@@ -142,7 +159,7 @@ rp_status rp_cuda_queue(rp_device *device, rp_recording *const *recordings, uint
     }
     for (uint32_t first = 0; new_ones && first < n; first += length) {
         length = batch_length(recordings + first, n - first);
-        if (length > 1 && find(cuda, recordings + first, length) == NULL) { keep(cuda, recordings + first, length); }
+        if (length > 1 && find(cuda, recordings + first, length) == NULL) { keep(device, recordings + first, length); }
     }
     return RP_OK;
 }

@@ -91,9 +91,12 @@ static bool may_overlap(uint64_t groups_before, uint32_t shared_bytes) {
     return groups_before <= RP_CUDA_SHORT_GROUPS || shared_bytes > RP_CUDA_MOST_SHARED;
 }
 
+static uint64_t groups_of(const rp_launch *launch) { return (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2]; }
+
 // Nodes of a graph that is being made. `of` has one for each launch: those of a block are the same, but for the last of a run.
 typedef struct nodes {
     rp_cu_graph graph;
+    rp_cu_node behind;             // what those come behind that depend on no launch; NULL: nothing
     rp_cu_node *of;
     uint64_t *groups;              // of each launch's node
     uint32_t n;
@@ -123,6 +126,7 @@ static void add_deps(const rp_plan *plan, uint32_t first, uint32_t n, nodes *all
 // Adds the next node: one kernel, as what `as` says it is found, for n launches from `first` on.
 static rp_status add_node(rp_device *device, const rp_launch *as, rp_cu_kernel_node *kernel, uint32_t first, uint32_t n, nodes *all) {
     const rp_cuda *cuda = device->impl;
+    if (all->n_deps == 0 && all->behind != NULL) { all->deps[all->n_deps++] = all->behind; }
     const rp_cu_edge edge = { .from_port = RP_CU_PORT_PROGRAMMATIC, .type = RP_CU_EDGE_PROGRAMMATIC };
     const uint32_t n_deps = all->n_deps;
     const bool overlaps = cuda->overlaps && n_deps > 0 && may_overlap(all->most_groups, as->shared_bytes);
@@ -139,7 +143,7 @@ static rp_status add_node(rp_device *device, const rp_launch *as, rp_cu_kernel_n
     }
     for (uint32_t i = first; i < first + n; i++) {
         all->of[i] = all->of[first];
-        all->groups[i] = (uint64_t)as->grid[0] * as->grid[1] * as->grid[2];
+        all->groups[i] = groups_of(as);
     }
     all->n++;
     return RP_OK;
@@ -173,19 +177,55 @@ static rp_status add_block(rp_device *device, const rp_plan *plan, rp_cuda_block
     return own->ends ? add_sum(device, plan, own, all) : RP_OK;
 }
 
-static rp_status build(rp_device *device, const rp_plan *plan, nodes *all, rp_cuda_blocks *blocks, rp_recording *out) {
+rp_status rp_cuda_record_again(rp_device *device, rp_recording *recording, rp_cu_graph graph, rp_cu_node *last) {
+    const rp_plan *plan = recording->plan;
+    rp_cuda_blocks blocks = recording->blocks;
+    rp_status status = RP_OK;
+    const size_t n = plan->n_launches;
+    nodes all = { .graph = graph, .behind = *last };
+    all.of = calloc(2 * n + 1, sizeof *all.of);      // of launches, then of one node's deps
+    all.groups = calloc(n + 1, sizeof *all.groups);
+    if (all.of == NULL || all.groups == NULL) {
+        status = rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while recording '%s'.", plan->name);
+        goto cleanup;
+    }
+    all.deps = all.of + n;
+    for (uint32_t i = 0, next = 0; i < n;) {
+        rp_cuda_block *own = next < blocks.n && blocks.list[next].first == i ? &blocks.list[next++] : NULL;
+        RP_TRY(own != NULL ? add_block(device, plan, own, &all) : add_launch(device, plan, i, &all));
+        i += own != NULL ? own->block.n : 1;
+        *last = all.of[i - 1];
+    }
+    recording->n_nodes = all.n;
+cleanup:
+    free(all.of);
+    free(all.groups);
+    return status;
+}
+
+// Whether the next replay may begin while a plan's last launch is at work: that one closes, and nothing is beside it.
+static bool closes(const rp_plan *plan) {
+    const uint32_t n = plan->n_launches;
+    if (n == 0 || !plan->launches[n - 1].closes || !may_overlap(groups_of(&plan->launches[n - 1]), 0)) { return false; }
+    for (uint32_t i = 0; i + 1 < n; i++) {
+        bool followed = false;
+        for (uint32_t j = i + 1; j < n && !followed; j++) {
+            for (uint32_t k = 0; k < plan->n_deps[j]; k++) { followed = followed || plan->deps[j][k] == i; }
+        }
+        if (!followed) { return false; }
+    }
+    return true;
+}
+
+static rp_status build(rp_device *device, const rp_plan *plan, rp_recording *out) {
     const rp_cuda *cuda = device->impl;
+    rp_cu_node last = NULL;
     char doing[160];
     snprintf(doing, sizeof doing, "recording '%s'", plan->name);
     RP_RETURN(rp_cuda_check(device, cuda->driver.graph_create(&out->graph, 0), doing));
-    RP_RETURN(rp_cuda_blocks_find(device, plan, &out->sums, blocks));
-    all->graph = out->graph;
-    for (uint32_t i = 0, next = 0; i < plan->n_launches;) {
-        rp_cuda_block *own = next < blocks->n && blocks->list[next].first == i ? &blocks->list[next++] : NULL;
-        RP_RETURN(own != NULL ? add_block(device, plan, own, all) : add_launch(device, plan, i, all));
-        i += own != NULL ? own->block.n : 1;
-    }
-    out->n_nodes = all->n;
+    RP_RETURN(rp_cuda_blocks_find(device, plan, &out->sums, &out->blocks));
+    RP_RETURN(rp_cuda_record_again(device, out, out->graph, &last));
+    out->closes = cuda->overlaps && closes(plan);
     RP_RETURN(rp_cuda_check(device, cuda->driver.graph_instantiate(&out->exec, out->graph, 0), doing));
     return rp_cuda_check(device, cuda->driver.exec_upload(out->exec, cuda->stream), doing);
 }
@@ -202,23 +242,17 @@ rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **
     bool inside = false;
     *out = NULL;
     rp_recording *recording = calloc(1, sizeof *recording);
-    const size_t n = plan->n_launches;
-    rp_cu_node *handles = calloc(2 * n + 1, sizeof *handles);      // of launches, then of one node's deps
-    uint64_t *groups = calloc(n + 1, sizeof *groups);
-    nodes all = { .of = handles, .groups = groups };
-    rp_cuda_blocks blocks = { 0 };
-    if (recording == NULL || handles == NULL || groups == NULL) {
+    if (recording == NULL) {
         status = rp_fail(device, RP_OUT_OF_MEMORY, "Host memory ran out while recording '%s'.", plan->name);
         goto cleanup;
     }
     *recording = (rp_recording){ .device = device, .plan = plan };
-    all.deps = handles + n;
     RP_TRY(rp_cuda_enter(device));
     inside = true;
     if (device->config.direct) {
         RP_TRY(find_functions(device, plan));
     } else {
-        RP_TRY(build(device, plan, &all, &blocks, recording));
+        RP_TRY(build(device, plan, recording));
     }
     device->counters.recordings++;
     *out = recording;
@@ -226,9 +260,6 @@ rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **
 cleanup:
     if (inside) { rp_cuda_leave(device); }
     rp_cuda_recording_destroy(recording);
-    free(blocks.list);
-    free(handles);
-    free(groups);
     return status;
 }
 
@@ -247,5 +278,6 @@ void rp_cuda_recording_destroy(rp_recording *recording) {
         }
     }
     rp_cuda_buffer_destroy(recording->sums);
+    free(recording->blocks.list);
     free(recording);
 }

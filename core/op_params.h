@@ -522,7 +522,7 @@ struct rp_draw_token_params { // logits [B, S or 1, n], settings, n_bars [B], se
     RP_UINT series;           // RP_DRAW_ALL, GROWING or SLIDING
     RP_UINT width;            // D; 0: neither table nor y
     RP_UINT y_f16;            // 1: y is float16
-    RP_UINT moved;            // 1: the step block has moved on already: the step is one less than it says
+    RP_UINT moved;            // 1: the step block has moved on already: the step is one less than it says. It is the step's last launch then
 };
 
 // point over (row, t), t fastest: rows of a caller's tensor, padded. y[row, t] is x[x_start + row row_stride + (t - pad) stride]

@@ -116,6 +116,7 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
     const float *logits = rp_at<const float>(args, 0) + (uint64_t)(p.one_row ? b : row) * n; // [n] of [B, S or 1, n]
     const uint32_t first = PER * threadIdx.x, mine = first < n ? min(PER, n - first) : 0;
     rp_wait();
+    if (p.moved) { rp_release(); }         // rp_launch.closes
 
     // All loads are asked for before anything looks at one. What is no number counts as -infinity.
     float z[PER];
@@ -259,7 +260,7 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
 
 extern "C" __global__ void __launch_bounds__(THREADS) draw_token_f32(const rp_kernel_args<rp_draw_token_params> args) {
     __shared__ __align__(16) rp_draw_memory m;
-    rp_release_few();
+    if (!args.p.moved) { rp_release_few(); }
     if (rp_group() >= (uint64_t)args.p.batch * args.p.paths || args.p.n > RP_DRAW_MAX) { return; }
     if (args.p.n <= FEW) {
         rp_draw<FEW / THREADS>(m, args);

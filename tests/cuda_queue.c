@@ -215,6 +215,63 @@ static void batches_go_with_their_recordings(void **state) {
     letters_close(&l);
 }
 
+// A step in small: logits, a draw of them; and, `beside`, a copy that nothing comes behind.
+static rp_plan *small_step(rig *r, bool closes, bool beside) {
+    rp_arena *arena = &r->arena;
+    rp_graph *g = rp_graph_create(&r->device, arena, "step");
+    rp_tensor *x = rp_tensor_bind(arena, "x", RP_SHAPE(RP_F32, 1, WIDTH), r->x, 0), *w = rp_tensor_bind(arena, "w", RP_SHAPE(RP_F32, WIDTH, WIDTH), r->weights, 0);
+    rp_tensor *settings = rp_tensor_bind(arena, "settings", RP_SHAPE(RP_U32, 3), r->x, 256), *n_bars = rp_tensor_bind(arena, "bars", RP_SHAPE(RP_U32, 1), r->x, 272);
+    rp_tensor *ids = rp_tensor_bind(arena, "ids", RP_SHAPE(RP_U32, 1), r->x, 288), *step = rp_tensor_bind(arena, "step", RP_SHAPE(RP_U32, RP_STEP_WORDS), r->x, 304);
+    rp_tensor *tokens = rp_tensor_bind(arena, "tokens", RP_SHAPE(RP_U32, 1, 1, 4, 2), r->out, 0), *copied = rp_tensor_bind(arena, "copied", RP_SHAPE(RP_F32, 1, WIDTH), r->out, 256);
+    const struct rp_linear_params product = { .m = 1, .n = WIDTH, .k = WIDTH };
+    const struct rp_draw_token_params draw = { .batch = 1, .paths = 1, .n = WIDTH, .which = 1, .tokens_cap = 4, .window = 9, .moved = closes };
+    const struct rp_copy_params words = { .n = WIDTH };
+    rp_tensor *logits[] = { NULL }, *drawn[] = { tokens, NULL };
+    rp_graph_add(g, RP_OP_LINEAR, "logits", &product, sizeof product, (rp_tensor *[]){ x, w, NULL, NULL, NULL, NULL }, logits);
+    if (beside) { rp_graph_add(g, RP_OP_COPY, "beside", &words, sizeof words, (rp_tensor *[]){ x }, (rp_tensor *[]){ copied }); }
+    rp_graph_add(g, RP_OP_DRAW_TOKEN, "draw", &draw, sizeof draw, (rp_tensor *[]){ logits[0], settings, n_bars, ids, step, NULL }, drawn);
+    rp_plan *made = NULL;
+    assert_int_equal(rp_plan_create(g, &made), RP_OK);
+    rp_plan_bind(g, made, r->activations);
+    return made;
+}
+
+// Replays behind one that closes begin while its last launch is at work: they are one child with it, and their first launches come behind that
+// one by programmatic edges. Where nothing closes, something is beside the last launch, or the device has no such edges, each is a child.
+static void what_closes_is_followed_early(void **state) {
+    (void)state;
+    static const struct { bool closes, beside; int major, children; } cases[] = {
+        { true, false, 9, 2 }, { false, false, 9, 4 }, { true, true, 9, 4 }, { true, false, 8, 4 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        letters l;
+        fake_reset(NULL);
+        fake.major = cases[i].major;
+        rp_cuda_driver driver = fake_table();
+        letters_open(&l, &driver, 1);
+        const rp_backend *cuda = l.rig.device.backend;
+        assert_int_equal(cuda->record(&l.rig.device, small_step(&l.rig, cases[i].closes, cases[i].beside), &l.of[1]), RP_OK);
+        assert_int_equal(cuda->record(&l.rig.device, l.rig.plan, &l.of[2]), RP_OK);
+        const bool chain = cases[i].children == 2;
+        const int before = fake.alive;
+        assert_int_equal(l.of[1]->closes, chain);
+        fake.n_nodes = 0;
+        assert_int_equal(send(&l, "abbc"), RP_OK);          // singly; and made meanwhile
+        assert_int_equal(fake.alive, before + 1);
+        assert_int_equal(fake.n_nodes, chain ? 2 + 2 + 5 : 0);
+        assert_int_equal(send(&l, "abbc"), RP_OK);
+        assert_int_equal(fake.n_replays, 1);
+        assert_int_equal(fake.replays[0].n_children, cases[i].children);
+        static const int behind[] = { 0, 1, 2, 3, -1, 3 };     // of nodes 1 to 6: of b, and b; what c begins with, "norm" and, behind "first", "early"
+        for (int n = 1; n <= 6 && chain; n++) {
+            if (behind[n - 1] < 0) { continue; }
+            assert_int_equal(fake.nodes[n].n_deps, 1);
+            assert_int_equal(fake.nodes[n].deps[0], behind[n - 1]);
+            assert_true(fake.nodes[n].overlaps);
+        }
+        letters_close(&l);
+    }
+}
+
 // What the driver cannot join is launched recording by recording, and not tried again.
 static void what_cannot_be_joined_is_launched_singly(void **state) {
     (void)state;
@@ -258,6 +315,7 @@ int main(void) {
         cmocka_unit_test_setup(batches_hold_so_many_nodes, fake_reset),
         cmocka_unit_test_setup(batches_are_bounded, fake_reset),
         cmocka_unit_test_setup(batches_go_with_their_recordings, fake_reset),
+        cmocka_unit_test_setup(what_closes_is_followed_early, fake_reset),
         cmocka_unit_test_setup(what_cannot_be_joined_is_launched_singly, fake_reset),
         cmocka_unit_test_setup(a_batch_that_fails_is_named, fake_reset),
     };

@@ -22,6 +22,7 @@ rp_status rp_shape_draw_token(const rp_graph *graph, const rp_node *node, rp_sha
 void rp_launch_draw_token(const rp_node *node, rp_launch *out) {
     PARAMS(draw_token);
     rp_launch_rows(out, "draw_token_f32", (uint64_t)p->batch * p->paths, RP_GROUP_DRAW);
+    out->closes = p->moved;
 }
 
 void rp_cost_draw_token(const rp_node *node, rp_cost *out) {
