@@ -57,6 +57,14 @@ rp_tensor *rp_tensor_bind(rp_arena *arena, const char *name, rp_shape shape, rp_
     return tensor;
 }
 
+rp_tensor *rp_tensor_part(rp_arena *arena, const char *name, rp_shape shape, rp_tensor *whole, uint64_t offset) {
+    if (whole == NULL) { return NULL; }
+    const bool placed = whole->buffer != NULL;
+    rp_tensor *part = rp_tensor_bind(arena, name, shape, whole->buffer, placed ? whole->offset + offset : 0);
+    if (part != NULL && !placed) { part->whole = whole, part->from = offset; }
+    return part;
+}
+
 // Doubles an arena array; the old one is left to the arena.
 static void *grow(rp_arena *arena, void *old, uint32_t n, uint32_t *cap, size_t size) {
     if (n < *cap) { return old; }
@@ -71,8 +79,9 @@ static rp_status no_memory(const rp_graph *graph) {
     return rp_fail(graph->device, RP_OUT_OF_MEMORY, "Host memory ran out while building the graph '%s'.", graph->name);
 }
 
-// Lists a tensor once, so that the plan and dump see it.
+// Lists a tensor once, so that the plan and dump see it; and what it is a part of.
 static rp_status add_tensor(rp_graph *graph, rp_tensor *tensor) {
+    if (tensor->whole != NULL) { RP_RETURN(add_tensor(graph, tensor->whole)); }
     for (uint32_t i = graph->n_tensors; i-- > 0;) {   // from the end: what is used was mostly made just before
         if (graph->tensors[i] == tensor) { return RP_OK; }
     }

@@ -38,6 +38,8 @@ typedef struct rp_tensor {
     uint32_t shape[RP_MAX_DIMS];              // row-major, outermost first
     rp_buffer *buffer;                        // NULL: an activation, placed by the plan
     uint64_t offset;                          // bytes into the buffer, or into the activation buffer once planned
+    struct rp_tensor *whole;                  // an activation that is a part of another: that one, and
+    uint64_t from;                            // bytes into it
     uint32_t first, last;                     // nodes of first and last use, set by the plan; activations only
     bool keep;                                // an activation that is read after the last node, so never shared
     struct rp_tensor *row_scale;              // of a matrix in pairs (op pair_rows): [rows] float32; else NULL
@@ -78,6 +80,8 @@ uint64_t rp_tensor_bytes(const rp_tensor *tensor);
 rp_graph *rp_graph_create(rp_device *device, rp_arena *arena, const char *name);
 // A tensor that lives in `buffer` at `offset`. The same tensor may be used in several graphs.
 rp_tensor *rp_tensor_bind(rp_arena *arena, const char *name, rp_shape shape, rp_buffer *buffer, uint64_t offset);
+// What lies in `whole` from byte `offset` on, which may be an activation; NULL: whole is, or out of memory.
+rp_tensor *rp_tensor_part(rp_arena *arena, const char *name, rp_shape shape, rp_tensor *whole, uint64_t offset);
 // Appends a node. params: the op's struct. in: n_in tensors. out: n_out entries; an entry that is NULL becomes a new
 // activation of the shape that the op's shape rule gives, named by the label; others are checked against that rule.
 void rp_graph_add(rp_graph *graph, rp_op op, const char *label, const void *params, size_t params_bytes,

@@ -11,6 +11,7 @@ static void touch(rp_tensor *tensor, uint32_t node) {
     if (tensor == NULL || tensor->buffer != NULL) { return; }
     if (tensor->first == UINT32_MAX) { tensor->first = node; }
     tensor->last = node;
+    touch(tensor->whole, node);
 }
 
 static void find_lifetimes(rp_graph *graph) {
@@ -22,7 +23,7 @@ static void find_lifetimes(rp_graph *graph) {
         }
     }
     for (uint32_t i = 0; i < graph->n_tensors; i++) {
-        if (graph->tensors[i]->keep) { graph->tensors[i]->last = graph->n_nodes; }
+        if (graph->tensors[i]->keep) { touch(graph->tensors[i], graph->n_nodes); }
     }
 }
 
@@ -55,7 +56,7 @@ static rp_status place_activations(rp_graph *graph, uint64_t *out) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < graph->n_tensors; i++) {   // small ones fill the gaps that large ones leave
         rp_tensor *tensor = graph->tensors[i];
-        if (tensor->buffer != NULL || tensor->first == UINT32_MAX) { continue; }
+        if (tensor->buffer != NULL || tensor->whole != NULL || tensor->first == UINT32_MAX) { continue; }
         uint32_t at = n++;
         for (; at > 0 && goes_before(tensor, order[at - 1]); at--) { order[at] = order[at - 1]; }
         order[at] = tensor;
@@ -64,6 +65,10 @@ static rp_status place_activations(rp_graph *graph, uint64_t *out) {
     for (uint32_t i = 0; i < n; i++) {
         uint64_t end = place(order, i, order[i]);
         if (end > *out) { *out = end; }
+    }
+    for (uint32_t i = 0; i < graph->n_tensors; i++) {
+        rp_tensor *tensor = graph->tensors[i];
+        if (tensor->whole != NULL) { tensor->offset = tensor->whole->offset + tensor->from; }
     }
     return RP_OK;
 }

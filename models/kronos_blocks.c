@@ -46,8 +46,8 @@ rp_dtype kronos_cross_dtype(const kronos_model *m) {
 }
 
 // norm1, then q, k and v of each row.
-static rp_tensor *project(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w, rp_tensor *x) {
-    const uint32_t D = c->width, rows = kronos_count(r);
+static rp_tensor *project(kronos_builder *b, const char *name, uint32_t rows, const kronos_part *c, const kronos_layer *w, rp_tensor *x) {
+    const uint32_t D = c->width;
 #define LABEL(text) rp_arena_format(b->g->arena, "%s " text, name)
     const rp_product product = { .x = x, .w = w->qkv_w, .bias = w->qkv_b, .norm = w->norm1, .eps = KRONOS_EPSILON, .m = rows, .n = 3 * D, .k = D,
                                  .y_f16 = kronos_keys_dtype(c, w) == RP_F16 };
@@ -65,16 +65,16 @@ static rp_tensor *queries(kronos_builder *b, const char *name, const kronos_rows
     return out[0];
 }
 
-// What comes out is for a product with `w` to read.
+// What comes out is for a product with `w` to read; it goes to y, or where that is NULL to a new activation.
 static rp_tensor *attend(kronos_builder *b, const char *label, const kronos_rows *r, uint32_t heads, uint32_t d, rp_tensor *q,
-                         const kronos_keys *own, const kronos_keys *shared, const rp_tensor *w) {
+                         const kronos_keys *own, const kronos_keys *shared, const rp_tensor *w, rp_tensor *y) {
     const bool prompt = r->kind == RP_ROWS_PROMPT;
     const bool mixed = rp_is_mixed(w);
     const kronos_keys *prefix = prompt ? own : shared;
     const struct rp_attn_time_params p = { r->B, r->S, 1, r->n, heads, d, prompt ? r->cap : r->prefix, prompt ? 0 : r->cap, 0,
                                            scale_of(d), scale_rest_of(d), r->kind == RP_ROWS_OWN, mixed, mixed, q != NULL && q->dtype == RP_F16 };
     rp_tensor *in[] = { q, prefix->k, prefix->v, prompt ? NULL : own->k, prompt ? NULL : own->v, r->window->n_tokens, b->f->in.step };
-    rp_tensor *out[] = { NULL };
+    rp_tensor *out[] = { y };
     rp_graph_add(b->g, RP_OP_ATTN_TIME, label, &p, sizeof p, in, out);
     return out[0];
 }
@@ -98,39 +98,74 @@ static rp_tensor *attend_step(kronos_builder *b, const char *label, const kronos
     return out[1];
 }
 
-rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
-                        rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared) {
-    const uint32_t D = c->width, M = c->mlp, rows = kronos_count(r);
-    rp_tensor *a, *qkv = project(b, name, r, c, w, x);
-    if (in_one_launch(b, r, D / c->heads, qkv)) {
-        a = attend_step(b, LABEL("attention"), r, c->heads, D / c->heads, rope ? rope->shape[0] : 0, rope, qkv, own, shared);
-    } else {
-        rp_tensor *q = queries(b, name, r, c, rope, qkv, own);
-        a = attend(b, LABEL("attention"), r, c->heads, D / c->heads, q, own, shared, w->out_w);
-    }
-    x = kronos_linear(b, LABEL("attention out"), a, w->out_w, w->out_b, x, rows, D, D, NULL);
+// What a block does with x [rows, D] and what its attention gave.
+static rp_tensor *add(kronos_builder *b, const char *name, uint32_t rows, const kronos_part *c, const kronos_layer *w, rp_tensor *x, rp_tensor *attended) {
+    const uint32_t D = c->width, M = c->mlp;
+    x = kronos_linear(b, LABEL("attention out"), attended, w->out_w, w->out_b, x, rows, D, D, NULL);
     const rp_product in = { .x = x, .w = w->w13, .norm = w->norm2, .eps = KRONOS_EPSILON, .m = rows, .n = 2 * M, .k = D, .gated = true,
                             .y_f16 = rp_is_mixed(w->w2) };
     rp_tensor *h = rp_product_add(b->g, LABEL("mlp in"), LABEL("norm2"), &in);
     return kronos_linear(b, LABEL("mlp out"), h, w->w2, NULL, x, rows, D, M, NULL);
 }
 
+rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
+                        rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared) {
+    const uint32_t rows = kronos_count(r), d = c->width / c->heads;
+    rp_tensor *a, *qkv = project(b, name, rows, c, w, x);
+    if (in_one_launch(b, r, d, qkv)) {
+        a = attend_step(b, LABEL("attention"), r, c->heads, d, rope ? rope->shape[0] : 0, rope, qkv, own, shared);
+    } else {
+        rp_tensor *q = queries(b, name, r, c, rope, qkv, own);
+        a = attend(b, LABEL("attention"), r, c->heads, d, q, own, shared, w->out_w, NULL);
+    }
+    return add(b, name, rows, c, w, x, a);
+}
+
+rp_tensor *kronos_rows_of(kronos_builder *b, const kronos_both *r, bool own, rp_tensor *x) {
+    const uint32_t first = own ? kronos_count(&r->shared) : 0, rows = kronos_count(own ? &r->own : &r->shared);
+    rp_tensor *part = NULL;
+    if (x != NULL) {
+        const uint32_t width = (uint32_t)(rp_tensor_count(x) / kronos_count_both(r));
+        part = rp_tensor_part(b->g->arena, x->name, RP_SHAPE(x->dtype, rows, width), x, (uint64_t)first * width * rp_dtype_size(x->dtype));
+    }
+    if (part == NULL && b->g->status == RP_OK) {
+        b->g->status = rp_fail(b->m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph.");
+    }
+    return part;
+}
+
+rp_tensor *kronos_block_both(kronos_builder *b, const char *name, const kronos_both *r, const kronos_part *c, const kronos_layer *w, rp_tensor *rope,
+                             rp_tensor *x) {
+    const uint32_t rows = kronos_count_both(r), d = c->width / c->heads;
+    const char *of_shared = rp_arena_format(b->g->arena, "shared %s", name), *label = LABEL("attention");
+    kronos_keys shared = { NULL, NULL, NULL }, own = { NULL, NULL, NULL };
+    rp_tensor *qkv = project(b, name, rows, c, w, x);
+    rp_tensor *a = rp_tensor_bind(b->g->arena, label, RP_SHAPE(rp_is_mixed(w->out_w) ? RP_F16 : RP_F32, rows, c->width), NULL, 0);
+    // Both rotations first: what one attention leaves would be memory for the other pass, which would then come behind it.
+    rp_tensor *q_shared = queries(b, of_shared, &r->shared, c, rope, kronos_rows_of(b, r, false, qkv), &shared);
+    rp_tensor *q_own = queries(b, name, &r->own, c, rope, kronos_rows_of(b, r, true, qkv), &own);
+    (void)attend(b, rp_arena_format(b->g->arena, "shared %s", label), &r->shared, c->heads, d, q_shared, &shared, NULL, w->out_w,
+                 kronos_rows_of(b, r, false, a));
+    (void)attend(b, label, &r->own, c->heads, d, q_own, &own, &shared, w->out_w, kronos_rows_of(b, r, true, a));
+    return add(b, name, rows, c, w, x, a);
+}
+
 void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                        rp_tensor *rope, rp_tensor *x, kronos_keys *own) {
-    (void)queries(b, name, r, c, rope, project(b, name, r, c, w, x), own);
+    (void)queries(b, name, r, c, rope, project(b, name, kronos_count(r), c, w, x), own);
 }
 #undef LABEL
 
 // ---- tokens ----
 
-rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens) {
+rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens, rp_tensor *y) {
     const kronos_forecaster *f = b->f;
     const kronos_config *c = &b->m->config;
     const uint32_t H = f->base.config.max_horizon, n1 = 1u << c->s1_bits, n2 = 1u << c->s2_bits;
     const struct rp_embed_bars_params p = { r->B, r->S, r->n, r->kind == RP_ROWS_PROMPT ? f->bars : H, f->bars + H, r->kind, n1,
                                             n1 + n2, c->model.width };
     rp_tensor *in[] = { tokens, f->in.stamps, b->m->tokens, b->m->times, r->window->n_tokens, r->window->first, f->in.step };
-    rp_tensor *out[] = { NULL };
+    rp_tensor *out[] = { y };
     rp_graph_add(b->g, RP_OP_EMBED_BARS, "embedding", &p, sizeof p, in, out);
     return out[0];
 }
@@ -180,7 +215,7 @@ void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decod
     if (kv != NULL && !joined) { cache_cross(b, r, kv, own); }
     rp_tensor *query = draw(b, "draw s1", r, d, series, s1_logits, 0, one_row, false, m->query, kronos_cross_dtype(m) == RP_F16);
     rp_tensor *a = joined ? attend_step(b, "cross-attention", r, heads, D / heads, 0, query, kv, own, shared)
-                          : attend(b, "cross-attention", &one, heads, D / heads, query, own, shared, m->dep_out_w);
+                          : attend(b, "cross-attention", &one, heads, D / heads, query, own, shared, m->dep_out_w, NULL);
     if (advances) { kronos_advance(b, RP_ADVANCE_STEP, 0); }   // of the bar's launches that are left the last one alone asks for the step
     rp_tensor *y = kronos_linear(b, "cross-attention out", a, m->dep_out_w, m->dep_out_b, c_last, rows, D, D, NULL);
     const rp_product product = { .x = y, .w = m->s2_w, .bias = m->s2_b, .norm = m->dep_norm, .eps = KRONOS_EPSILON, .m = rows,

@@ -15,6 +15,10 @@ typedef struct kronos_rows {
     uint32_t cap;                       // slots of the keys that this pass writes
 } kronos_rows;
 
+// Two passes whose rows lie one behind the other, [B N + B S n, D]: of what all paths of a series share, PROMPT, and of their own, OWN, which
+// attend to the first's keys as well.
+typedef struct kronos_both { kronos_rows shared, own; } kronos_both;
+
 typedef struct kronos_builder {
     kronos_forecaster *f;
     const kronos_model *m;
@@ -22,6 +26,8 @@ typedef struct kronos_builder {
 } kronos_builder;
 
 static inline uint32_t kronos_count(const kronos_rows *r) { return r->B * r->S * r->n; }
+
+static inline uint32_t kronos_count_both(const kronos_both *r) { return kronos_count(&r->shared) + kronos_count(&r->own); }
 
 rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
                          uint32_t m, uint32_t n, uint32_t k, rp_tensor *y);
@@ -34,14 +40,18 @@ void kronos_slide(kronos_builder *b, const char *label, bool at_end, kronos_wind
 // (PROMPT: not used).
 rp_tensor *kronos_block(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                         rp_tensor *rope, rp_tensor *x, kronos_keys *own, const kronos_keys *shared);
+// The same for two passes, as a product each for all rows; keys and values live no longer than the block.
+rp_tensor *kronos_block_both(kronos_builder *b, const char *name, const kronos_both *r, const kronos_part *c, const kronos_layer *w, rp_tensor *rope,
+                             rp_tensor *x);
+rp_tensor *kronos_rows_of(kronos_builder *b, const kronos_both *r, bool own, rp_tensor *x);   // one pass's rows of x
 rp_dtype kronos_keys_dtype(const kronos_part *c, const kronos_layer *w);   // of `own` and `shared`
 rp_dtype kronos_cross_dtype(const kronos_model *m);                        // likewise, of the cross-attention
 // Only the keys and values, for what a last block's result is of no use.
 void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                        rp_tensor *rope, rp_tensor *x, kronos_keys *own);
 
-// Two tokens of each row and its time -> x [B, S, n, D].
-rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens);
+// Two tokens of each row and its time -> x [B, S, n, D]; y, or where that is NULL a new activation.
+rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens, rp_tensor *y);
 // Two tokens of each row -> what the tokenizer's decoder blocks take.
 rp_tensor *kronos_unpack(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens);
 

@@ -3,7 +3,7 @@
 //
 // The exact window of a bar that slides is recomputed from its tokens, but not for every path: what it holds of the context is
 // the same for all paths of a series, and attention is causal. So `slide` runs a shared pass over that part, [B, N] rows, and a
-// pass over the bars that each path has drawn, [B, S, R] rows; keys and values live no longer than their layer.
+// pass over the bars that each path has drawn, [B, S, R] rows, both as one but for attention; keys and values live no longer than their layer.
 #include <string.h>
 
 #include "kronos_blocks.h"
@@ -131,7 +131,7 @@ static rp_graph *build_prompt(kronos_builder b) {
     kronos_slide(&b, "window at the end", true, &f->end_window);
     decode_shared(&b);
     const kronos_rows r = shared_rows(f, &f->prompt_window);
-    rp_tensor *x = kronos_embed(&b, &r, f->context);
+    rp_tensor *x = kronos_embed(&b, &r, f->context, NULL);
     for (uint32_t i = 0; i < L; i++) {
         kronos_keys keys = f->prompt_keys[i];
         x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &keys, NULL);
@@ -173,7 +173,7 @@ static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state
     if (begin(&b, "step") == NULL) { return NULL; }
     const kronos_rows r = path_rows(f, d, RP_ROWS_STEP, 1, f->rounds, &f->prompt_window);
     const uint32_t rows = kronos_count(&r);
-    rp_tensor *x = kronos_embed(&b, &r, d->tokens);
+    rp_tensor *x = kronos_embed(&b, &r, d->tokens, NULL);
     for (uint32_t i = 0; i < L; i++) {
         kronos_keys own = s->keys[i];
         x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &own, &f->prompt_keys[i]);
@@ -187,24 +187,24 @@ static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state
 static rp_graph *build_slide(kronos_builder b, kronos_decode *d) {
     kronos_forecaster *f = b.f;
     const kronos_part *c = &b.m->config.model;
-    const uint32_t L = c->layers;
+    const uint32_t L = c->layers, D = c->width;
     kronos_window window = { NULL, NULL, NULL };
     if (begin(&b, "slide") == NULL) { return NULL; }
     kronos_slide(&b, "window", false, &window);
-    const kronos_rows r = shared_rows(f, &window), p = path_rows(f, d, RP_ROWS_OWN, f->rounds, f->rounds, &window);
-    rp_tensor *x = kronos_embed(&b, &r, f->context), *y = kronos_embed(&b, &p, d->tokens);
-    for (uint32_t i = 0; i < L; i++) {
-        kronos_keys shared = { NULL, NULL, NULL }, own = { NULL, NULL, NULL };
-        x = kronos_block(&b, name_of(&b, "shared layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &shared, NULL);
-        y = kronos_block(&b, name_of(&b, "layer", i), &p, c, &b.m->layers[i], f->model_rope[i], y, &own, &shared);
-    }
-    rp_tensor *last = last_row(&b, y, window.own, d->paths, f->rounds, NULL);
-    x = kronos_norm(&b, "shared norm", x, kronos_count(&r), b.m->mixed, NULL);
-    y = kronos_norm(&b, "norm", y, kronos_count(&p), b.m->mixed, NULL);
-    const kronos_keys none = { NULL, NULL, NULL };
-    const kronos_keys shared = cross_keys(&b, x, kronos_count(&r), none), own = cross_keys(&b, y, kronos_count(&p), none);
-    rp_tensor *s1_logits = first_logits(&b, last, NULL, p.B * p.S, NULL);
-    kronos_draw_bar(&b, &p, d, RP_DRAW_SLIDING, last, s1_logits, false, NULL, &shared, &own, &d->slide_taps);
+    const kronos_both both = { shared_rows(f, &window), path_rows(f, d, RP_ROWS_OWN, f->rounds, f->rounds, &window) };
+    const kronos_rows *own = &both.own;
+    const uint32_t rows = kronos_count_both(&both);
+    rp_tensor *x = rp_tensor_bind(b.g->arena, "embedding", RP_SHAPE(RP_F32, rows, D), NULL, 0);
+    (void)kronos_embed(&b, &both.shared, f->context, kronos_rows_of(&b, &both, false, x));
+    (void)kronos_embed(&b, own, d->tokens, kronos_rows_of(&b, &both, true, x));
+    for (uint32_t i = 0; i < L; i++) { x = kronos_block_both(&b, name_of(&b, "layer", i), &both, c, &b.m->layers[i], f->model_rope[i], x); }
+    rp_tensor *last = last_row(&b, kronos_rows_of(&b, &both, true, x), window.own, d->paths, f->rounds, NULL);
+    x = kronos_norm(&b, "norm", x, rows, b.m->mixed, NULL);
+    const kronos_keys all = cross_keys(&b, x, rows, (kronos_keys){ NULL, NULL, NULL });
+    const kronos_keys of_shared = { kronos_rows_of(&b, &both, false, all.k), kronos_rows_of(&b, &both, false, all.v), NULL };
+    const kronos_keys of_own = { kronos_rows_of(&b, &both, true, all.k), kronos_rows_of(&b, &both, true, all.v), NULL };
+    rp_tensor *s1_logits = first_logits(&b, last, NULL, own->B * own->S, NULL);
+    kronos_draw_bar(&b, own, d, RP_DRAW_SLIDING, last, s1_logits, false, NULL, &of_shared, &of_own, &d->slide_taps);
     return b.g;
 }
 

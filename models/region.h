@@ -24,11 +24,6 @@ static inline rp_tensor *rp_region_view(rp_arena *arena, const rp_tensor *of, rp
     return of ? rp_tensor_bind(arena, of->name, shape, of->buffer, of->offset) : NULL;
 }
 
-// A part of it, from byte `offset` on.
-static inline rp_tensor *rp_region_part(rp_arena *arena, const rp_tensor *of, const char *name, rp_shape shape, uint64_t offset) {
-    return of ? rp_tensor_bind(arena, name, shape, of->buffer, of->offset + offset) : NULL;
-}
-
 // Adds a launch that copies `from` to `to`, of one shape.
 static inline void rp_copy_add(rp_graph *g, const char *label, rp_tensor *from, rp_tensor *to) {
     const struct rp_copy_params p = { from ? (uint32_t)(rp_tensor_bytes(from) / 4) : 0 };

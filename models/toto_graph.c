@@ -230,7 +230,7 @@ static rp_status plan(rp_graph *g, rp_device *device, rp_buffer *activations, rp
 static toto_keys keys_of(rp_arena *arena, rp_tensor *kv) {
     if (kv == NULL) { return (toto_keys){ 0 }; }
     const rp_shape half = rp_shape_of(kv->dtype, kv->n_dims - 1, kv->shape + 1);
-    return (toto_keys){ rp_region_part(arena, kv, kv->name, half, 0), rp_region_part(arena, kv, kv->name, half, rp_tensor_bytes(kv) / 2), kv };
+    return (toto_keys){ rp_tensor_part(arena, kv->name, half, kv, 0), rp_tensor_part(arena, kv->name, half, kv, rp_tensor_bytes(kv) / 2), kv };
 }
 
 static bool are_there(const toto_keys *keys) { return keys->k != NULL && keys->v != NULL && keys->kv != NULL; }
@@ -272,8 +272,8 @@ static rp_status lay_state(toto_forecaster *f, path_state *s, uint64_t *bytes) {
     f->xpos_zero = positions / 2 + 1;
     const uint32_t exponents = 2 * f->xpos_zero + 1;
     f->turns = rp_region_lay(&r, "rotary angles, xpos powers", RP_SHAPE(RP_F32, (2 * positions + exponents) * half));
-    f->rope = rp_region_part(&f->arena, f->turns, "rotary angles", RP_SHAPE(RP_F32, positions, half, 2), 0);
-    f->xpos = rp_region_part(&f->arena, f->turns, "xpos powers", RP_SHAPE(RP_F32, exponents, half), (uint64_t)positions * half * 8);
+    f->rope = rp_tensor_part(&f->arena, "rotary angles", RP_SHAPE(RP_F32, positions, half, 2), f->turns, 0);
+    f->xpos = rp_tensor_part(&f->arena, "xpos powers", RP_SHAPE(RP_F32, exponents, half), f->turns, (uint64_t)positions * half * 8);
     f->scale_state = rp_region_lay(&r, "scaler state", RP_SHAPE(RP_F64, B, V, 4));
     f->scale_global = rp_region_lay(&r, "prompt statistics", RP_SHAPE(RP_F64, B, V, 2));
     f->affine = rp_region_lay(&r, "loc and scale", RP_SHAPE(RP_F32, B, V, P, 2));

@@ -175,6 +175,38 @@ static void activations(void **state) {
     d->device->backend->buffer_destroy(memory);
 }
 
+// A -> low and B -> high, parts of w; w -> X and high -> Y; A -> s -> B: s takes the place of w, so its write must wait until w and its part
+// have been read.
+static void parts(void **state) {
+    const test_device *d = *state;
+    test_need(d);
+    rig r;
+    open_rig(&r, d->device);
+    rp_graph *graph = rp_graph_create(d->device, &r.arena, "parts");
+    rp_tensor *w = rp_tensor_bind(&r.arena, "w", RP_SHAPE(RP_U32, WORDS), NULL, 0), *s = NULL;
+    rp_tensor *low = rp_tensor_part(&r.arena, "low", RP_SHAPE(RP_U32, 3 * UNIT), w, 0);
+    rp_tensor *high = rp_tensor_part(&r.arena, "high", RP_SHAPE(RP_U32, 5 * UNIT), w, 3 * UNIT * 4);
+    rp_tensor *x = view(&r, (range){ X, 0 }, 8), *y = view(&r, (range){ Y, 0 }, 5), *b = view(&r, (range){ B, 0 }, 8);
+    add_copy(graph, "low", view(&r, (range){ A, 0 }, 3), &low);
+    add_copy(graph, "high", view(&r, (range){ B, 0 }, 5), &high);
+    add_copy(graph, "x", w, &x);
+    add_copy(graph, "y", high, &y);
+    add_copy(graph, "s", view(&r, (range){ A, 0 }, 8), &s);
+    add_copy(graph, "b", s, &b);
+    test_ok(d->device, rp_plan_create(graph, &r.plan), "parts");
+    assert_int_equal(r.plan->activation_bytes, WORDS * 4);
+    assert_int_equal(high->offset, w->offset + 3 * UNIT * 4);
+    rp_buffer *memory = NULL;
+    test_ok(d->device, d->device->backend->buffer_create(d->device, r.plan->activation_bytes, RP_MEMORY_DEVICE, &memory), "buffer_create");
+    rp_plan_bind(graph, r.plan, memory);
+    static const uint32_t deps[6] = { 0, 0, 3, 2, 12, 16 };
+    for (uint32_t i = 0; i < 6; i++) { check_deps("parts", r.plan, i, deps[i]); }
+    static const copy_step result[4] = { { { A, 0 }, { X, 0 }, 3, 0 }, { { B, 0 }, { X, 3 }, 5, 0 }, { { B, 0 }, { Y, 0 }, 5, 0 }, { { A, 0 }, { B, 0 }, 8, 0 } };
+    check_modes(&r, "parts", result, 4);
+    close_rig(&r);
+    d->device->backend->buffer_destroy(memory);
+}
+
 // A tensor that is kept must not share its memory with later ones.
 static void kept(void **state) {
     const test_device *d = *state;
@@ -282,7 +314,7 @@ static void two_at_once(void **state) {
 
 int main(void) {
     static const struct { const char *name; test_function run; } kinds[] = {
-        { "ranges", ranges }, { "activations", activations }, { "kept", kept }, { "in place", in_place }, { "two at once", two_at_once },
+        { "ranges", ranges }, { "activations", activations }, { "parts", parts }, { "kept", kept }, { "in place", in_place }, { "two at once", two_at_once },
     };
     static char names[TEST_MAX_DEVICES * TEST_COUNT(kinds)][64];
     static struct CMUnitTest tests[TEST_MAX_DEVICES * TEST_COUNT(kinds)];

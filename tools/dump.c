@@ -100,7 +100,7 @@ static void print_memory(const rp_plan *plan) {
     for (uint32_t i = 0; i < plan->graph->n_tensors; i++) {
         const rp_tensor *t = plan->graph->tensors[i];
         if (t->buffer != NULL || t->first == UINT32_MAX) { continue; }
-        sum += rp_tensor_bytes(t);
+        sum += t->whole != NULL ? 0 : rp_tensor_bytes(t);
         printf("%12" PRIu64 " %12" PRIu64 "  %4u .. %4u  %s ", t->offset, t->offset + rp_tensor_bytes(t), t->first, t->last, t->name);
         print_shape(t);
         printf("\n");
