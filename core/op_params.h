@@ -449,7 +449,8 @@ struct rp_unpack_bits_params { // tokens, n_tokens [B], first [B], step -> y [B,
 };
 
 // point over the output; a dead row is 0. Tokens stand as in unpack_bits; stamps [B, stamps_cap, 5] by bar; table [2^s1_bits +
-// 2^s2_bits, D]: s1's rows, then s2's; times [RP_STAMP_ROWS, D]. Sum: s1 + s2, then + minute, hour, weekday, day, month.
+// 2^s2_bits, D]: s1's rows, then s2's; times [RP_STAMP_ROWS, D]. Sum: s1 + s2, then + minute, hour, weekday, day, month. With
+// s1_alone that of s2, which is not drawn yet, is left out.
 struct rp_embed_bars_params { // tokens, stamps, table, times, n_tokens [B], first [B], step -> x [B, S, n, D]
     RP_UINT batch, paths;
     RP_UINT tokens;           // n
@@ -459,6 +460,7 @@ struct rp_embed_bars_params { // tokens, stamps, table, times, n_tokens [B], fir
     RP_UINT s2_row;           // first row of s2 in table: 2^s1_bits
     RP_UINT table_rows;
     RP_UINT width;            // D
+    RP_UINT s1_alone;
 };
 
 // point over pairs (b, s, token, head, i): element i < d/2 of a head turns with element i + d/2 by the angle whose (cos, sin) is
@@ -509,7 +511,8 @@ struct rp_cache_kv_params {   // kv [rows, 2, D], step -> k, v [rows, cap, D]
 //   e is <= top_p (in multiples of 2^-32, rounded down) times the sum of all e.
 //   u = (word 0 of Philox(key = seed, counter = (series id, path0 + s, step, which)) + 1/2) / 2^32; the token is the first, in
 //   order of number, at which the sum of e of the kept exceeds u times the sum over all kept. Logits that are no numbers: token 0.
-// Then, where D > 0, y[b, s] is the token's row of table. Zeros where series, or the step, is not this draw's.
+// Then, where D > 0, y[b, s] is the token's row of table, or, with `adds`, that is added to what y holds (which has no binding of its own among
+// the inputs: there are eight, and who wrote y comes first all the same). Zeros where series, or the step, is not this draw's.
 #define RP_GROUP_DRAW 256
 #define RP_DRAW_MAX 2048      // the largest n: what is kept of it in shared memory is 16 KiB (shader)
 struct rp_draw_token_params { // logits [B, S or 1, n], settings, n_bars [B], series_ids [B], step, table [n, D] -> tokens [B, S, tokens_cap, 2],
@@ -521,7 +524,8 @@ struct rp_draw_token_params { // logits [B, S or 1, n], settings, n_bars [B], se
     RP_UINT window;           // C
     RP_UINT series;           // RP_DRAW_ALL, GROWING or SLIDING
     RP_UINT width;            // D; 0: neither table nor y
-    RP_UINT y_f16;            // 1: y is float16
+    RP_UINT y_f16;            // 1: y is float16; not with adds
+    RP_UINT adds;
     RP_UINT moved;            // 1: the step block has moved on already: the step is one less than it says. It is the step's last launch then
 };
 

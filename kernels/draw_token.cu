@@ -79,27 +79,36 @@ __device__ inline void rp_extremes(rp_draw_memory &m, uint32_t &most, uint32_t &
     least = min(min(min(c.x, c.y), min(c.z, c.w)), min(min(d.x, d.y), min(d.z, d.w)));
 }
 
-// Writes a row of the table, or zeros. By a warp; up to 1024 numbers are asked for together.
+// Writes a row of the table, or adds it; or writes zeros. By a warp; up to 1024 numbers are asked for together.
 __device__ inline void rp_put_row(const rp_kernel_args<rp_draw_token_params> &args, uint32_t row, const float *table, uint32_t lane) {
     constexpr uint32_t PIECES = 8;
     const uint32_t width = args.p.width;
     const uint64_t at = (uint64_t)row * width;
     void *y = rp_at<void>(args, 7);
+    const bool adds = args.p.adds && table != nullptr;
     if (table == nullptr || width % 4 != 0 || !rp_aligned16(table) || !rp_aligned16(y)) {
 #pragma unroll 1
-        for (uint32_t i = lane; i < width; i += 32) { rp_put(y, at + i, table ? table[i] : 0.0f, args.p.y_f16); }
+        for (uint32_t i = lane; i < width; i += 32) {
+            const float value = table ? table[i] : 0.0f;
+            rp_put(y, at + i, adds ? __fadd_rn(static_cast<const float *>(y)[at + i], value) : value, args.p.y_f16);
+        }
         return;
     }
     for (uint32_t i = lane; i < width / 4; i += PIECES * 32) {
-        float4 x[PIECES];
+        float4 x[PIECES], before[PIECES];
 #pragma unroll
         for (uint32_t j = 0; j < PIECES; j++) {
             if (i + 32 * j < width / 4) { x[j] = reinterpret_cast<const float4 *>(table)[i + 32 * j]; }
+            if (i + 32 * j < width / 4 && adds) { before[j] = static_cast<const float4 *>(y)[at / 4 + i + 32 * j]; }
         }
 #pragma unroll
         for (uint32_t j = 0; j < PIECES; j++) {
             const uint64_t piece = at / 4 + i + 32 * j;
             if (i + 32 * j >= width / 4) { break; }
+            if (adds) {
+                x[j] = make_float4(__fadd_rn(before[j].x, x[j].x), __fadd_rn(before[j].y, x[j].y), __fadd_rn(before[j].z, x[j].z),
+                                   __fadd_rn(before[j].w, x[j].w));
+            }
             if (args.p.y_f16) {
                 static_cast<__half2 *>(y)[2 * piece] = rp_half2(x[j].x, x[j].y), static_cast<__half2 *>(y)[2 * piece + 1] = rp_half2(x[j].z, x[j].w);
             } else {

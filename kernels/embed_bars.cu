@@ -24,9 +24,9 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT)
         return;
     }
     const uint32_t *stamp = stamps + ((uint64_t)b * p.stamps_cap + r.bar) * RP_BAR_STAMPS;
-    const uint32_t last = p.table_rows - 1, s1 = min(pair[0], last),
-                   s2 = min(p.s2_row + pair[1], last); // never drawn: any row
-    float sum = __fadd_rn(table[s1 * D], table[s2 * D]);
+    const uint32_t last = p.table_rows - 1;              // never drawn: any row
+    float sum = table[min(pair[0], last) * D];
+    if (!p.s1_alone) { sum = __fadd_rn(sum, table[min(p.s2_row + pair[1], last) * D]); }
     sum = __fadd_rn(sum, times[stamp[0] * D]);
     sum = __fadd_rn(sum, times[(RP_STAMP_HOUR + stamp[1]) * D]);
     sum = __fadd_rn(sum, times[(RP_STAMP_WEEKDAY + stamp[2]) * D]);

@@ -75,6 +75,7 @@ typedef struct kronos_decode {
     rp_run finish;                  // tokens to bars
     kronos_taps start_taps, step_taps, slide_taps;
     rp_tensor *tokens;                  // [B, S, H, 2]
+    rp_tensor *drawn;                   // [B, S, D]: the bar just drawn, as the next step's first layer takes it
     rp_tensor *normalised;              // [B, S, H, 6], in finish; kept for verify
 } kronos_decode;
 

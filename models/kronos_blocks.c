@@ -5,6 +5,14 @@
 
 #include <math.h>
 
+// A view that a graph is to have; NULL fails the graph.
+static rp_tensor *made(kronos_builder *b, rp_tensor *view) {
+    if (view == NULL && b->g->status == RP_OK) {
+        b->g->status = rp_fail(b->m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph.");
+    }
+    return view;
+}
+
 rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
                          uint32_t m, uint32_t n, uint32_t k, rp_tensor *y) {
     const rp_product p = { .x = x, .w = w, .bias = bias, .residual = residual, .m = m, .n = n, .k = k, .y = y };
@@ -128,10 +136,7 @@ rp_tensor *kronos_rows_of(kronos_builder *b, const kronos_both *r, bool own, rp_
         const uint32_t width = (uint32_t)(rp_tensor_count(x) / kronos_count_both(r));
         part = rp_tensor_part(b->g->arena, x->name, RP_SHAPE(x->dtype, rows, width), x, (uint64_t)first * width * rp_dtype_size(x->dtype));
     }
-    if (part == NULL && b->g->status == RP_OK) {
-        b->g->status = rp_fail(b->m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph.");
-    }
-    return part;
+    return made(b, part);
 }
 
 rp_tensor *kronos_block_both(kronos_builder *b, const char *name, const kronos_both *r, const kronos_part *c, const kronos_layer *w, rp_tensor *rope,
@@ -158,12 +163,12 @@ void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r
 
 // ---- tokens ----
 
-rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens, rp_tensor *y) {
+rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens, bool s1_alone, rp_tensor *y) {
     const kronos_forecaster *f = b->f;
     const kronos_config *c = &b->m->config;
     const uint32_t H = f->base.config.max_horizon, n1 = 1u << c->s1_bits, n2 = 1u << c->s2_bits;
     const struct rp_embed_bars_params p = { r->B, r->S, r->n, r->kind == RP_ROWS_PROMPT ? f->bars : H, f->bars + H, r->kind, n1,
-                                            n1 + n2, c->model.width };
+                                            n1 + n2, c->model.width, s1_alone };
     rp_tensor *in[] = { tokens, f->in.stamps, b->m->tokens, b->m->times, r->window->n_tokens, r->window->first, f->in.step };
     rp_tensor *out[] = { y };
     rp_graph_add(b->g, RP_OP_EMBED_BARS, "embedding", &p, sizeof p, in, out);
@@ -181,14 +186,14 @@ rp_tensor *kronos_unpack(kronos_builder *b, const kronos_rows *r, rp_tensor *tok
     return kronos_linear(b, "bits to width", out[0], b->m->post_w, b->m->post_b, NULL, kronos_count(r), c->tokenizer.width, bits, NULL);
 }
 
-// table: NULL, or of which a row for each token is returned, for float16 keys if y_f16.
+// table: NULL, or of which a row for each token is returned, for float16 keys if y_f16; or added to y, if that is not NULL.
 static rp_tensor *draw(kronos_builder *b, const char *label, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *logits,
-                       uint32_t which, bool one_row, bool moved, rp_tensor *table, bool y_f16) {
+                       uint32_t which, bool one_row, bool moved, rp_tensor *table, bool y_f16, rp_tensor *y) {
     const kronos_forecaster *f = b->f;
     const uint32_t bits = which == 0 ? b->m->config.s1_bits : b->m->config.s2_bits;
     const struct rp_draw_token_params p = { r->B, r->S, 1u << bits, which, one_row, f->base.config.max_horizon, f->window, series,
-                                            table ? b->m->config.model.width : 0, y_f16, moved };
-    rp_tensor *in[] = { logits, f->in.settings, f->in.n_bars, f->in.series_ids, f->in.step, table }, *out[] = { d->tokens, NULL };
+                                            table ? b->m->config.model.width : 0, y_f16, y != NULL, moved };
+    rp_tensor *in[] = { logits, f->in.settings, f->in.n_bars, f->in.series_ids, f->in.step, table }, *out[] = { d->tokens, y };
     rp_graph_add(b->g, RP_OP_DRAW_TOKEN, label, &p, sizeof p, in, out);
     return out[1];
 }
@@ -213,15 +218,21 @@ void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decod
     kronos_rows one = *r;                // one query of each path, over all keys of its window
     one.n = 1, one.kind = RP_ROWS_STEP;
     if (kv != NULL && !joined) { cache_cross(b, r, kv, own); }
-    rp_tensor *query = draw(b, "draw s1", r, d, series, s1_logits, 0, one_row, false, m->query, kronos_cross_dtype(m) == RP_F16);
+    rp_tensor *query = draw(b, "draw s1", r, d, series, s1_logits, 0, one_row, false, m->query, kronos_cross_dtype(m) == RP_F16, NULL);
     rp_tensor *a = joined ? attend_step(b, "cross-attention", r, heads, D / heads, 0, query, kv, own, shared)
                           : attend(b, "cross-attention", &one, heads, D / heads, query, own, shared, m->dep_out_w, NULL);
-    if (advances) { kronos_advance(b, RP_ADVANCE_STEP, 0); }   // of the bar's launches that are left the last one alone asks for the step
+    rp_tensor *s2_rows = NULL;
+    if (advances) {
+        kronos_advance(b, RP_ADVANCE_STEP, 0);           // of the bar's launches that are left the last one alone asks for the step
+        (void)kronos_embed(b, &one, d->tokens, true, d->drawn);
+        const uint32_t n1 = 1u << m->config.s1_bits, n2 = 1u << m->config.s2_bits;
+        s2_rows = made(b, rp_tensor_part(b->g->arena, "rows of s2", RP_SHAPE(RP_F32, n2, D), m->tokens, (uint64_t)n1 * D * 4));
+    }
     rp_tensor *y = kronos_linear(b, "cross-attention out", a, m->dep_out_w, m->dep_out_b, c_last, rows, D, D, NULL);
     const rp_product product = { .x = y, .w = m->s2_w, .bias = m->s2_b, .norm = m->dep_norm, .eps = KRONOS_EPSILON, .m = rows,
                                  .n = 1u << m->config.s2_bits, .k = D };
     rp_tensor *s2_logits = rp_product_add(b->g, "s2 logits", "cross-attention norm", &product);
-    (void)draw(b, "draw s2", r, d, series, s2_logits, 1, false, advances, NULL, false);
+    (void)draw(b, "draw s2", r, d, series, s2_logits, 1, false, advances, s2_rows, false, advances ? d->drawn : NULL);
     tap(b->f, &taps->s1, s1_logits);
     tap(b->f, &taps->s2, s2_logits);
 }

@@ -50,14 +50,14 @@ rp_dtype kronos_cross_dtype(const kronos_model *m);                        // li
 void kronos_block_keys(kronos_builder *b, const char *name, const kronos_rows *r, const kronos_part *c, const kronos_layer *w,
                        rp_tensor *rope, rp_tensor *x, kronos_keys *own);
 
-// Two tokens of each row and its time -> x [B, S, n, D]; y, or where that is NULL a new activation.
-rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens, rp_tensor *y);
+// Two tokens of each row, or the first alone, and its time -> x [B, S, n, D]; y, or where that is NULL a new activation.
+rp_tensor *kronos_embed(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens, bool s1_alone, rp_tensor *y);
 // Two tokens of each row -> what the tokenizer's decoder blocks take.
 rp_tensor *kronos_unpack(kronos_builder *b, const kronos_rows *r, rp_tensor *tokens);
 
 // Draws both tokens of a bar for each path from c_last [B, S, D], the last bar's row, and s1_logits ([B, 2^s1_bits] where
 // `one_row`). Keys of the cross-attention: `shared` [B, N, D], `own` [B, S, cap, D], to which keys and values of this step's bar, kv
-// [B, S, 2, D], go first, or NULL. Moves the step on, unless `series` is RP_DRAW_SLIDING.
+// [B, S, 2, D], go first, or NULL. Moves the step on, unless `series` is RP_DRAW_SLIDING, and leaves the bar's row in d->drawn.
 void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *c_last,
                      rp_tensor *s1_logits, bool one_row, rp_tensor *kv, const kronos_keys *shared, const kronos_keys *own, kronos_taps *taps);
 

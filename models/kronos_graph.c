@@ -131,7 +131,7 @@ static rp_graph *build_prompt(kronos_builder b) {
     kronos_slide(&b, "window at the end", true, &f->end_window);
     decode_shared(&b);
     const kronos_rows r = shared_rows(f, &f->prompt_window);
-    rp_tensor *x = kronos_embed(&b, &r, f->context, NULL);
+    rp_tensor *x = kronos_embed(&b, &r, f->context, false, NULL);
     for (uint32_t i = 0; i < L; i++) {
         kronos_keys keys = f->prompt_keys[i];
         x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &keys, NULL);
@@ -144,7 +144,7 @@ static rp_graph *build_prompt(kronos_builder b) {
 }
 
 // What each path owns; laid out for the most paths, seen through narrower views by `single`.
-typedef struct path_state { rp_tensor *tokens, *result; kronos_keys *keys; } path_state;
+typedef struct path_state { rp_tensor *tokens, *drawn, *result; kronos_keys *keys; } path_state;
 
 static kronos_rows path_rows(const kronos_forecaster *f, const kronos_decode *d, uint32_t kind, uint32_t n, uint32_t cap,
                              const kronos_window *window) {
@@ -173,7 +173,7 @@ static rp_graph *build_step(kronos_builder b, kronos_decode *d, const path_state
     if (begin(&b, "step") == NULL) { return NULL; }
     const kronos_rows r = path_rows(f, d, RP_ROWS_STEP, 1, f->rounds, &f->prompt_window);
     const uint32_t rows = kronos_count(&r);
-    rp_tensor *x = kronos_embed(&b, &r, d->tokens, NULL);
+    rp_tensor *x = d->drawn;
     for (uint32_t i = 0; i < L; i++) {
         kronos_keys own = s->keys[i];
         x = kronos_block(&b, name_of(&b, "layer", i), &r, c, &b.m->layers[i], f->model_rope[i], x, &own, &f->prompt_keys[i]);
@@ -195,8 +195,8 @@ static rp_graph *build_slide(kronos_builder b, kronos_decode *d) {
     const kronos_rows *own = &both.own;
     const uint32_t rows = kronos_count_both(&both);
     rp_tensor *x = rp_tensor_bind(b.g->arena, "embedding", RP_SHAPE(RP_F32, rows, D), NULL, 0);
-    (void)kronos_embed(&b, &both.shared, f->context, kronos_rows_of(&b, &both, false, x));
-    (void)kronos_embed(&b, own, d->tokens, kronos_rows_of(&b, &both, true, x));
+    (void)kronos_embed(&b, &both.shared, f->context, false, kronos_rows_of(&b, &both, false, x));
+    (void)kronos_embed(&b, own, d->tokens, false, kronos_rows_of(&b, &both, true, x));
     for (uint32_t i = 0; i < L; i++) { x = kronos_block_both(&b, name_of(&b, "layer", i), &both, c, &b.m->layers[i], f->model_rope[i], x); }
     rp_tensor *last = last_row(&b, kronos_rows_of(&b, &both, true, x), window.own, d->paths, f->rounds, NULL);
     x = kronos_norm(&b, "norm", x, rows, b.m->mixed, NULL);
@@ -266,14 +266,15 @@ static rp_status build_decode(kronos_builder b, kronos_decode *d, const path_sta
     const uint32_t D = b.m->config.model.width;
     rp_arena *a = &f->arena;
     path_state s = { .tokens = rp_region_view(a, whole->tokens, RP_SHAPE(RP_U32, B, d->paths, H, 2)),
+                     .drawn = rp_region_view(a, whole->drawn, RP_SHAPE(RP_F32, B, d->paths, D)),
                      .result = rp_region_view(a, whole->result, RP_SHAPE(RP_F32, B, RP_BAR_COLUMNS, H, d->paths_cap)),
                      .keys = rp_arena_alloc(a, n * sizeof *s.keys) };
-    bool made = s.keys != NULL;
+    bool made = s.keys != NULL && s.drawn != NULL;
     for (uint32_t i = 0; i < n && made; i++) {
         made = keys_at(a, whole->keys[i].kv, RP_SHAPE(whole->keys[i].kv->dtype, B, d->paths, f->rounds, D), &s.keys[i]);
     }
     if (!made) { return rp_fail(f->base.model->device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
-    d->tokens = s.tokens;
+    d->tokens = s.tokens, d->drawn = s.drawn;
     RP_RETURN(plan(f, build_start(b, d, &s), &d->start, most));
     if (H > 1) {
         RP_RETURN(plan(f, build_step(b, d, &s), &d->step, most));
@@ -356,6 +357,7 @@ static rp_status lay_state(kronos_forecaster *f, path_state *s, uint64_t *bytes)
     s->keys = lay_keys(&r, a, "path keys and values", RP_SHAPE(RP_F32, B, S, f->rounds, D), &c->model, m->layers, c->model.layers, 1,
                        cross);
     s->tokens = rp_region_lay(&r, "tokens of each path", RP_SHAPE(RP_U32, B, S, H, 2));
+    s->drawn = rp_region_lay(&r, "drawn bar of each path", RP_SHAPE(RP_F32, B, S, D));
     f->result = s->result = rp_region_lay(&r, "result", RP_SHAPE(RP_F32, B, RP_BAR_COLUMNS, H, sizes->max_paths));
     *bytes = r.used;
     return r.failed ? rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while sizing a forecaster.") : RP_OK;

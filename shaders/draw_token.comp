@@ -147,6 +147,7 @@ void main() {
     InWords table = InWords(address[5]);                 // [n, D], bit for bit
     OutWords tokens = OutWords(address[6]);              // [B, S, tokens_cap, 2]
     OutWords y = OutWords(address[7]);                   // [B S, D]
+    InFloats y_before = InFloats(address[7]);            // where the row is added
 
     uint row = group_index(), i = gl_LocalInvocationID.x, n = p.n;
     if (row >= p.batch * p.paths) { return; }            // the whole group, here and below
@@ -197,5 +198,8 @@ void main() {
     barrier();                                           // the answer is there before it is read
     uint token = draw_other[FOUND];
     if (i == 0) { tokens.v[(row * p.tokens_cap + step.step) * 2 + p.which] = token; }
-    for (uint j = i; j < p.width; j += RP_GROUP_DRAW) { y.v[row * p.width + j] = table.v[token * p.width + j]; }
+    for (uint j = i; j < p.width; j += RP_GROUP_DRAW) {
+        uint at = row * p.width + j, word = table.v[token * p.width + j];
+        y.v[at] = p.adds != 0 ? floatBitsToUint(y_before.v[at] + uintBitsToFloat(word)) : word;
+    }
 }

@@ -28,9 +28,9 @@ void main() {
     float sum = 0.0;
     if (r.live && r.bar < p.stamps_cap) {
         // Rows stay inside their tables whatever a token says: a series that no draw is for may hold anything.
-        uint s1 = min(tokens.v[at * 2], p.table_rows - 1), s2 = min(p.s2_row + tokens.v[at * 2 + 1], p.table_rows - 1);
         uint stamp = (b * p.stamps_cap + r.bar) * RP_BAR_STAMPS;
-        sum = table.v[s1 * D + j] + table.v[s2 * D + j];
+        sum = table.v[min(tokens.v[at * 2], p.table_rows - 1) * D + j];
+        if (p.s1_alone == 0) { sum += table.v[min(p.s2_row + tokens.v[at * 2 + 1], p.table_rows - 1) * D + j]; }
         for (uint k = 0; k < RP_BAR_STAMPS; k++) {
             sum += times.v[min(first_row[k] + stamps.v[stamp + k], RP_STAMP_ROWS - 1) * D + j];
         }

@@ -129,7 +129,7 @@ static bool token_near(const tolerance_case *c, uint32_t b, uint32_t s) {
     return false;
 }
 
-// Exact, unless the choice is near a boundary, but for a rounding of y to float16. What is not this draw's stays as it is; its y is 0.
+// Exact, unless the choice is near a boundary, but for a rounding of y to float16, or of a sum. What is not this draw's stays as it is; its y is 0.
 double tolerance_draw_token(const tolerance_case *c, uint32_t output, uint64_t index, double ref, double magnitude) {
     (void)magnitude;
     TOLERANCE_PARAMS(c, draw_token);
@@ -138,5 +138,6 @@ double tolerance_draw_token(const tolerance_case *c, uint32_t output, uint64_t i
     const bool slides = ((const uint32_t *)c->tensor[BARS].data)[b] + step > p->window;
     const bool meant = p->series == RP_DRAW_ALL || slides == (p->series == RP_DRAW_SLIDING);
     if (!meant || step >= p->tokens_cap || (output == 0 && (index % 2 != p->which || slot != step))) { return 0; }
-    return token_near(c, b, row % p->paths) ? INFINITY : output == 1 && p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : 0;
+    if (token_near(c, b, row % p->paths)) { return INFINITY; }
+    return output == 0 ? 0 : p->y_f16 ? U16ROUND * fabs(ref) + 0x1p-25 : p->adds ? U32ROUND * fabs(ref) + FLUSH : 0;
 }

@@ -8,6 +8,7 @@
 rp_status rp_shape_draw_token(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(draw_token);
     EXPECT_F16(p->y_f16);
+    if (p->adds && p->y_f16) { return rp_fail(graph->device, RP_INTERNAL, "'%s' adds to float16, which no kernel does (op_params.h, draw_token).", node->label); }
     EXPECT(0, RP_F32, p->batch, p->one_row ? 1 : p->paths, p->n);
     EXPECT(1, RP_U32, 3);
     EXPECT(2, RP_U32, p->batch);
@@ -94,7 +95,9 @@ void rp_ref_draw_token(const void *params, void *const *binding) {
         const uint32_t token = draw(from, p->n, as_float(settings[0]), settings[1].value, as_float(settings[2]), (words.w0 + 0.5) / 4294967296.0);
         tokens[((size_t)row * p->tokens_cap + step.step) * 2 + p->which].value = token;
         for (uint32_t i = 0; i < p->width; i++) {
-            ref_put(binding[7], (size_t)row * p->width + i, table[(size_t)token * p->width + i], p->y_f16);
+            const size_t at = (size_t)row * p->width + i;
+            const double value = table[(size_t)token * p->width + i];
+            ref_put(binding[7], at, p->adds ? ref_get(binding[7], at, p->y_f16) + value : value, p->y_f16);
         }
     }
 }

@@ -50,9 +50,9 @@ void rp_ref_embed_bars(const void *params, void *const *binding) {
             }
             const ref_u32 *pair = tokens + ref_tokens_at(p->rows, r, b, row, p->tokens_cap);
             const ref_u32 *stamp = stamps + ((size_t)b * p->stamps_cap + r.bar) * RP_BAR_STAMPS;
-            const double *s1 = table + pair[0].value * D, *s2 = table + (p->s2_row + pair[1].value) * D;
+            const double *s1 = table + pair[0].value * D, *s2 = p->s1_alone ? NULL : table + (p->s2_row + pair[1].value) * D;
             for (size_t j = 0; j < D; j++) {
-                double sum = s1[j] + s2[j];
+                double sum = s1[j] + (s2 != NULL ? s2[j] : 0);
                 for (uint32_t k = 0; k < RP_BAR_STAMPS; k++) { sum += times[(first_row[k] + stamp[k].value) * D + j]; }
                 to[j] = sum;
             }

@@ -1,6 +1,6 @@
 // draw_token: all tokens, top-k and top-p, greedy, equal logits at the boundary, outliers and logits of -infinity, n smaller than
 // the group and up to the largest, one row of logits for all paths, series that grow and series that slide, a step past the end; rows of
-// a table, of one element and of more than a group writes at once.
+// a table, of one element and of more than a group writes at once, and such that are added.
 #include "bars.h"
 
 #include "op_math.h"
@@ -20,46 +20,49 @@ static const struct {
     uint32_t seed;      // not 0: the seed of variation 0
 } cases[] = {
     //                B  S  n  which, one_row; H  C  series                  temperature, top_k, top_p, seed
-    { "one token", { 1, 1, 1, 0, 0, 1, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 1, 0, 1, 0 },
-    { "one token, top-p", { 1, 2, 1, 1, 0, 2, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 1, 0, 0.5f, 0 },
-    { "two tokens", { 2, 33, 2, 1, 0, 3, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 1, 0, 1, 0 },
-    { "all", { 2, 9, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 0.7f, 0, 1, 0 },
-    { "all, first draw", { 3, 5, 512, 0, 1, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, HOLES, 1, 0, 1, 0 },
-    { "all, u rounded to 1", { 1, 3, 32, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 1, 0, 1, HIGHEST },
-    { "top-k, u rounded to 1", { 1, 3, 32, 0, 1, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 1, 4, 1, HIGHEST },
-    { "all, equal", { 2, 7, 64, 1, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, TIES, 1.5f, 0, 1, 0 },
-    { "top-k", { 2, 9, 1024, 1, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 1.3f, 5, 1, 0 },
-    { "top-k, equal at the boundary", { 2, 9, 256, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, TIES, 1, 9, 0.5f, 0 },
-    { "top-k of more than there are", { 2, 5, 128, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, HOLES, 1, 3000, 0.1f, 0 },
-    { "top-k of all", { 1, 5, 64, 0, 1, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 1, 64, 1, 0 },
-    { "greedy", { 3, 5, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 0.01f, 1, 0.9f, 0 },
-    { "greedy, equal", { 2, 17, 512, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, TIES, 1, 1, 1, 0 },
-    { "top-p", { 2, 17, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 1, 0, 0.9f, 0 },
-    { "top-p, first draw", { 2, 9, 1024, 1, 1, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, HOLES, 1.1f, 0, 0.99f, 0 },
-    { "top-p, equal at the boundary", { 2, 17, 128, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, TIES, 1, 0, 0.4f, 0 },
-    { "top-p that keeps one", { 2, 7, 32, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, TIES, 1, 0, 0, 0 },
-    { "top-p, 2048 tokens", { 1, 7, 2048, 1, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 2.5f, 0, 0.95f, 0 },
-    { "all, 2048 tokens, outliers", { 1, 5, 2048, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, OUTLIERS, 1, 0, 1, 0 },
-    { "top-p, outliers", { 2, 5, 256, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, OUTLIERS, 1, 0, 0.9f, 0 },
-    { "top-p, all equal but one", { 1, 5, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, ALONE, 1, 0, 0.9f, 0 },
-    { "top-k, all equal but one", { 1, 5, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, ALONE, 1, 3, 1, 0 },
-    { "top-p, 1000 tokens", { 1, 9, 1000, 1, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 0.3f, 0, 0.8f, 0 },
-    { "top-k, outliers", { 2, 5, 512, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, OUTLIERS, 1, 7, 1, 0 },
-    { "top-p, all equal", { 1, 3, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SAME, 1, 0, 0.3f, 0 },
-    { "top-p, 2048 tokens, all equal", { 1, 2, 2048, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SAME, 1, 0, 0.9f, 0 },
-    { "top-k, all equal", { 1, 3, 512, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SAME, 1, 7, 1, 0 },
-    { "all, all equal", { 1, 3, 1000, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SAME, 1, 0, 1, 0 },
-    { "top-p next to 1", { 1, 9, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0 }, SMOOTH, 1, 0, 0.99999994f, 0 },
-    { "a row of one element", { 2, 3, 32, 0, 0, 5, 9, RP_DRAW_ALL, 1, 0, 0 }, SMOOTH, 1, 0, 0.9f, 0 },
-    { "rows", { 2, 9, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 300, 0, 0 }, SMOOTH, 1, 0, 0.9f, 0 },
-    { "rows, first draw", { 2, 3, 256, 0, 1, 5, 9, RP_DRAW_ALL, 832, 0, 0 }, TIES, 1, 0, 1, 0 },
-    { "rows to float16", { 2, 3, 2048, 0, 0, 5, 9, RP_DRAW_ALL, 77, 1, 0 }, SMOOTH, 1, 5, 1, 0 },
-    { "rows of growing series", { 5, 3, 64, 0, 0, 5, 9, RP_DRAW_GROWING, 37, 0, 0 }, SMOOTH, 1, 0, 0.9f, 0 },
-    { "rows of sliding series to float16", { 5, 3, 64, 0, 0, 5, 9, RP_DRAW_SLIDING, 600, 1, 0 }, SMOOTH, 1, 3, 1, 0 },
-    { "the step has moved on", { 2, 5, 300, 1, 0, 5, 9, RP_DRAW_ALL, 0, 0, 1 }, SMOOTH, 1, 0, 0.9f, 0 },
-    { "the step of growing series has moved on", { 5, 3, 64, 1, 0, 5, 9, RP_DRAW_GROWING, 0, 0, 1 }, SMOOTH, 1, 0, 1, 0 },
-    { "growing series", { 5, 3, 64, 0, 0, 5, 9, RP_DRAW_GROWING, 0, 0, 0 }, SMOOTH, 1, 0, 0.9f, 0 },
-    { "sliding series", { 5, 3, 64, 1, 0, 5, 9, RP_DRAW_SLIDING, 0, 0, 0 }, SMOOTH, 1, 3, 1, 0 },
+    { "one token", { 1, 1, 1, 0, 0, 1, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 1, 0, 1, 0 },
+    { "one token, top-p", { 1, 2, 1, 1, 0, 2, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 1, 0, 0.5f, 0 },
+    { "two tokens", { 2, 33, 2, 1, 0, 3, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 1, 0, 1, 0 },
+    { "all", { 2, 9, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 0.7f, 0, 1, 0 },
+    { "all, first draw", { 3, 5, 512, 0, 1, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, HOLES, 1, 0, 1, 0 },
+    { "all, u rounded to 1", { 1, 3, 32, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 1, 0, 1, HIGHEST },
+    { "top-k, u rounded to 1", { 1, 3, 32, 0, 1, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 1, 4, 1, HIGHEST },
+    { "all, equal", { 2, 7, 64, 1, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, TIES, 1.5f, 0, 1, 0 },
+    { "top-k", { 2, 9, 1024, 1, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 1.3f, 5, 1, 0 },
+    { "top-k, equal at the boundary", { 2, 9, 256, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, TIES, 1, 9, 0.5f, 0 },
+    { "top-k of more than there are", { 2, 5, 128, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, HOLES, 1, 3000, 0.1f, 0 },
+    { "top-k of all", { 1, 5, 64, 0, 1, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 1, 64, 1, 0 },
+    { "greedy", { 3, 5, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 0.01f, 1, 0.9f, 0 },
+    { "greedy, equal", { 2, 17, 512, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, TIES, 1, 1, 1, 0 },
+    { "top-p", { 2, 17, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 1, 0, 0.9f, 0 },
+    { "top-p, first draw", { 2, 9, 1024, 1, 1, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, HOLES, 1.1f, 0, 0.99f, 0 },
+    { "top-p, equal at the boundary", { 2, 17, 128, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, TIES, 1, 0, 0.4f, 0 },
+    { "top-p that keeps one", { 2, 7, 32, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, TIES, 1, 0, 0, 0 },
+    { "top-p, 2048 tokens", { 1, 7, 2048, 1, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 2.5f, 0, 0.95f, 0 },
+    { "all, 2048 tokens, outliers", { 1, 5, 2048, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, OUTLIERS, 1, 0, 1, 0 },
+    { "top-p, outliers", { 2, 5, 256, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, OUTLIERS, 1, 0, 0.9f, 0 },
+    { "top-p, all equal but one", { 1, 5, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, ALONE, 1, 0, 0.9f, 0 },
+    { "top-k, all equal but one", { 1, 5, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, ALONE, 1, 3, 1, 0 },
+    { "top-p, 1000 tokens", { 1, 9, 1000, 1, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 0.3f, 0, 0.8f, 0 },
+    { "top-k, outliers", { 2, 5, 512, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, OUTLIERS, 1, 7, 1, 0 },
+    { "top-p, all equal", { 1, 3, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SAME, 1, 0, 0.3f, 0 },
+    { "top-p, 2048 tokens, all equal", { 1, 2, 2048, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SAME, 1, 0, 0.9f, 0 },
+    { "top-k, all equal", { 1, 3, 512, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SAME, 1, 7, 1, 0 },
+    { "all, all equal", { 1, 3, 1000, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SAME, 1, 0, 1, 0 },
+    { "top-p next to 1", { 1, 9, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 0 }, SMOOTH, 1, 0, 0.99999994f, 0 },
+    { "a row of one element", { 2, 3, 32, 0, 0, 5, 9, RP_DRAW_ALL, 1, 0, 0, 0 }, SMOOTH, 1, 0, 0.9f, 0 },
+    { "rows", { 2, 9, 1024, 0, 0, 5, 9, RP_DRAW_ALL, 300, 0, 0, 0 }, SMOOTH, 1, 0, 0.9f, 0 },
+    { "rows, first draw", { 2, 3, 256, 0, 1, 5, 9, RP_DRAW_ALL, 832, 0, 0, 0 }, TIES, 1, 0, 1, 0 },
+    { "rows to float16", { 2, 3, 2048, 0, 0, 5, 9, RP_DRAW_ALL, 77, 1, 0, 0 }, SMOOTH, 1, 5, 1, 0 },
+    { "rows of growing series", { 5, 3, 64, 0, 0, 5, 9, RP_DRAW_GROWING, 37, 0, 0, 0 }, SMOOTH, 1, 0, 0.9f, 0 },
+    { "rows of sliding series to float16", { 5, 3, 64, 0, 0, 5, 9, RP_DRAW_SLIDING, 600, 1, 0, 0 }, SMOOTH, 1, 3, 1, 0 },
+    { "rows added", { 2, 9, 1024, 1, 0, 5, 9, RP_DRAW_ALL, 512, 0, 1, 1 }, SMOOTH, 1, 0, 0.9f, 0 },
+    { "rows added, of 37", { 3, 5, 64, 1, 1, 5, 9, RP_DRAW_ALL, 37, 0, 1, 0 }, TIES, 1, 0, 1, 0 },
+    { "rows of growing series added", { 5, 3, 64, 1, 0, 5, 9, RP_DRAW_GROWING, 1100, 0, 1, 1 }, SMOOTH, 1, 0, 0.9f, 0 },
+    { "the step has moved on", { 2, 5, 300, 1, 0, 5, 9, RP_DRAW_ALL, 0, 0, 0, 1 }, SMOOTH, 1, 0, 0.9f, 0 },
+    { "the step of growing series has moved on", { 5, 3, 64, 1, 0, 5, 9, RP_DRAW_GROWING, 0, 0, 0, 1 }, SMOOTH, 1, 0, 1, 0 },
+    { "growing series", { 5, 3, 64, 0, 0, 5, 9, RP_DRAW_GROWING, 0, 0, 0, 0 }, SMOOTH, 1, 0, 0.9f, 0 },
+    { "sliding series", { 5, 3, 64, 1, 0, 5, 9, RP_DRAW_SLIDING, 0, 0, 0, 0 }, SMOOTH, 1, 3, 1, 0 },
 };
 
 enum { LOGITS, SETTINGS, BARS, IDS, STEP, TABLE };
@@ -105,7 +108,12 @@ bool test_case_draw_token(test_case *c, uint32_t index) {
     if (p->width > 0) {
         test_uniform(c, TABLE, (uint64_t)p->n * p->width, -1, 1);
         if (!p->y_f16) { test_spice(c, TABLE); }         // outliers beyond float16 are cut
-        (p->y_f16 ? test_output_f16 : test_output)(c, 7, (uint64_t)p->batch * p->paths * p->width);
+        const uint64_t count = (uint64_t)p->batch * p->paths * p->width;
+        if (p->adds) {
+            test_uniform(c, 7, count, -1, 1);
+        } else {
+            (p->y_f16 ? test_output_f16 : test_output)(c, 7, count);
+        }
     }
     c->needs_mixed = p->y_f16 != 0;
     return true;

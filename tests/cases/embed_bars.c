@@ -1,13 +1,14 @@
-// embed_bars: rows of every kind, dead ones among them, every table from its first row to its last.
+// embed_bars: rows of every kind, dead ones among them, every table from its first row to its last; with s2's token and without.
 #include "bars.h"
 
 static const struct { const char *name; struct rp_embed_bars_params p; uint32_t s1_bits, s2_bits; } cases[] = {
     //                         B  S  n   cap stamps rows           s2_row, table_rows; D
-    { "one element", { 1, 1, 1, 1 + BARS_FIRST, 1 + BARS_FIRST, RP_ROWS_PROMPT, 0, 0, 1 }, 1, 1 },
-    { "prompt", { 4, 1, 9, 12, 17, RP_ROWS_PROMPT, 0, 0, 37 }, 4, 6 },
-    { "step", { 3, 5, 1, 6, BARS_FIRST + BARS_SHARED + 6, RP_ROWS_STEP, 0, 0, 64 }, 5, 3 },
-    { "own", { 3, 4, 7, 7, BARS_FIRST + BARS_SHARED + 7, RP_ROWS_OWN, 0, 0, 33 }, 4, 4 },
-    { "own, slots to spare", { 2, 3, 5, 9, BARS_FIRST + BARS_SHARED + 9, RP_ROWS_OWN, 0, 0, 70 }, 10, 10 },
+    { "one element", { 1, 1, 1, 1 + BARS_FIRST, 1 + BARS_FIRST, RP_ROWS_PROMPT, 0, 0, 1, 0 }, 1, 1 },
+    { "prompt", { 4, 1, 9, 12, 17, RP_ROWS_PROMPT, 0, 0, 37, 0 }, 4, 6 },
+    { "step", { 3, 5, 1, 6, BARS_FIRST + BARS_SHARED + 6, RP_ROWS_STEP, 0, 0, 64, 0 }, 5, 3 },
+    { "step, s1 alone", { 3, 5, 1, 6, BARS_FIRST + BARS_SHARED + 6, RP_ROWS_STEP, 0, 0, 300, 1 }, 5, 3 },
+    { "own", { 3, 4, 7, 7, BARS_FIRST + BARS_SHARED + 7, RP_ROWS_OWN, 0, 0, 33, 0 }, 4, 4 },
+    { "own, slots to spare", { 2, 3, 5, 9, BARS_FIRST + BARS_SHARED + 9, RP_ROWS_OWN, 0, 0, 70, 0 }, 10, 10 },
 };
 
 bool test_case_embed_bars(test_case *c, uint32_t index) {
