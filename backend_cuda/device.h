@@ -12,7 +12,7 @@
 #define RP_CUDA_SHORT_GROUPS 256u      // of a launch that is short: they fit on a GPU together
 #define RP_CUDA_MOST_SHARED RP_STEP_BYTES   // bytes of shared memory of a group, beyond which no multiprocessor has room for two
 #define RP_CUDA_PLAIN_SHARED 49152u    // bytes of shared memory that a group gets without asking first
-#define RP_CUDA_SUM_GROUP 128u         // invocations of a group of step_sum, four numbers each
+#define RP_CUDA_SUM_GROUP 128u         // invocations of a group of step_sum, a number each
 #define RP_CUDA_BATCH_REPLAYS 64u      // in one batch, at most, and
 #define RP_CUDA_BATCH_NODES 640u       // kernels: some 6 us of host time and 2 KB of device memory each when it is made, once
 #define RP_CUDA_MAX_BATCHES 24         // kept

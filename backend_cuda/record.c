@@ -161,7 +161,7 @@ static rp_status add_launch(rp_device *device, const rp_plan *plan, uint32_t i, 
 static rp_status add_sum(rp_device *device, const rp_plan *plan, rp_cuda_block *own, nodes *all) {
     const uint32_t last = own->first + own->block.n - 1;
     const rp_launch as = { .op = RP_OP_LINEAR, .kernel = "step_sum", .label = plan->launches[last].label, .group = RP_CUDA_SUM_GROUP,
-                           .grid = { (own->sum.count / 4 + RP_CUDA_SUM_GROUP - 1) / RP_CUDA_SUM_GROUP, 1, 1 } };
+                           .grid = { (own->sum.count + RP_CUDA_SUM_GROUP - 1) / RP_CUDA_SUM_GROUP, 1, 1 } };
     rp_cu_kernel_node kernel = { .params = (void *[]){ &own->sum } };
     add_dep(all, own->first);
     return add_node(device, &as, &kernel, last, 1, all);

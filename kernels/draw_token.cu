@@ -20,7 +20,7 @@ struct rp_draw_memory {
     alignas(16) uint32_t most[WARPS], least[WARPS];     // the largest z and the least above -infinity, as rp_rising
     alignas(16) uint64_t total[WARPS];                  // of a scan
     rp_candidate candidate[CANDIDATES];
-    uint64_t before, cut;                               // the cut's bucket: the sum before it; order of the last token that is kept
+    uint64_t before;                                    // the cut's bucket: the sum before it
     uint32_t bucket, candidates;
     uint32_t number;                                    // of the draw
 };
@@ -199,8 +199,8 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
                 }
             }
             if (all) { draw_number(); }
-            if (threadIdx.x == 0) { m.bucket = BUCKETS, m.candidates = 0, m.before = 0, m.cut = ~0ull; }
-            __syncthreads(); // high, low: written by token, read by bucket; bucket, candidates, before, cut
+            if (threadIdx.x == 0) { m.bucket = BUCKETS, m.candidates = 0, m.before = 0; }
+            __syncthreads(); // high, low: written by token, read by bucket; bucket, candidates, before
             const rp_weight own = { m.high[threadIdx.x], m.low[threadIdx.x] };
             const uint64_t before = base + rp_before(m, own, whole);
             if (all) { limit = by_rank ? rp_sum_of({ top_k - 1, 0 }) : __umul64hi(whole, (uint64_t)__float2uint_rz(top_p * 0x1p32f) << 32); }
@@ -228,19 +228,23 @@ template <int PER> __device__ static void rp_draw(rp_draw_memory &m, const rp_ke
             if (candidates <= CANDIDATES) { break; }
             rp_extremes(m, most, least);
         }
-        for (uint32_t i = warp; i < candidates; i += WARPS) {
-            const rp_candidate own = m.candidate[i];
+        // Every warp finds the last one for itself, which needs no barrier: a lane for each.
+#pragma unroll 1
+        for (uint32_t i = lane; i < candidates + lane; i += 32) {
+            const rp_candidate own = m.candidate[min(i, candidates - 1)];
             rp_weight sum = { 0, 0 };
-            for (uint32_t k = lane; k < candidates; k += 32) {
+#pragma unroll 4
+            for (uint32_t k = 0; k < candidates; k++) {
                 const rp_candidate other = m.candidate[k];
                 if (other.order < own.order) { sum.high += other.high, sum.low += other.low; }
             }
-            const uint64_t before = base + rp_sum_of({ __reduce_add_sync(0xffffffffu, sum.high), __reduce_add_sync(0xffffffffu, sum.low) });
-            const bool last = before <= limit && limit < before + rp_sum_of({ own.high, own.low });
-            if (last && lane == 0) { m.cut = by_rank ? own.order | 0xffffffffu : own.order; }
+            const uint64_t before = base + rp_sum_of(sum);
+            const uint32_t last = __ballot_sync(0xffffffffu, before <= limit && limit < before + rp_sum_of({ own.high, own.low }));
+            if (last == 0) { continue; }
+            const uint64_t order = __shfl_sync(0xffffffffu, own.order, __ffs(last) - 1);
+            cut = by_rank ? order | 0xffffffffu : order;
+            break;
         }
-        __syncthreads(); // cut: written by one token, read by all
-        cut = m.cut;
     } else {
         draw_number();
     }

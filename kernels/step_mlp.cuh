@@ -51,28 +51,20 @@ RP_STEP_KERNEL(step_mlp_mixed_one, rp_step_mlp, true)
 
 extern "C" __global__ void step_sum(const rp_step_sum_args args) {
     rp_release();
+    uint32_t at = blockIdx.x * blockDim.x + threadIdx.x, column = at % args.d;
+    asm volatile("" : "+r"(at), "+r"(column));                            // before the wait
     rp_wait();
-    const uint32_t at = (blockIdx.x * blockDim.x + threadIdx.x) * 4;
     if (at >= args.count) { return; }
-    const float *from = reinterpret_cast<const float *>(args.parts) + at;
-    float4 part[RP_STEP_PARTS_ONE], x;
+    // One number, so that there are registers for all loads to be asked for before anything looks at one. -0 adds nothing.
+    const auto number = [](uint64_t from, uint32_t i, float absent) { return from != 0 ? __ldcg(reinterpret_cast<const float *>(from) + i) : absent; };
+    float part[RP_STEP_PARTS_ONE];
 #pragma unroll
-    for (uint32_t i = 0; i < RP_STEP_PARTS_ONE; i++, from += args.count) {
-        part[i] = i < args.n_parts ? __ldcg(reinterpret_cast<const float4 *>(from)) : make_float4(-0.0f, -0.0f, -0.0f, -0.0f);   // adds nothing
-    }
-    x = part[0];
+    for (uint32_t i = 0; i < RP_STEP_PARTS_ONE; i++) { part[i] = number(i < args.n_parts ? args.parts : 0, at + i * args.count, -0.0f); }
+    const float scale = number(args.scale, column, 1.0f), bias = number(args.bias, column, -0.0f), rest = number(args.residual, at, -0.0f);
+    float x = part[0];
 #pragma unroll
-    for (uint32_t i = 1; i < RP_STEP_PARTS_ONE; i++) { x.x += part[i].x, x.y += part[i].y, x.z += part[i].z, x.w += part[i].w; }
-    if (args.residual != 0) {
-        const uint32_t column = at % args.d;
-        const float4 scale = *reinterpret_cast<const float4 *>(reinterpret_cast<const float *>(args.scale) + column);
-        const float4 rest = __ldcg(reinterpret_cast<const float4 *>(reinterpret_cast<const float *>(args.residual) + at));
-        float4 bias = make_float4(-0.0f, -0.0f, -0.0f, -0.0f);
-        if (args.bias != 0) { bias = *reinterpret_cast<const float4 *>(reinterpret_cast<const float *>(args.bias) + column); }
-        x = make_float4(x.x * scale.x + bias.x + rest.x, x.y * scale.y + bias.y + rest.y, x.z * scale.z + bias.z + rest.z,
-                        x.w * scale.w + bias.w + rest.w);      // scales are powers of two
-    }
-    *reinterpret_cast<float4 *>(reinterpret_cast<float *>(args.x) + at) = x;
+    for (uint32_t i = 1; i < RP_STEP_PARTS_ONE; i++) { x += part[i]; }
+    reinterpret_cast<float *>(args.x)[at] = x * scale + bias + rest;      // scales are powers of two
 }
 
 #endif

@@ -213,7 +213,7 @@ static void layers_are_runs(void **state) {
         const struct rp_step_sum_args *sum = &fake.nodes[last].sum;
         assert_string_equal(fake.nodes[last].kernel, "step_sum");
         waits_for(last, last - 1);
-        assert_int_equal(fake.nodes[last].grid[0], (m * D / 4 + 127) / 128);
+        assert_int_equal(fake.nodes[last].grid[0], (m * D + 127) / 128);
         assert_int_equal(fake.nodes[last].block[0], 128);
         assert_int_equal(sum->parts, fake.nodes[last - 1].step.sums);
         assert_int_equal(sum->n_parts, fake.nodes[last - 1].step.n_made);

@@ -28,14 +28,22 @@ rp_status rp_shape_attn_step(const rp_graph *graph, const rp_node *node, rp_shap
 }
 
 // In float32: so many places for tiles that a cluster's groups need no second round, as long as two groups fit a multiprocessor; one at
-// least. A launch begins early only where it finds room beside the product in front of it, so groups are small.
+// least. A launch begins early only where it finds room beside the product in front of it, so groups are small. What is in front of a
+// cross-attention is: on compute capability 9.0 it takes more where that saves a round, and all where each group has a multiprocessor.
 static bool launch_spread(const struct rp_attn_step_params *p, rp_launch *out) {
     const uint64_t d = p->head_width, sets = (uint64_t)p->batch * p->heads, tiles = ceil_div((uint64_t)p->prefix_cap + p->suffix_cap, RP_ATTN_TILE);
     if (p->f16 || !out->clusters || d % 4 != 0 || p->heads > UINT16_MAX || p->batch > UINT16_MAX) { return false; }
     const uint64_t paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_SHARED);
     const uint64_t shared = paths > 1 ? p->prefix_cap / RP_ATTN_TILE : 0, works = shared + paths * (tiles - shared);
-    uint64_t places = ceil_div(works, RP_ATTN_SPREAD);
-    while (places > 1 && RP_ATTN_STEP_SPREAD_BYTES(paths, tiles, p->prefix_cap, d, places) > RP_ATTN_SPREAD_MOST) { places--; }
+    const uint64_t each = ceil_div(works, RP_ATTN_SPREAD), groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
+    const uint64_t limits[] = { RP_ATTN_SPREAD_MOST, RP_STEP_BYTES, RP_ATTN_SPREAD_MOST_90 };
+    const uint32_t n_limits = !out->wgmma || p->positions > 0 ? 1 : groups > out->processors ? 2 : 3;
+    uint64_t places = 1;
+    for (uint32_t i = 0; i < n_limits; i++) {
+        uint64_t fit = each;
+        while (fit > 1 && RP_ATTN_STEP_SPREAD_BYTES(paths, tiles, p->prefix_cap, d, fit) > limits[i]) { fit--; }
+        if (i == 0 || ceil_div(each, fit) < ceil_div(each, places)) { places = fit; }
+    }
     const uint64_t bytes = RP_ATTN_STEP_SPREAD_BYTES(paths, tiles, p->prefix_cap, d, places);
     if (bytes > room_of_cluster(out)) { return false; }
     out->kernel = "attn_step_f32_spread";
