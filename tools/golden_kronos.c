@@ -98,9 +98,23 @@ static void compare_input(kronos_golden *g, const kronos_forecaster *f) {
     free(affine), free(x), free(tokens);
 }
 
+// [B, H, 2], read as far as they are drawn: up to bar `step` of each series.
+static double *read_tokens(const kronos_forecaster *f, const rp_tensor *tokens, uint32_t B, uint32_t H, uint32_t step) {
+    double *all = take((size_t)B * H * 2 + 1, sizeof *all);
+    for (uint32_t b = 0; b < B; b++) {
+        rp_tensor drawn = *tokens;
+        drawn.n_dims = 2, drawn.shape[0] = step + 1, drawn.shape[1] = 2;
+        drawn.offset += (uint64_t)b * H * 2 * 4;
+        double *some = golden_read(f->storage.activations, &drawn);
+        memcpy(all + (size_t)b * H * 2, some, (size_t)(step + 1) * 2 * sizeof *some);
+        free(some);
+    }
+    return all;
+}
+
 static void compare_draws(kronos_golden *g, const kronos_forecaster *f, uint32_t step, const kronos_taps *taps, const rp_tensor *drawn) {
     const rp_tensor *const tensors[] = { taps->s1, taps->s2 };
-    double *tokens = golden_read(f->storage.activations, drawn);
+    double *tokens = read_tokens(f, drawn, g->B, g->H, step);
     for (uint32_t i = 0; i < 2; i++) {
         double *logits = golden_read(f->storage.activations, tensors[i]);
         golden_draws_take(&g->draws, &g->base, step, i, logits, (uint32_t)(rp_tensor_count(tensors[i]) / g->B), tokens);
