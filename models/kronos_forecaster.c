@@ -11,11 +11,11 @@ static bool countable(const rp_forecaster *forecaster, uint32_t chunk_paths) {
     const kronos_forecaster *f = (const kronos_forecaster *)forecaster;
     const kronos_config *c = &((const kronos_model *)f->base.model)->config;
     const rp_forecaster_config *sizes = &f->base.config;
-    const double B = sizes->max_batch, H = sizes->max_horizon, own = B * chunk_paths * (f->slides ? f->rounds : 1);
+    const double B = sizes->max_batch, H = sizes->max_horizon, shared = B * f->tokens;
+    const double rows = f->slides ? shared + B * chunk_paths * f->rounds : larger(shared, B * chunk_paths);   // a window that slides is one pass
     const double model = larger(3.0 * c->model.width, 2.0 * c->model.mlp);
     const double tokenizer = larger(3.0 * c->tokenizer.width, 2.0 * c->tokenizer.mlp);
-    double most = larger(B * f->tokens * model, own * model);
-    most = larger(most, larger(B * f->bars * tokenizer, B * chunk_paths * H * tokenizer));
+    double most = larger(rows * model, larger(B * f->bars * tokenizer, B * chunk_paths * H * tokenizer));
     most = larger(most, B * chunk_paths * f->rounds * c->model.width);
     most = larger(most, B * chunk_paths * larger(1u << c->s1_bits, 1u << c->s2_bits));
     most = larger(most, B * RP_BAR_COLUMNS * H * sizes->max_paths);

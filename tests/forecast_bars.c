@@ -119,6 +119,22 @@ static void any_chunks(void **state) {
     free_bars(&bars);
 }
 
+// Kernels count in 32 bits. A window that slides is one pass of what paths share and of their own, neither of which is too many elements here.
+static void windows_are_counted(void **state) {
+    rp_device *device = test_device_of(state);
+    fixture x = open_with(device, 20, 1, 1, 0);
+    rp_forecaster_info info = RP_FORECASTER_INFO_INIT;
+    rp_forecaster_config config = RP_FORECASTER_CONFIG_INIT;
+    config.max_context = config.window = 100, config.max_horizon = 3, config.max_batch = 60000, config.max_paths = 50;
+    const kronos_part *part = &((const kronos_model *)x.model)->config.model;
+    const uint64_t widest = 2 * part->mlp > 3 * part->width ? 2 * part->mlp : 3 * part->width, most = UINT64_C(1) << 31;
+    const uint64_t shared = (uint64_t)config.max_batch * config.max_context, of_path = (uint64_t)config.max_batch * (config.max_horizon - 1);
+    assert_true(shared * widest < most && config.max_paths * of_path * widest < most && (shared + config.max_paths * of_path) * widest > most);
+    test_ok(device, rp_forecaster_query(x.model, &config, &info), "query");
+    assert_true((shared + info.chunk_paths * of_path) * widest < most);
+    close_it(&x);
+}
+
 // While the window grows, a shorter horizon is the start of a longer one.
 static void any_horizon(void **state) {
     rp_device *device = test_device_of(state);
@@ -365,7 +381,7 @@ static void in_mixed(void **state) {
 
 int main(void) {
     static const test_named all[] = {
-        { "any batch", any_batch }, { "any chunks", any_chunks }, { "any horizon", any_horizon },
+        { "any batch", any_batch }, { "any chunks", any_chunks }, { "windows are counted", windows_are_counted }, { "any horizon", any_horizon },
         { "direct is replayed", direct_is_replayed }, { "same paths as the reference", same_paths_as_reference },
         { "the same in other words", the_same_in_other_words }, { "calendar", calendar }, { "side by side", side_by_side },
         { "refused", refused }, { "tokenizers", tokenizers }, { "in precision mixed", in_mixed },
