@@ -81,7 +81,7 @@ rp_status rp_cuda_function(rp_device *device, const rp_launch *launch, rp_cu_fun
 rp_status rp_cuda_record(rp_device *device, const rp_plan *plan, rp_recording **out);
 // Adds a recording's kernels to a graph, the first ones behind node *last, which ends one that closes (NULL: behind nothing); *last is its
 // own last one then. The context must be current.
-rp_status rp_cuda_record_again(rp_device *device, rp_recording *recording, rp_cu_graph graph, rp_cu_node *last);
+rp_status rp_cuda_record_again(rp_device *device, const rp_recording *recording, rp_cu_graph graph, rp_cu_node *last);
 void rp_cuda_recording_destroy(rp_recording *recording);
 
 // step_blocks.c

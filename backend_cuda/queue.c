@@ -65,16 +65,22 @@ static rp_cuda_batch *find(rp_cuda *cuda, rp_recording *const *recordings, uint3
     return NULL;
 }
 
+static bool add_child(const rp_cuda_driver *driver, rp_cu_graph batch, rp_cu_graph child, rp_cu_node *last) {
+    const rp_cu_node before = *last;
+    return driver->graph_add_child(last, batch, &before, before != NULL, child) == RP_CU_SUCCESS;
+}
+
 // Adds to a batch, behind node *last if there is one, as its child, replays of which all but the last close.
 static bool add_chain(rp_device *device, rp_cu_graph batch, rp_recording *const *recordings, uint32_t n, rp_cu_node *last) {
-    const rp_cuda_driver *driver = &((rp_cuda *)device->impl)->driver;
-    rp_cu_graph graph = recordings[0]->graph;
-    rp_cu_node inside = NULL, before = *last;
-    if (n > 1 && driver->graph_create(&graph, 0) != RP_CU_SUCCESS) { return false; }
+    const rp_cuda *cuda = device->impl;
+    rp_cu_graph chain = NULL;
+    rp_cu_node inside = NULL;
+    if (n == 1) { return add_child(&cuda->driver, batch, recordings[0]->graph, last); }
+    if (cuda->driver.graph_create(&chain, 0) != RP_CU_SUCCESS) { return false; }
     bool made = true;
-    for (uint32_t i = 0; i < n && n > 1 && made; i++) { made = rp_cuda_record_again(device, recordings[i], graph, &inside) == RP_OK; }
-    made = made && driver->graph_add_child(last, batch, &before, before != NULL, graph) == RP_CU_SUCCESS;
-    if (n > 1) { (void)driver->graph_destroy(graph); }
+    for (uint32_t i = 0; i < n && made; i++) { made = rp_cuda_record_again(device, recordings[i], chain, &inside) == RP_OK; }
+    made = made && add_child(&cuda->driver, batch, chain, last);
+    (void)cuda->driver.graph_destroy(chain);      // the batch has a copy
     return made;
 }
 
@@ -87,9 +93,9 @@ static rp_cu_exec make(rp_device *device, rp_recording *const *recordings, uint3
     rp_cu_exec exec = NULL;
     bool made = driver->graph_create(&graph, 0) == RP_CU_SUCCESS;
     if (!made) { return NULL; }
-    for (uint32_t i = 0, same; i < n && made; i += same) {
-        for (same = 1; i + same < n && recordings[i + same - 1]->closes; same++) {}
-        made = add_chain(device, graph, recordings + i, same, &last);
+    for (uint32_t i = 0, in_chain; i < n && made; i += in_chain) {
+        for (in_chain = 1; i + in_chain < n && recordings[i + in_chain - 1]->closes; in_chain++) {}
+        made = add_chain(device, graph, recordings + i, in_chain, &last);
     }
     if (made && driver->graph_instantiate(&exec, graph, 0) != RP_CU_SUCCESS) { exec = NULL; }
     if (exec != NULL && driver->exec_upload(exec, cuda->stream) != RP_CU_SUCCESS) {

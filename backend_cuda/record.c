@@ -99,7 +99,6 @@ typedef struct nodes {
     rp_cu_node behind;             // what those come behind that depend on no launch; NULL: nothing
     rp_cu_node *of;
     uint64_t *groups;              // of each launch's node
-    uint32_t n;
     rp_cu_node *deps;              // of the node to be added next,
     uint32_t n_deps;
     uint64_t most_groups;          // and what the largest of them has
@@ -145,7 +144,6 @@ static rp_status add_node(rp_device *device, const rp_launch *as, rp_cu_kernel_n
         all->of[i] = all->of[first];
         all->groups[i] = groups_of(as);
     }
-    all->n++;
     return RP_OK;
 }
 
@@ -177,9 +175,9 @@ static rp_status add_block(rp_device *device, const rp_plan *plan, rp_cuda_block
     return own->ends ? add_sum(device, plan, own, all) : RP_OK;
 }
 
-rp_status rp_cuda_record_again(rp_device *device, rp_recording *recording, rp_cu_graph graph, rp_cu_node *last) {
+rp_status rp_cuda_record_again(rp_device *device, const rp_recording *recording, rp_cu_graph graph, rp_cu_node *last) {
     const rp_plan *plan = recording->plan;
-    rp_cuda_blocks blocks = recording->blocks;
+    const rp_cuda_blocks *blocks = &recording->blocks;
     rp_status status = RP_OK;
     const size_t n = plan->n_launches;
     nodes all = { .graph = graph, .behind = *last };
@@ -191,12 +189,11 @@ rp_status rp_cuda_record_again(rp_device *device, rp_recording *recording, rp_cu
     }
     all.deps = all.of + n;
     for (uint32_t i = 0, next = 0; i < n;) {
-        rp_cuda_block *own = next < blocks.n && blocks.list[next].first == i ? &blocks.list[next++] : NULL;
+        rp_cuda_block *own = next < blocks->n && blocks->list[next].first == i ? &blocks->list[next++] : NULL;
         RP_TRY(own != NULL ? add_block(device, plan, own, &all) : add_launch(device, plan, i, &all));
         i += own != NULL ? own->block.n : 1;
         *last = all.of[i - 1];
     }
-    recording->n_nodes = all.n;
 cleanup:
     free(all.of);
     free(all.groups);
@@ -217,6 +214,13 @@ static bool closes(const rp_plan *plan) {
     return true;
 }
 
+// A launch each; of a block one, and of one that ends a run its sum.
+static uint32_t count_nodes(const rp_plan *plan, const rp_cuda_blocks *blocks) {
+    uint32_t n = plan->n_launches;
+    for (uint32_t i = 0; i < blocks->n; i++) { n -= blocks->list[i].block.n - (blocks->list[i].ends ? 2 : 1); }
+    return n;
+}
+
 static rp_status build(rp_device *device, const rp_plan *plan, rp_recording *out) {
     const rp_cuda *cuda = device->impl;
     rp_cu_node last = NULL;
@@ -225,7 +229,7 @@ static rp_status build(rp_device *device, const rp_plan *plan, rp_recording *out
     RP_RETURN(rp_cuda_check(device, cuda->driver.graph_create(&out->graph, 0), doing));
     RP_RETURN(rp_cuda_blocks_find(device, plan, &out->sums, &out->blocks));
     RP_RETURN(rp_cuda_record_again(device, out, out->graph, &last));
-    out->closes = cuda->overlaps && closes(plan);
+    out->n_nodes = count_nodes(plan, &out->blocks), out->closes = cuda->overlaps && closes(plan);
     RP_RETURN(rp_cuda_check(device, cuda->driver.graph_instantiate(&out->exec, out->graph, 0), doing));
     return rp_cuda_check(device, cuda->driver.exec_upload(out->exec, cuda->stream), doing);
 }

@@ -99,7 +99,8 @@ typedef struct rp_launch {
     bool fast, clusters;                      // the device has the kernels that only some have; see rp_device
     uint32_t wgmma;                           // likewise
     const char *kernel;                       // "linear_f32": the CUDA function and the SPIR-V module
-    bool closes;                              // CUDA: groups release the next launch when what they wait for is done, not before (kernels/common.cuh)
+    bool closes;                              // CUDA: lets the next launch, or replay, begin when what it waits for is done, not before, so that
+                                              // what later ones take as good as weights is there (kernels/common.cuh)
     uint32_t step_part;                       // CUDA: what of a decode step's block it can be (core/step_block.h); 0: nothing
     const char *label;
     uint32_t grid[3], group;                  // workgroups; invocations of one workgroup

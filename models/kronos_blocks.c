@@ -5,8 +5,7 @@
 
 #include <math.h>
 
-// A view that a graph is to have; NULL fails the graph.
-static rp_tensor *made(kronos_builder *b, rp_tensor *view) {
+rp_tensor *kronos_made(kronos_builder *b, rp_tensor *view) {
     if (view == NULL && b->g->status == RP_OK) {
         b->g->status = rp_fail(b->m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph.");
     }
@@ -136,7 +135,7 @@ rp_tensor *kronos_rows_of(kronos_builder *b, const kronos_both *r, bool own, rp_
         const uint32_t width = (uint32_t)(rp_tensor_count(x) / kronos_count_both(r));
         part = rp_tensor_part(b->g->arena, x->name, RP_SHAPE(x->dtype, rows, width), x, (uint64_t)first * width * rp_dtype_size(x->dtype));
     }
-    return made(b, part);
+    return kronos_made(b, part);
 }
 
 rp_tensor *kronos_block_both(kronos_builder *b, const char *name, const kronos_both *r, const kronos_part *c, const kronos_layer *w, rp_tensor *rope,
@@ -226,7 +225,7 @@ void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decod
         kronos_advance(b, RP_ADVANCE_STEP, 0);           // of the bar's launches that are left the last one alone asks for the step
         (void)kronos_embed(b, &one, d->tokens, true, d->drawn);
         const uint32_t n1 = 1u << m->config.s1_bits, n2 = 1u << m->config.s2_bits;
-        s2_rows = made(b, rp_tensor_part(b->g->arena, "rows of s2", RP_SHAPE(RP_F32, n2, D), m->tokens, (uint64_t)n1 * D * 4));
+        s2_rows = kronos_made(b, rp_tensor_part(b->g->arena, "rows of s2", RP_SHAPE(RP_F32, n2, D), m->tokens, (uint64_t)n1 * D * 4));
     }
     rp_tensor *y = kronos_linear(b, "cross-attention out", a, m->dep_out_w, m->dep_out_b, c_last, rows, D, D, NULL);
     const rp_product product = { .x = y, .w = m->s2_w, .bias = m->s2_b, .norm = m->dep_norm, .eps = KRONOS_EPSILON, .m = rows,

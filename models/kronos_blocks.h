@@ -29,6 +29,7 @@ static inline uint32_t kronos_count(const kronos_rows *r) { return r->B * r->S *
 
 static inline uint32_t kronos_count_both(const kronos_both *r) { return kronos_count(&r->shared) + kronos_count(&r->own); }
 
+rp_tensor *kronos_made(kronos_builder *b, rp_tensor *view);   // a view that the graph is to have; NULL fails the graph
 rp_tensor *kronos_linear(kronos_builder *b, const char *label, rp_tensor *x, rp_tensor *w, rp_tensor *bias, rp_tensor *residual,
                          uint32_t m, uint32_t n, uint32_t k, rp_tensor *y);
 // The model's last norm. f16: y is float16, for products alone to read.

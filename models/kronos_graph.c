@@ -66,14 +66,11 @@ static kronos_keys cross_keys(kronos_builder *b, rp_tensor *c, uint32_t rows, kr
     const kronos_model *m = b->m;
     const uint32_t D = m->config.model.width;
     rp_arena *a = &b->f->arena;
-    rp_tensor *k_w = rp_product_rows(a, "k_proj", m->kv_w, 0, D);
-    rp_tensor *v_w = rp_product_rows(a, "v_proj", m->kv_w, D, D);
-    rp_tensor *k_b = rp_tensor_bind(a, "k_proj bias", RP_SHAPE(RP_F32, D), m->kv_b->buffer, m->kv_b->offset);
-    rp_tensor *v_b = rp_tensor_bind(a, "v_proj bias", RP_SHAPE(RP_F32, D), m->kv_b->buffer, m->kv_b->offset + (uint64_t)D * 4);
-    if (k_w == NULL || v_w == NULL || k_b == NULL || v_b == NULL) {
-        if (b->g->status == RP_OK) { b->g->status = rp_fail(m->base.device, RP_OUT_OF_MEMORY, "Host memory ran out while building a graph."); }
-        return keys;
-    }
+    rp_tensor *k_w = kronos_made(b, rp_product_rows(a, "k_proj", m->kv_w, 0, D));
+    rp_tensor *v_w = kronos_made(b, rp_product_rows(a, "v_proj", m->kv_w, D, D));
+    rp_tensor *k_b = kronos_made(b, rp_tensor_part(a, "k_proj bias", RP_SHAPE(RP_F32, D), m->kv_b, 0));
+    rp_tensor *v_b = kronos_made(b, rp_tensor_part(a, "v_proj bias", RP_SHAPE(RP_F32, D), m->kv_b, (uint64_t)D * 4));
+    if (b->g->status != RP_OK) { return keys; }
     rp_product product = { .x = c, .w = k_w, .bias = k_b, .m = rows, .n = D, .k = D, .y_f16 = kronos_cross_dtype(m) == RP_F16, .y = keys.k };
     keys.k = rp_product_add(b->g, "cross-attention keys", NULL, &product);
     product.w = v_w, product.bias = v_b, product.y = keys.v;
@@ -253,10 +250,10 @@ static rp_shape twice(rp_shape shape) {
 }
 
 // Keys, and behind them values, of one shape each where `at` begins; false when memory ran out.
-static bool keys_at(rp_arena *a, const rp_tensor *at, rp_shape shape, kronos_keys *out) {
+static bool keys_at(rp_arena *a, rp_tensor *at, rp_shape shape, kronos_keys *out) {
     out->kv = rp_region_view(a, at, twice(shape));
     out->k = rp_region_view(a, at, shape);
-    out->v = out->k ? rp_tensor_bind(a, at->name, shape, at->buffer, at->offset + rp_tensor_bytes(out->k)) : NULL;
+    out->v = out->k ? rp_tensor_part(a, at->name, shape, at, rp_tensor_bytes(out->k)) : NULL;
     return out->kv != NULL && out->v != NULL;
 }
 

@@ -25,13 +25,13 @@ rp_tensor *rp_product_add(rp_graph *graph, const char *label, const char *norm_l
 }
 
 // Rows `first` and on of a tensor of so many.
-static rp_tensor *rows_of(rp_arena *arena, const char *name, const rp_tensor *all, uint32_t first, uint32_t rows) {
+static rp_tensor *rows_of(rp_arena *arena, const char *name, rp_tensor *all, uint32_t first, uint32_t rows) {
     rp_shape shape = rp_shape_of(all->dtype, all->n_dims, all->shape);
     shape.dims[0] = rows;
-    return rp_tensor_bind(arena, name, shape, all->buffer, all->offset + rp_tensor_bytes(all) / all->shape[0] * first);
+    return rp_tensor_part(arena, name, shape, all, rp_tensor_bytes(all) / all->shape[0] * first);
 }
 
-rp_tensor *rp_product_rows(rp_arena *arena, const char *name, const rp_tensor *w, uint32_t first, uint32_t rows) {
+rp_tensor *rp_product_rows(rp_arena *arena, const char *name, rp_tensor *w, uint32_t first, uint32_t rows) {
     rp_tensor *some = rows_of(arena, name, w, first, rows);
     if (some == NULL || w->row_scale == NULL) { return some; }
     some->row_scale = rows_of(arena, name, w->row_scale, first, rows);

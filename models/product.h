@@ -27,7 +27,7 @@ static inline bool rp_is_mixed(const rp_tensor *tensor) { return tensor != NULL 
 static inline bool rp_gate_turns(uint32_t half) { return half % RP_LINEAR_GATE == 0; }
 
 // Some rows of a matrix that products read, in pairs or not; NULL: out of memory.
-rp_tensor *rp_product_rows(rp_arena *arena, const char *name, const rp_tensor *w, uint32_t first, uint32_t rows);
+rp_tensor *rp_product_rows(rp_arena *arena, const char *name, rp_tensor *w, uint32_t first, uint32_t rows);
 
 // Adds it to the graph as `label`; where rows cannot be normalised on their way in, as `norm_label` first.
 rp_tensor *rp_product_add(rp_graph *graph, const char *label, const char *norm_label, const rp_product *product);

@@ -219,10 +219,14 @@ static void batches_go_with_their_recordings(void **state) {
 static rp_plan *small_step(rig *r, bool closes, bool beside) {
     rp_arena *arena = &r->arena;
     rp_graph *g = rp_graph_create(&r->device, arena, "step");
-    rp_tensor *x = rp_tensor_bind(arena, "x", RP_SHAPE(RP_F32, 1, WIDTH), r->x, 0), *w = rp_tensor_bind(arena, "w", RP_SHAPE(RP_F32, WIDTH, WIDTH), r->weights, 0);
-    rp_tensor *settings = rp_tensor_bind(arena, "settings", RP_SHAPE(RP_U32, 3), r->x, 256), *n_bars = rp_tensor_bind(arena, "bars", RP_SHAPE(RP_U32, 1), r->x, 272);
-    rp_tensor *ids = rp_tensor_bind(arena, "ids", RP_SHAPE(RP_U32, 1), r->x, 288), *step = rp_tensor_bind(arena, "step", RP_SHAPE(RP_U32, RP_STEP_WORDS), r->x, 304);
-    rp_tensor *tokens = rp_tensor_bind(arena, "tokens", RP_SHAPE(RP_U32, 1, 1, 4, 2), r->out, 0), *copied = rp_tensor_bind(arena, "copied", RP_SHAPE(RP_F32, 1, WIDTH), r->out, 256);
+    rp_tensor *x = rp_tensor_bind(arena, "x", RP_SHAPE(RP_F32, 1, WIDTH), r->x, 0);
+    rp_tensor *w = rp_tensor_bind(arena, "w", RP_SHAPE(RP_F32, WIDTH, WIDTH), r->weights, 0);
+    rp_tensor *settings = rp_tensor_bind(arena, "settings", RP_SHAPE(RP_U32, 3), r->x, 256);
+    rp_tensor *n_bars = rp_tensor_bind(arena, "bars", RP_SHAPE(RP_U32, 1), r->x, 272);
+    rp_tensor *ids = rp_tensor_bind(arena, "ids", RP_SHAPE(RP_U32, 1), r->x, 288);
+    rp_tensor *step = rp_tensor_bind(arena, "step", RP_SHAPE(RP_U32, RP_STEP_WORDS), r->x, 304);
+    rp_tensor *tokens = rp_tensor_bind(arena, "tokens", RP_SHAPE(RP_U32, 1, 1, 4, 2), r->out, 0);
+    rp_tensor *copied = rp_tensor_bind(arena, "copied", RP_SHAPE(RP_F32, 1, WIDTH), r->out, 256);
     const struct rp_linear_params product = { .m = 1, .n = WIDTH, .k = WIDTH };
     const struct rp_draw_token_params draw = { .batch = 1, .paths = 1, .n = WIDTH, .which = 1, .tokens_cap = 4, .window = 9, .moved = closes };
     const struct rp_copy_params words = { .n = WIDTH };

@@ -128,6 +128,14 @@ static void check_modes(rig *r, const char *name, const copy_step *copy, uint32_
     }
 }
 
+// Activations get a buffer of their own.
+static rp_buffer *give_memory(rig *r, rp_graph *graph) {
+    rp_buffer *memory = NULL;
+    test_ok(r->device, r->device->backend->buffer_create(r->device, r->plan->activation_bytes, RP_MEMORY_DEVICE, &memory), "buffer_create");
+    rp_plan_bind(graph, r->plan, memory);
+    return memory;
+}
+
 static void ranges(void **state) {
     const test_device *d = *state;
     test_need(d);
@@ -164,9 +172,7 @@ static void activations(void **state) {
     test_ok(d->device, rp_plan_create(graph, &r.plan), "activations");
     assert_int_equal(r.plan->activation_bytes, 2 * WORDS * 4);
     assert_int_equal(p->offset, s->offset);
-    rp_buffer *memory = NULL;
-    test_ok(d->device, d->device->backend->buffer_create(d->device, r.plan->activation_bytes, RP_MEMORY_DEVICE, &memory), "buffer_create");
-    rp_plan_bind(graph, r.plan, memory);
+    rp_buffer *memory = give_memory(&r, graph);
     static const uint32_t deps[5] = { 0, 1, 2, 2, 4 };    // the third: write after read of p, which also covers p's write
     for (uint32_t i = 0; i < 5; i++) { check_deps("activations", r.plan, i, deps[i]); }
     static const copy_step result[2] = { { { A, 0 }, { X, 0 }, 8, 0 }, { { B, 0 }, { Y, 0 }, 8, 0 } };
@@ -196,9 +202,7 @@ static void parts(void **state) {
     test_ok(d->device, rp_plan_create(graph, &r.plan), "parts");
     assert_int_equal(r.plan->activation_bytes, WORDS * 4);
     assert_int_equal(high->offset, w->offset + 3 * UNIT * 4);
-    rp_buffer *memory = NULL;
-    test_ok(d->device, d->device->backend->buffer_create(d->device, r.plan->activation_bytes, RP_MEMORY_DEVICE, &memory), "buffer_create");
-    rp_plan_bind(graph, r.plan, memory);
+    rp_buffer *memory = give_memory(&r, graph);
     static const uint32_t deps[6] = { 0, 0, 3, 2, 12, 16 };
     for (uint32_t i = 0; i < 6; i++) { check_deps("parts", r.plan, i, deps[i]); }
     static const copy_step result[4] = { { { A, 0 }, { X, 0 }, 3, 0 }, { { B, 0 }, { X, 3 }, 5, 0 }, { { B, 0 }, { Y, 0 }, 5, 0 }, { { A, 0 }, { B, 0 }, 8, 0 } };

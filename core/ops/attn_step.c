@@ -36,7 +36,7 @@ static bool launch_spread(const struct rp_attn_step_params *p, rp_launch *out) {
     const uint64_t paths = paths_of_cluster(out->processors, sets, p->paths, RP_ATTN_SHARED);
     const uint64_t shared = paths > 1 ? p->prefix_cap / RP_ATTN_TILE : 0, works = shared + paths * (tiles - shared);
     const uint64_t each = ceil_div(works, RP_ATTN_SPREAD), groups = sets * ceil_div(p->paths, paths) * RP_ATTN_SPREAD;
-    const uint64_t limits[] = { RP_ATTN_SPREAD_MOST, RP_STEP_BYTES, RP_ATTN_SPREAD_MOST_90 };
+    const uint64_t limits[] = { RP_ATTN_SPREAD_MOST, RP_STEP_BYTES, room_of_cluster(out) };
     const uint32_t n_limits = !out->wgmma || p->positions > 0 ? 1 : groups > out->processors ? 2 : 3;
     uint64_t places = 1;
     for (uint32_t i = 0; i < n_limits; i++) {

@@ -8,7 +8,9 @@
 rp_status rp_shape_draw_token(const rp_graph *graph, const rp_node *node, rp_shape *out) {
     PARAMS(draw_token);
     EXPECT_F16(p->y_f16);
-    if (p->adds && p->y_f16) { return rp_fail(graph->device, RP_INTERNAL, "'%s' adds to float16, which no kernel does (op_params.h, draw_token).", node->label); }
+    if (p->adds && p->y_f16) {
+        return rp_fail(graph->device, RP_INTERNAL, "'%s' adds to float16, which no kernel does (op_params.h, draw_token).", node->label);
+    }
     EXPECT(0, RP_F32, p->batch, p->one_row ? 1 : p->paths, p->n);
     EXPECT(1, RP_U32, 3);
     EXPECT(2, RP_U32, p->batch);
