@@ -15,7 +15,7 @@
 
 #define RP_MAX_DIMS 6
 #define RP_MAX_BINDINGS 8
-#define RP_MAX_MAPS 2
+#define RP_MAX_MAPS 4
 #define RP_PARAM_BYTES 64
 
 typedef enum rp_dtype { RP_F64, RP_F32, RP_F16, RP_BF16, RP_I64, RP_I32, RP_U32, RP_U8, RP_DTYPE_COUNT } rp_dtype;

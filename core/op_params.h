@@ -133,6 +133,11 @@
 #define RP_ATTN_PATHS_RING 4             // for decode steps of many paths: so many tiles, or keys and values of a step of RP_ATTN_MIXED_ROWS paths
 #define RP_ATTN_PATHS_BYTES (4 * RP_ATTN_PATHS_RING * RP_ATTN_MIXED_ROWS * (RP_ATTN_MIXED_HEAD + 8))
 #define RP_ATTN_TEAMS_BYTES(teams, head) (8 * (teams) * RP_ATTN_TEAMS_TILE(teams) * ((head) + 8))
+// The same on devices of compute capability 9.0, tiles by the copy engine: blocks of 64 queries, so many tiles in shared memory behind barriers. Whole
+// 1024s of it, and none but these: boxes must begin at such multiples where several groups share a multiprocessor too.
+#define RP_ATTN_WGMMA_GROUP 128
+#define RP_ATTN_WGMMA_RING 3
+#define RP_ATTN_WGMMA_BYTES (1024 + 4 * RP_ATTN_WGMMA_RING * RP_ATTN_TILE * RP_ATTN_MIXED_HEAD)
 // Decode steps of few paths, on devices with clusters: at most RP_ATTN_FEW paths a cluster, a warp for each slice of at most 64 columns
 // of a unit of sixteen keys. Shared memory in floats: each warp's values of each path, what the group's paths are joined from,
 // maxima and sums, and, where there are several slices, twice their scores.

@@ -80,6 +80,7 @@ extern "C" __global__ void __launch_bounds__(RP_GROUP_ROW) attn_time_f16_plain(c
 #include "attn_spread.cuh"
 #include "attn_time_short.cuh"
 #include "attn_time_tiled.cuh"
+#include "attn_time_wgmma.cuh"
 #include "attn_few.cuh"
 
 template <class T> __device__ inline rp_few_call<T> rp_few_call_of(const rp_kernel_args<rp_attn_time_params> &args) {

@@ -114,10 +114,12 @@ template <int N> __device__ inline void rp_wgmma(float (&acc)[N / 8][4], uint64_
 }
 
 // The same with a in registers, as rp_mma takes it (rows 16 w of warp w).
-#define RP_WGMMA_HELD(n, registers, a0, a1, a2, a3, at_b, at_more, ...)                                                              \
-    asm volatile(RP_WGMMA_TEXT(n, registers, "{%" a0 ", %" a1 ", %" a2 ", %" a3 "}", at_b, at_more, "0")                      \
+#define RP_WGMMA_HELD_TURNED(n, registers, a0, a1, a2, a3, at_b, at_more, turned, ...)                                               \
+    asm volatile(RP_WGMMA_TEXT(n, registers, "{%" a0 ", %" a1 ", %" a2 ", %" a3 "}", at_b, at_more, turned)                   \
                  : __VA_ARGS__                                                                                                       \
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(more))
+#define RP_WGMMA_HELD(n, registers, a0, a1, a2, a3, at_b, at_more, ...) \
+    RP_WGMMA_HELD_TURNED(n, registers, a0, a1, a2, a3, at_b, at_more, "0", __VA_ARGS__)
 template <int N> __device__ inline void rp_wgmma_held(float (&acc)[N / 8][4], const uint32_t (&a)[4], uint64_t b, int more) {
     if constexpr (N == 32) {
         RP_WGMMA_HELD("32", RP_TEXT16, "16", "17", "18", "19", "20", "21", RP_ACC16(0));
@@ -129,6 +131,10 @@ template <int N> __device__ inline void rp_wgmma_held(float (&acc)[N / 8][4], co
         static_assert(N == 128, "widths written out here");
         RP_WGMMA_HELD("128", RP_TEXT64, "64", "65", "66", "67", "68", "69", RP_ACC32(0), RP_ACC32(8));
     }
+}
+// And with b [16, 64] as rows of a box lie: sixteen rows further: + 128.
+__device__ inline void rp_wgmma_held_turned(float (&acc)[8][4], const uint32_t (&a)[4], uint64_t b, int more) {
+    RP_WGMMA_HELD_TURNED("64", RP_TEXT32, "32", "33", "34", "35", "36", "37", "1", RP_ACC32(0));
 }
 
 #endif

@@ -39,6 +39,23 @@ static bool launch_mixed(const struct rp_attn_time_params *p, rp_launch *out, bo
     return true;
 }
 
+// Prompts and own windows in float16, on the matrix units of compute capability 9.0, where there are blocks for most processors; of fewer, those
+// below share out each one's keys.
+static bool launch_wgmma(const struct rp_attn_time_params *p, rp_launch *out) {
+    const uint32_t sequences = p->batch * p->paths * p->variates, width = p->heads * p->head_width;
+    const uint64_t blocks = (uint64_t)sequences * p->heads * ceil_div(p->tokens, 64);
+    if (!out->wgmma || !p->x_f16 || (p->suffix_cap > 0 && !p->own) || p->tokens < RP_ATTN_MIXED_LEAST || p->head_width > RP_ATTN_MIXED_HEAD ||
+        width % 8 != 0 || 4 * blocks < 3ull * out->processors) {
+        return false;
+    }
+    rp_launch_rows(out, "attn_time_f16_wgmma", blocks, RP_ATTN_WGMMA_GROUP);
+    out->shared_bytes = RP_ATTN_WGMMA_BYTES;
+    const uint32_t rows[] = { p->batch * p->variates * p->prefix_cap, sequences * p->suffix_cap };
+    out->n_maps = p->own ? 4 : 2;
+    for (uint32_t i = 0; i < out->n_maps; i++) { out->map[i] = (rp_launch_map){ 1 + i, rows[i / 2], width, RP_ATTN_TILE }; }
+    return true;
+}
+
 // Prompts and own windows in float16, on matrix units.
 static bool launch_teams(const struct rp_attn_time_params *p, rp_launch *out) {
     static const char *const kernels[] = { "attn_time_f16_teams_1", "attn_time_f16_teams_2", "attn_time_f16_teams_4", "attn_time_f16_teams_8" };
@@ -99,8 +116,8 @@ static bool launch_spread(const struct rp_attn_time_params *p, rp_launch *out) {
 
 void rp_launch_attn_time(const rp_node *node, rp_launch *out) {
     PARAMS(attn_time);
-    if (launch_short(p, out) || launch_teams(p, out) || launch_mixed(p, out, false) || launch_few(p, out) || launch_tiled(p, out) ||
-        launch_spread(p, out)) {
+    if (launch_short(p, out) || launch_wgmma(p, out) || launch_teams(p, out) || launch_mixed(p, out, false) || launch_few(p, out) ||
+        launch_tiled(p, out) || launch_spread(p, out)) {
         return;
     }
     if (p->x_f16 && launch_mixed(p, out, true)) { return; }
