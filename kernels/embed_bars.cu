@@ -1,35 +1,50 @@
-// embed_bars: a bar's two tokens and its time as one row of the model's width; spec kronos.md section 4. One invocation for
-// each element.
+// embed_bars: a bar's two tokens and its time as one row of the model's width; spec kronos.md section 4.
+//   embed_bars_f32        one invocation for each element
+//   embed_bars_f32_wide   one for four, widths in whole pieces of four
 #include "bars.cuh"
 
-extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT)
-    embed_bars_f32(const rp_kernel_args<rp_embed_bars_params> args) {
-    rp_begin();
+__device__ inline float rp_embed_add(float a, float b) { return __fadd_rn(a, b); }
+__device__ inline float4 rp_embed_add(float4 a, float4 b) {
+    return make_float4(__fadd_rn(a.x, b.x), __fadd_rn(a.y, b.y), __fadd_rn(a.z, b.z), __fadd_rn(a.w, b.w));
+}
+
+// N: an element, or several.
+template <class N> __device__ inline void rp_embed_bars(const rp_kernel_args<rp_embed_bars_params> &args) {
     const rp_embed_bars_params p = args.p;
-    const uint64_t index = rp_point(), D = p.width;
+    const uint64_t index = rp_point();
+    const uint32_t D = p.width / (sizeof(N) / sizeof(float));
     if (index >= (uint64_t)p.batch * p.paths * p.tokens * D) { return; }
     uint64_t rest = index;
-    const uint32_t j = rp_take(rest, p.width), i = rp_take(rest, p.tokens), row = (uint32_t)rest, b = row / p.paths;
+    const uint32_t j = rp_take(rest, D), i = rp_take(rest, p.tokens), row = (uint32_t)rest, b = row / p.paths;
     const uint32_t *tokens = rp_at<const uint32_t>(args, 0); // [B, tokens_cap, 2] or [B, S, tokens_cap, 2]
     const uint32_t *stamps = rp_at<const uint32_t>(args, 1); // [B, stamps_cap, 5]
-    const float *table = rp_at<const float>(args, 2) + j;    // [table_rows, D]
-    const float *times = rp_at<const float>(args, 3) + j;    // [RP_STAMP_ROWS, D]
+    const N *table = rp_at<const N>(args, 2) + j;            // [table_rows, D]
+    const N *times = rp_at<const N>(args, 3) + j;            // [RP_STAMP_ROWS, D]
+    N *x = rp_at<N>(args, 7) + index;                        // [B, S, n, D]
+    rp_wait();
     const uint32_t n_tokens = rp_at<const uint32_t>(args, 4)[b], first = rp_at<const uint32_t>(args, 5)[b];
     const rp_step *step = rp_at<const rp_step>(args, 6);
-    float *x = rp_at<float>(args, 7); // [B, S, n, D]
     const rp_bar_row r = rp_bar_row_of(p.rows, i, n_tokens, first, step->step);
     const uint32_t *pair = rp_tokens_of(tokens, p.rows, r, b, row, p.tokens_cap);
     if (!pair || r.bar >= p.stamps_cap) {
-        x[index] = 0;
+        *x = N{};
         return;
     }
     const uint32_t *stamp = stamps + ((uint64_t)b * p.stamps_cap + r.bar) * RP_BAR_STAMPS;
-    const uint32_t last = p.table_rows - 1;              // never drawn: any row
-    float sum = table[min(pair[0], last) * D];
-    if (!p.s1_alone) { sum = __fadd_rn(sum, table[min(p.s2_row + pair[1], last) * D]); }
-    sum = __fadd_rn(sum, times[stamp[0] * D]);
-    sum = __fadd_rn(sum, times[(RP_STAMP_HOUR + stamp[1]) * D]);
-    sum = __fadd_rn(sum, times[(RP_STAMP_WEEKDAY + stamp[2]) * D]);
-    sum = __fadd_rn(sum, times[(RP_STAMP_DAY + stamp[3]) * D]);
-    x[index] = __fadd_rn(sum, times[(RP_STAMP_MONTH + stamp[4]) * D]);
+    const uint32_t last = p.table_rows - 1;                  // never drawn: any row
+    N sum = table[(uint64_t)min(pair[0], last) * D];
+    if (!p.s1_alone) { sum = rp_embed_add(sum, table[(uint64_t)min(p.s2_row + pair[1], last) * D]); }
+    sum = rp_embed_add(sum, times[stamp[0] * D]);
+    sum = rp_embed_add(sum, times[(RP_STAMP_HOUR + stamp[1]) * D]);
+    sum = rp_embed_add(sum, times[(RP_STAMP_WEEKDAY + stamp[2]) * D]);
+    sum = rp_embed_add(sum, times[(RP_STAMP_DAY + stamp[3]) * D]);
+    *x = rp_embed_add(sum, times[(RP_STAMP_MONTH + stamp[4]) * D]);
 }
+
+#define RP_EMBED_BARS(name, type)                                                                                               \
+    extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) name(const rp_kernel_args<rp_embed_bars_params> args) {        \
+        rp_release_few();                                                                                                       \
+        rp_embed_bars<type>(args);                                                                                              \
+    }
+RP_EMBED_BARS(embed_bars_f32, float)
+RP_EMBED_BARS(embed_bars_f32_wide, float4)

@@ -3,7 +3,7 @@
 //   rope_half_f32        one invocation for each pair (i, i + d/2) of each head
 //   rope_half_f32_wide   one for two pairs, heads in whole pieces of four
 //   rope_half_f16        likewise, float16
-// What a dead row has is read, and goes nowhere. Nothing is released early: groups of the next launch would crowd beside some of these.
+// What a dead row has is read, and goes nowhere.
 #include "bars.cuh"
 #include "matrix.cuh"
 
@@ -45,6 +45,7 @@ template <uint32_t PAIRS, class T> __device__ inline void rp_rope_half(const rp_
 
     const uint64_t in_head = (uint64_t)head * d + pair;
     const T *from = qkv + ((uint64_t)row * p.tokens + token) * 3 * width + in_head;
+    rp_wait();
     auto a0 = rp_turn_take<PAIRS>(from), a1 = rp_turn_take<PAIRS>(from + half), c0 = rp_turn_take<PAIRS>(from + width);
     auto c1 = rp_turn_take<PAIRS>(from + width + half), v0 = rp_turn_take<PAIRS>(from + 2 * width), v1 = rp_turn_take<PAIRS>(from + 2 * width + half);
     const uint32_t n_tokens = rp_at<const uint32_t>(args, 2)[b], step = rp_at<const rp_step>(args, 3)->step;
@@ -63,7 +64,7 @@ template <uint32_t PAIRS, class T> __device__ inline void rp_rope_half(const rp_
 
 #define RP_ROPE_HALF(name, pairs, type)                                                                                         \
     extern "C" __global__ void __launch_bounds__(RP_GROUP_POINT) name(const rp_kernel_args<rp_rope_half_params> args) {         \
-        rp_wait();                                                                                                              \
+        rp_release_few();                                                                                                       \
         rp_rope_half<pairs, type>(args);                                                                                        \
     }
 RP_ROPE_HALF(rope_half_f32, 1, float)

@@ -21,7 +21,8 @@ static uint64_t values(const struct rp_embed_bars_params *p) {
 
 void rp_launch_embed_bars(const rp_node *node, rp_launch *out) {
     PARAMS(embed_bars);
-    launch_point(out, "embed_bars_f32", values(p));
+    const bool wide = out->fast && p->width % 4 == 0;
+    launch_point(out, wide ? "embed_bars_f32_wide" : "embed_bars_f32", wide ? values(p) / 4 : values(p));
 }
 
 void rp_cost_embed_bars(const rp_node *node, rp_cost *out) {
