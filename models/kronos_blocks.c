@@ -185,13 +185,12 @@ rp_tensor *kronos_unpack(kronos_builder *b, const kronos_rows *r, rp_tensor *tok
     return kronos_linear(b, "bits to width", out[0], b->m->post_w, b->m->post_b, NULL, kronos_count(r), c->tokenizer.width, bits, NULL);
 }
 
-// table: NULL, or of which a row for each token is returned, for float16 keys if y_f16; or added to y, if that is not NULL.
-static rp_tensor *draw(kronos_builder *b, const char *label, const kronos_rows *r, const kronos_decode *d, uint32_t series, rp_tensor *logits,
-                       uint32_t which, bool one_row, bool moved, rp_tensor *table, bool y_f16, rp_tensor *y) {
+// p: which, one_row, series, y_f16 and moved. table: NULL, or of which a row for each token is returned; or added to y, if that is not NULL.
+static rp_tensor *draw(kronos_builder *b, const char *label, const kronos_rows *r, const kronos_decode *d, struct rp_draw_token_params p,
+                       rp_tensor *logits, rp_tensor *table, rp_tensor *y) {
     const kronos_forecaster *f = b->f;
-    const uint32_t bits = which == 0 ? b->m->config.s1_bits : b->m->config.s2_bits;
-    const struct rp_draw_token_params p = { r->B, r->S, 1u << bits, which, one_row, f->base.config.max_horizon, f->window, series,
-                                            table ? b->m->config.model.width : 0, y_f16, y != NULL, moved };
+    p.batch = r->B, p.paths = r->S, p.n = 1u << (p.which == 0 ? b->m->config.s1_bits : b->m->config.s2_bits);
+    p.tokens_cap = f->base.config.max_horizon, p.window = f->window, p.width = table ? b->m->config.model.width : 0, p.adds = y != NULL;
     rp_tensor *in[] = { logits, f->in.settings, f->in.n_bars, f->in.series_ids, f->in.step, table }, *out[] = { d->tokens, y };
     rp_graph_add(b->g, RP_OP_DRAW_TOKEN, label, &p, sizeof p, in, out);
     return out[1];
@@ -217,7 +216,8 @@ void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decod
     kronos_rows one = *r;                // one query of each path, over all keys of its window
     one.n = 1, one.kind = RP_ROWS_STEP;
     if (kv != NULL && !joined) { cache_cross(b, r, kv, own); }
-    rp_tensor *query = draw(b, "draw s1", r, d, series, s1_logits, 0, one_row, false, m->query, kronos_cross_dtype(m) == RP_F16, NULL);
+    const struct rp_draw_token_params first = { .which = 0, .one_row = one_row, .series = series, .y_f16 = kronos_cross_dtype(m) == RP_F16 };
+    rp_tensor *query = draw(b, "draw s1", r, d, first, s1_logits, m->query, NULL);
     rp_tensor *a = joined ? attend_step(b, "cross-attention", r, heads, D / heads, 0, query, kv, own, shared)
                           : attend(b, "cross-attention", &one, heads, D / heads, query, own, shared, m->dep_out_w, NULL);
     rp_tensor *s2_rows = NULL;
@@ -231,7 +231,8 @@ void kronos_draw_bar(kronos_builder *b, const kronos_rows *r, const kronos_decod
     const rp_product product = { .x = y, .w = m->s2_w, .bias = m->s2_b, .norm = m->dep_norm, .eps = KRONOS_EPSILON, .m = rows,
                                  .n = 1u << m->config.s2_bits, .k = D };
     rp_tensor *s2_logits = rp_product_add(b->g, "s2 logits", "cross-attention norm", &product);
-    (void)draw(b, "draw s2", r, d, series, s2_logits, 1, false, advances, s2_rows, false, advances ? d->drawn : NULL);
+    const struct rp_draw_token_params second = { .which = 1, .series = series, .moved = advances };
+    (void)draw(b, "draw s2", r, d, second, s2_logits, s2_rows, advances ? d->drawn : NULL);
     tap(b->f, &taps->s1, s1_logits);
     tap(b->f, &taps->s2, s2_logits);
 }
