@@ -78,9 +78,8 @@ template <int HEAD> struct rp_teams_rows {
     float top[2], sum[2];                     // of scores before they are scaled; this lane's part of the sum
 };
 
-// Queries `low` and `low` + 8, and nothing of any key.
-template <int HEAD>
-__device__ inline void rp_teams_begin(rp_teams_rows<HEAD> &rows, const rp_tiled_work<__half> &w, const rp_teams_columns &columns, uint32_t low) {
+// Queries `low` and `low` + 8, and nothing of any key. before: columns of a tile in front of the head's.
+template <int HEAD> __device__ inline void rp_teams_begin(rp_teams_rows<HEAD> &rows, const rp_tiled_work<__half> &w, uint32_t before, uint32_t low) {
     const uint32_t part = threadIdx.x % 4;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
@@ -88,7 +87,7 @@ __device__ inline void rp_teams_begin(rp_teams_rows<HEAD> &rows, const rp_tiled_
         rows.top[h] = -RP_INFINITY, rows.sum[h] = 0;
 #pragma unroll
         for (int i = 0; i < HEAD / 8; i++) {
-            const uint32_t column = i * 8 + part * 2 - columns.before;        // before the head's first: past its last
+            const uint32_t column = i * 8 + part * 2 - before;                // in front of the head's first: past its last
             rows.q[i / 2][i % 2 * 2 + h] = w.alive > 0 && column < w.head_width ? *reinterpret_cast<const uint32_t *>(from + column) : 0;
             rows.value[i][2 * h] = rows.value[i][2 * h + 1] = 0;
         }
@@ -106,7 +105,7 @@ template <int HEAD> __device__ inline void rp_teams_sum(rp_teams_rows<HEAD> &row
 
 // Writes rows `low` and `low` + 8.
 template <int HEAD>
-__device__ inline void rp_teams_write(const rp_teams_rows<HEAD> &rows, const rp_tiled_work<__half> &w, const rp_teams_columns &columns, uint32_t low) {
+__device__ inline void rp_teams_write(const rp_teams_rows<HEAD> &rows, const rp_tiled_work<__half> &w, uint32_t before, uint32_t low) {
     const uint32_t part = threadIdx.x % 4;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
@@ -116,7 +115,7 @@ __device__ inline void rp_teams_write(const rp_teams_rows<HEAD> &rows, const rp_
         if (row >= w.rows) { continue; }
 #pragma unroll
         for (int j = 0; j < HEAD / 8; j++) {
-            const uint32_t column = j * 8 + part * 2 - columns.before;
+            const uint32_t column = j * 8 + part * 2 - before;
             const uint64_t to = w.at + (uint64_t)row * w.q_width + column;
             if (column >= w.head_width) { continue; }
             const float x = live ? rows.value[j][2 * h] * inverse : 0.0f, z = live ? rows.value[j][2 * h + 1] * inverse : 0.0f;
@@ -210,8 +209,8 @@ __device__ inline void rp_teams_tile(rp_teams_rows<HEAD> &rows, const __half *k,
 
 // Joins what the teams have of 16 WARPS queries, a warp's after the other's in shared memory, and writes it.
 template <int WARPS, int TEAMS>
-__device__ inline void rp_teams_join(const rp_teams_rows<RP_ATTN_MIXED_HEAD> &rows, float *memory, const rp_tiled_work<__half> &w,
-                                     const rp_teams_columns &columns, float scale, uint32_t row0) {
+__device__ inline void rp_teams_join(const rp_teams_rows<RP_ATTN_MIXED_HEAD> &rows, float *memory, const rp_tiled_work<__half> &w, uint32_t before,
+                                     float scale, uint32_t row0) {
     constexpr uint32_t queries = 16 * WARPS, pieces = RP_ATTN_MIXED_HEAD / 4;
     const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, part = lane % 4, low = warp * 16 + lane / 4;
     float *tops = memory + queries * TEAMS * TEAMS_JOIN, *sums = tops + queries * TEAMS;
@@ -228,7 +227,7 @@ __device__ inline void rp_teams_join(const rp_teams_rows<RP_ATTN_MIXED_HEAD> &ro
     __syncthreads();                          // what teams have: written by all, read by all
 #pragma unroll
     for (uint32_t i = threadIdx.x; i < queries * pieces; i += 32 * WARPS * TEAMS) {
-        const uint32_t line = i / pieces, place = i % pieces * 4, column = place - columns.before, row = row0 + line;
+        const uint32_t line = i / pieces, place = i % pieces * 4, column = place - before, row = row0 + line;
         float top = tops[line], factor[TEAMS], all = 0;
         float4 x = make_float4(0, 0, 0, 0);
         if (row >= w.rows || column >= w.head_width) { continue; }
@@ -281,7 +280,7 @@ __device__ inline void rp_attn_teams(const rp_tiled_work<__half> &w, const Keys 
         for (int h = 0; h < 2; h++) { own[h] = low + 8 * h < w.alive && keys.hidden(w.before + low + 8 * h); }
     }
     rp_teams_rows<HEAD> rows;
-    rp_teams_begin(rows, w, columns, low);
+    rp_teams_begin(rows, w, columns.before, low);
     if constexpr (Keys::some) { any_own = __any_sync(0xffffffffu, own[0] || own[1]); }
     for (uint32_t i = threadIdx.x % TEAM; i < TILE * 2; i += TEAM) {                              // keys are 0 past these
         __half *row = tile + i / TILE * both + i % TILE * TEAMS_PITCH(HEAD);
@@ -320,9 +319,9 @@ __device__ inline void rp_attn_teams(const rp_tiled_work<__half> &w, const Keys 
     }
     rp_teams_sum(rows);
     if constexpr (TEAMS > 1) {
-        rp_teams_join<WARPS, TEAMS>(rows, reinterpret_cast<float *>(memory), w, columns, scale, row0);
+        rp_teams_join<WARPS, TEAMS>(rows, reinterpret_cast<float *>(memory), w, columns.before, scale, row0);
     } else {
-        rp_teams_write(rows, w, columns, low);
+        rp_teams_write(rows, w, columns.before, low);
     }
 }
 

@@ -73,7 +73,6 @@ __device__ inline void rp_attn_paths(const rp_kernel_args<rp_attn_time_params> &
     const uint32_t n_rows = min(p.paths - row0, PATHS_ROWS), warp = threadIdx.x / 32, lane = threadIdx.x % 32, low = warp * 16 + lane / 4;
     const rp_tiled_work<__half> w = { .q = rp_at<const __half>(args, 0) + at, .y = rp_at<void>(args, 7), .at = at,       // [B, S, V, 1, h, d]
                                       .rows = n_rows, .alive = n_rows, .q_width = (uint32_t)next, .head_width = d, .y_f16 = p.y_f16 != 0 };
-    const rp_teams_columns columns = { 0, d, d % 8 == 0 };
     const float scale = p.scale * 1.44269504f;                                                    // log2 e
     rp_wait();
     const uint32_t n = min(rp_at<const uint32_t>(args, 5)[b] + p.extra, p.prefix_cap), tiles = (n + RP_ATTN_TILE - 1) / RP_ATTN_TILE;
@@ -85,7 +84,7 @@ __device__ inline void rp_attn_paths(const rp_kernel_args<rp_attn_time_params> &
             const __half *k = (shared ? k_prefix : k_suffix) + from, *v = (shared ? v_prefix : v_suffix) + from;
             const uint32_t count = shared ? n - i * RP_ATTN_TILE : n_rows;
             __half *to = memory + i % PATHS_RING * both;
-            if (columns.whole) {
+            if (d % 8 == 0) {
                 rp_paths_pieces<8>(to, k, v, stride, count, d);
             } else {
                 rp_paths_pieces<4>(to, k, v, stride, count, d);
@@ -96,7 +95,7 @@ __device__ inline void rp_attn_paths(const rp_kernel_args<rp_attn_time_params> &
 #pragma unroll 1
     for (uint32_t i = 0; i < PATHS_RING - 1; i++) { stage(i); }
     rp_teams_rows<PATHS_HEAD> rows;
-    rp_teams_begin(rows, w, columns, low);
+    rp_teams_begin(rows, w, 0, low);
     for (uint32_t i = threadIdx.x; i < PATHS_RING * PATHS_ROWS; i += PATHS_GROUP) {               // keys are 0 past d
         __half *row = memory + i / PATHS_ROWS * both + i % PATHS_ROWS * PATHS_PITCH;
         for (uint32_t column = d; column < PATHS_HEAD; column += 4) { *reinterpret_cast<uint2 *>(row + column) = make_uint2(0, 0); }
@@ -119,7 +118,7 @@ __device__ inline void rp_attn_paths(const rp_kernel_args<rp_attn_time_params> &
         rp_teams_tile<PATHS_HEAD, RP_ATTN_TILE>(rows, now, scale, (i + 1) * RP_ATTN_TILE <= n, seen);
     }
     rp_teams_sum(rows);
-    rp_teams_write(rows, w, columns, low);
+    rp_teams_write(rows, w, 0, low);
 }
 
 extern "C" __global__ void __launch_bounds__(PATHS_GROUP, 3) attn_time_f16_paths(const rp_kernel_args<rp_attn_time_params> args) {

@@ -32,7 +32,7 @@ __device__ inline void rp_attn_wgmma(const rp_attn_map_args &args, char *memory)
     const rp_attn_time_params &p = args.base.p;
     uint32_t set, row0;
     if (!rp_time_block<BLOCK>(p, set, row0)) { return; }
-    uint64_t *full = reinterpret_cast<uint64_t *>(memory);
+    uint64_t *full = reinterpret_cast<uint64_t *>(memory);               // a barrier for each tile, then the tiles
     __half *ring = reinterpret_cast<__half *>(memory + 1024);
     if (threadIdx.x == 0) {
         for (uint32_t i = 0; i < WGMMA_RING; i++) { rp_barrier_init(&full[i], 1); }
@@ -61,9 +61,9 @@ __device__ inline void rp_attn_wgmma(const rp_attn_map_args &args, char *memory)
     }
     const uint32_t lane = threadIdx.x % 32, first_row = row0 + threadIdx.x / 32 * 16, low = first_row + lane / 4;
     const float scale = w.scale * 1.44269504f;                                                    // log2 e
-    const rp_teams_columns columns = { head * p.head_width - column, HEAD, true };
+    const uint32_t before = head * p.head_width - column;
     rp_teams_rows<HEAD> rows;
-    rp_teams_begin(rows, w, columns, low);
+    rp_teams_begin(rows, w, before, low);
 #pragma unroll 1
     for (uint32_t t = 0; t < tiles; t++) {
         const bool ordered = t >= of_all;
@@ -99,7 +99,7 @@ __device__ inline void rp_attn_wgmma(const rp_attn_map_args &args, char *memory)
         rp_wgmma_wait<0>();
     }
     rp_teams_sum(rows);
-    rp_teams_write(rows, w, columns, low);
+    rp_teams_write(rows, w, before, low);
 }
 
 extern "C" __global__ void __launch_bounds__(RP_ATTN_WGMMA_GROUP, 4) attn_time_f16_wgmma(const __grid_constant__ rp_attn_map_args args) {

@@ -1,5 +1,5 @@
-// What kernels are launched with on GPUs that are not here: for every case of every op, and some shapes of decode steps that no case has,
-// a launch must stay within what the least device of its kind can run.
+// What kernels are launched with on GPUs that are not here: for every case of every op, and some shapes of decode steps and windows that no
+// case has, a launch must stay within what the least device of its kind can run, and its tensor maps within what the copy engine takes.
 #include "case.h"
 
 // As backend_cuda/device.c describes them. shared: that a group may have at most, on every device of the kind.
@@ -10,6 +10,17 @@ static const struct { const char *name; uint32_t processors; bool clusters; uint
     { "compute capability 12", 170, true, 0, 101376 },
     { "compute capability 12, small", 20, true, 0, 101376 },
 };
+
+// Rows of whole 16 bytes; boxes of at most 256 rows; the device alone that has the engine.
+static bool maps_fit(const rp_launch *launch, size_t kind) {
+    for (uint32_t i = 0; i < launch->n_maps; i++) {
+        const rp_launch_map *m = &launch->map[i];
+        if (m->binding >= RP_MAX_BINDINGS || m->rows == 0 || m->columns == 0 || m->columns % 8 != 0 || m->box_rows == 0 || m->box_rows > 256) {
+            return false;
+        }
+    }
+    return launch->n_maps <= RP_MAX_MAPS && (launch->n_maps == 0 || kinds[kind].wgmma > 0);
+}
 
 // pairs: only where there are kernels for them.
 static void check(rp_op op, const uint32_t *params, const char *name, bool pairs) {
@@ -23,9 +34,9 @@ static void check(rp_op op, const uint32_t *params, const char *name, bool pairs
         assert_non_null(launch.kernel);
         const bool fits = launch.shared_bytes <= kinds[i].shared && launch.group > 0 && launch.group <= 1024 && launch.grid[0] > 0 &&
                           launch.grid[0] <= INT32_MAX && launch.grid[1] - 1 < 65535 && launch.grid[2] - 1 < 65535;
-        if (!fits) {
-            fail_msg("%s '%s' on %s: %s with %u bytes of shared memory, %u invocations, %u x %u x %u groups", rp_op_table[op].name, name,
-                     kinds[i].name, launch.kernel, launch.shared_bytes, launch.group, launch.grid[0], launch.grid[1], launch.grid[2]);
+        if (!fits || !maps_fit(&launch, i)) {
+            fail_msg("%s '%s' on %s: %s with %u bytes of shared memory, %u invocations, %u x %u x %u groups, %u maps", rp_op_table[op].name, name,
+                     kinds[i].name, launch.kernel, launch.shared_bytes, launch.group, launch.grid[0], launch.grid[1], launch.grid[2], launch.n_maps);
         }
     }
 }
@@ -85,7 +96,29 @@ static void decode_steps(void **state) {
     }
 }
 
+// Prompts, and windows of many paths, in float16: few blocks of queries and many, heads of whole 16 bytes and others.
+static void windows(void **state) {
+    (void)state;
+    static const uint32_t heads[] = { 4, 12, 20, 52, 60, 64, 68, 128 }, tokens[] = { 15, 16, 64, 65, 400 };
+    for (size_t h = 0; h < sizeof heads / sizeof *heads; h++) {
+        for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {
+            for (uint32_t n_heads = 1; n_heads <= 33; n_heads += 4) {
+                for (uint32_t own = 0; own < 2; own++) {
+                    uint32_t params[RP_PARAM_BYTES / 4] = { 0 };
+                    char name[64];
+                    snprintf(name, sizeof name, "%u heads of %u, %u tokens%s", n_heads, heads[h], tokens[t], own ? ", own" : "");
+                    const struct rp_attn_time_params p = { .batch = 1, .paths = own ? 10 : 1, .variates = 1, .tokens = tokens[t], .heads = n_heads,
+                                                           .head_width = heads[h], .prefix_cap = 400, .suffix_cap = own ? tokens[t] : 0, .own = own,
+                                                           .y_f16 = 1, .mixed = 1, .x_f16 = 1 };
+                    memcpy(params, &p, sizeof p);
+                    check(RP_OP_ATTN_TIME, params, name, false);
+                }
+            }
+        }
+    }
+}
+
 int main(void) {
-    struct CMUnitTest tests[] = { cmocka_unit_test(every_case), cmocka_unit_test(decode_steps) };
+    struct CMUnitTest tests[] = { cmocka_unit_test(every_case), cmocka_unit_test(decode_steps), cmocka_unit_test(windows) };
     return test_group("launches", tests, sizeof tests / sizeof *tests);
 }

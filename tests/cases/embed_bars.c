@@ -5,9 +5,11 @@ static const struct { const char *name; struct rp_embed_bars_params p; uint32_t 
     //                         B  S  n   cap stamps rows           s2_row, table_rows; D
     { "one element", { 1, 1, 1, 1 + BARS_FIRST, 1 + BARS_FIRST, RP_ROWS_PROMPT, 0, 0, 1, 0 }, 1, 1 },
     { "prompt", { 4, 1, 9, 12, 17, RP_ROWS_PROMPT, 0, 0, 37, 0 }, 4, 6 },
+    { "prompt, in fours", { 3, 1, 9, 12, 17, RP_ROWS_PROMPT, 0, 0, 52, 0 }, 4, 6 },
     { "step", { 3, 5, 1, 6, BARS_FIRST + BARS_SHARED + 6, RP_ROWS_STEP, 0, 0, 64, 0 }, 5, 3 },
     { "step, s1 alone", { 3, 5, 1, 6, BARS_FIRST + BARS_SHARED + 6, RP_ROWS_STEP, 0, 0, 300, 1 }, 5, 3 },
     { "own", { 3, 4, 7, 7, BARS_FIRST + BARS_SHARED + 7, RP_ROWS_OWN, 0, 0, 33, 0 }, 4, 4 },
+    { "own, in fours", { 3, 4, 7, 7, BARS_FIRST + BARS_SHARED + 7, RP_ROWS_OWN, 0, 0, 100, 0 }, 4, 4 },
     { "own, slots to spare", { 2, 3, 5, 9, BARS_FIRST + BARS_SHARED + 9, RP_ROWS_OWN, 0, 0, 70, 0 }, 10, 10 },
 };
 
