@@ -161,6 +161,9 @@ void rp_graph_add(rp_graph *graph, rp_op op, const char *label, const void *para
     graph->status = add_node(graph, op, label ? label : rp_op_table[op].name, params, params_bytes, in, out);
 }
 
+void rp_graph_aside_begin(rp_graph *graph) { graph->aside_first = graph->aside_end = graph->n_nodes; }
+void rp_graph_aside_end(rp_graph *graph) { graph->aside_end = graph->n_nodes; }
+
 void rp_launch_rows(rp_launch *out, const char *kernel, uint64_t groups, uint32_t group) {
     const uint64_t row = 65535;   // the least that Vulkan promises for one dimension of a grid
     out->kernel = kernel;

@@ -61,6 +61,7 @@ typedef struct rp_graph {
     uint32_t n_tensors, cap_tensors;
     rp_node *nodes;
     uint32_t n_nodes, cap_nodes;
+    uint32_t aside_first, aside_end;          // nodes that run beside those behind them, from and to; none where both are equal
     rp_status status;                         // first failure while building; later calls do nothing
 } rp_graph;
 
@@ -86,6 +87,11 @@ rp_tensor *rp_tensor_part(rp_arena *arena, const char *name, rp_shape shape, rp_
 // activation of the shape that the op's shape rule gives, named by the label; others are checked against that rule.
 void rp_graph_add(rp_graph *graph, rp_op op, const char *label, const void *params, size_t params_bytes,
                   rp_tensor *const *in, rp_tensor **out);
+
+// Nodes added between the two may run beside those that are added afterwards and do not read what these write: their activations share no memory,
+// so that neither waits until the other has read. Once in a graph.
+void rp_graph_aside_begin(rp_graph *graph);
+void rp_graph_aside_end(rp_graph *graph);
 
 // ---- what each op means: core/ops/NAME.c ----
 

@@ -17,8 +17,11 @@ static void touch(rp_tensor *tensor, uint32_t node) {
 static void find_lifetimes(rp_graph *graph) {
     for (uint32_t i = 0; i < graph->n_tensors; i++) { graph->tensors[i]->first = UINT32_MAX, graph->tensors[i]->last = 0; }
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const bool aside = graph->aside_first <= i && i < graph->aside_end;
         for (uint32_t j = 0; j < RP_MAX_BINDINGS; j++) {
-            touch(graph->nodes[i].in[j], i);
+            rp_tensor *in = graph->nodes[i].in[j];
+            touch(in, i);
+            if (aside && in != NULL && in->buffer == NULL && in->first < graph->aside_first) { touch(in, graph->n_nodes); }   // read at any time
             touch(graph->nodes[i].out[j], i);
         }
     }
@@ -27,17 +30,28 @@ static void find_lifetimes(rp_graph *graph) {
     }
 }
 
-// Places one activation at the lowest offset where no other of an overlapping lifetime lies. Quadratic in the number of
+// Whether nodes aside are the first that write it.
+static bool is_aside(const rp_graph *graph, const rp_tensor *tensor) {
+    return graph->aside_first <= tensor->first && tensor->first < graph->aside_end;
+}
+
+// Whether both hold numbers at one time. Nodes aside run at any time from their first one on.
+static bool alive_together(const rp_graph *graph, const rp_tensor *a, const rp_tensor *b) {
+    if (a->first <= b->last && b->first <= a->last) { return true; }
+    const bool a_aside = is_aside(graph, a);
+    return a_aside != is_aside(graph, b) && (a_aside ? b : a)->last >= graph->aside_first;
+}
+
+// Places one activation at the lowest offset where no other that is alive with it lies. Quadratic in the number of
 // activations, which is a few hundred.
-static uint64_t place(rp_tensor **placed, uint32_t n_placed, rp_tensor *tensor) {
+static uint64_t place(const rp_graph *graph, rp_tensor **placed, uint32_t n_placed, rp_tensor *tensor) {
     uint64_t bytes = aligned(rp_tensor_bytes(tensor)), offset = 0;
     for (bool moved = true; moved;) {
         moved = false;
         for (uint32_t i = 0; i < n_placed; i++) {
             const rp_tensor *other = placed[i];
-            bool together = other->first <= tensor->last && tensor->first <= other->last;
             uint64_t end = other->offset + aligned(rp_tensor_bytes(other));
-            if (together && other->offset < offset + bytes && offset < end) { offset = end, moved = true; }
+            if (alive_together(graph, other, tensor) && other->offset < offset + bytes && offset < end) { offset = end, moved = true; }
         }
     }
     tensor->offset = offset;
@@ -63,7 +77,7 @@ static rp_status place_activations(rp_graph *graph, uint64_t *out) {
     }
     *out = 0;
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t end = place(order, i, order[i]);
+        uint64_t end = place(graph, order, i, order[i]);
         if (end > *out) { *out = end; }
     }
     for (uint32_t i = 0; i < graph->n_tensors; i++) {

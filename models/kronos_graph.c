@@ -126,7 +126,9 @@ static rp_graph *build_prompt(kronos_builder b) {
     encode(&b);
     kronos_slide(&b, "window of the prompt", false, &f->prompt_window);
     kronos_slide(&b, "window at the end", true, &f->end_window);
+    rp_graph_aside_begin(b.g);           // nobody asks for it before the end
     decode_shared(&b);
+    rp_graph_aside_end(b.g);
     const kronos_rows r = shared_rows(f, &f->prompt_window);
     rp_tensor *x = kronos_embed(&b, &r, f->context, false, NULL);
     for (uint32_t i = 0; i < L; i++) {

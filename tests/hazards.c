@@ -211,6 +211,33 @@ static void parts(void **state) {
     d->device->backend->buffer_destroy(memory);
 }
 
+// A -> p; aside p -> q -> X; B -> s -> t -> Y: s would take the place of p, or t that of q, and so wait for nodes aside.
+static void aside(void **state) {
+    const test_device *d = *state;
+    test_need(d);
+    rig r;
+    open_rig(&r, d->device);
+    rp_graph *graph = rp_graph_create(d->device, &r.arena, "aside");
+    rp_tensor *p = NULL, *q = NULL, *s = NULL, *t = NULL, *x = view(&r, (range){ X, 0 }, 8), *y = view(&r, (range){ Y, 0 }, 8);
+    add_copy(graph, "p", view(&r, (range){ A, 0 }, 8), &p);
+    rp_graph_aside_begin(graph);
+    add_copy(graph, "q", p, &q);
+    add_copy(graph, "x", q, &x);
+    rp_graph_aside_end(graph);
+    add_copy(graph, "s", view(&r, (range){ B, 0 }, 8), &s);
+    add_copy(graph, "t", s, &t);
+    add_copy(graph, "y", t, &y);
+    test_ok(d->device, rp_plan_create(graph, &r.plan), "aside");
+    assert_int_equal(r.plan->activation_bytes, 4 * WORDS * 4);
+    rp_buffer *memory = give_memory(&r, graph);
+    static const uint32_t deps[6] = { 0, 1, 2, 0, 8, 16 };
+    for (uint32_t i = 0; i < 6; i++) { check_deps("aside", r.plan, i, deps[i]); }
+    static const copy_step result[2] = { { { A, 0 }, { X, 0 }, 8, 0 }, { { B, 0 }, { Y, 0 }, 8, 0 } };
+    check_modes(&r, "aside", result, 2);
+    close_rig(&r);
+    d->device->backend->buffer_destroy(memory);
+}
+
 // A tensor that is kept must not share its memory with later ones.
 static void kept(void **state) {
     const test_device *d = *state;
@@ -318,7 +345,8 @@ static void two_at_once(void **state) {
 
 int main(void) {
     static const struct { const char *name; test_function run; } kinds[] = {
-        { "ranges", ranges }, { "activations", activations }, { "parts", parts }, { "kept", kept }, { "in place", in_place }, { "two at once", two_at_once },
+        { "ranges", ranges }, { "activations", activations }, { "parts", parts }, { "aside", aside }, { "kept", kept }, { "in place", in_place },
+        { "two at once", two_at_once },
     };
     static char names[TEST_MAX_DEVICES * TEST_COUNT(kinds)][64];
     static struct CMUnitTest tests[TEST_MAX_DEVICES * TEST_COUNT(kinds)];
