@@ -68,8 +68,7 @@ template <class T> __device__ inline float4 rp_few_turned(const T *from, const f
 }
 
 // The unit's fresh key and value, from shared memory [2, d].
-__device__ inline void rp_few_fresh(uint2 (&k)[2][4], uint2 (&v)[2][4], const rp_few_unit<__half> &unit, const __half *fresh, uint32_t columns,
-                                    uint32_t d) {
+__device__ inline void rp_few_fresh_key(uint2 (&k)[2][4], const rp_few_unit<__half> &unit, const __half *fresh, uint32_t columns) {
     const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
     for (int j = 0; j < 2; j++) {
@@ -79,6 +78,9 @@ __device__ inline void rp_few_fresh(uint2 (&k)[2][4], uint2 (&v)[2][4], const rp
             if (j * 8 + lane / 4 == unit.fresh && column < columns) { k[j][i] = *reinterpret_cast<const uint2 *>(fresh + column); }
         }
     }
+}
+__device__ inline void rp_few_fresh_value(uint2 (&v)[2][4], const rp_few_unit<__half> &unit, const __half *fresh, uint32_t columns, uint32_t d) {
+    const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
 #pragma unroll
@@ -88,6 +90,11 @@ __device__ inline void rp_few_fresh(uint2 (&k)[2][4], uint2 (&v)[2][4], const rp
             if (own && column < columns) { v[c][i] = *reinterpret_cast<const uint2 *>(fresh + d + column); }
         }
     }
+}
+__device__ inline void rp_few_fresh(uint2 (&k)[2][4], uint2 (&v)[2][4], const rp_few_unit<__half> &unit, const __half *fresh, uint32_t columns,
+                                    uint32_t d) {
+    rp_few_fresh_key(k, unit, fresh, columns);
+    rp_few_fresh_value(v, unit, fresh, columns, d);
 }
 
 // Asks for a unit to come to the L2 cache: a lane for a key or a value.
@@ -116,39 +123,60 @@ template <class Raw> __device__ inline void rp_few_scores(float (&score)[2][4], 
     }
 }
 
-// From scores to weights, and what was before brought to the new maximum. HALVES: 1 where there are no rows from eight on.
-template <int HALVES = 2, class T> __device__ inline void rp_few_weights(rp_few_rows &rows, float (&score)[2][4], const rp_few_unit<T> &unit, float scale) {
+// Of each row, one half after the other; HALVES: 1 where there are no rows from eight on. Scores, of keys that it does not see -infinity, and their
+// largest and what was before it, this lane's.
+template <int HALVES, class T> __device__ inline void rp_few_show(float (&score)[2][4], float (&most)[2], const rp_few_unit<T> &unit, float scale) {
     const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
     for (int h = 0; h < HALVES; h++) {
         const bool sees = unit.only == RP_ATTN_FEW || unit.only == lane / 4 + 8 * h;
-        float most = -RP_INFINITY;
 #pragma unroll
         for (int j = 0; j < 2; j++) {
 #pragma unroll
             for (int e = 0; e < 2; e++) {
                 float &s = score[j][2 * h + e];
                 s = sees && j * 8 + lane % 4 * 2 + e < unit.n ? s * scale : -RP_INFINITY;
-                most = fmaxf(most, s);
-            }
-        }
-        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
-        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
-        const float above = fmaxf(rows.top[h], most), from = above == -RP_INFINITY ? 0.0f : above, fade = rp_exp2_fast(rows.top[h] - from);
-        rows.top[h] = above;
-        rows.sum[h] *= fade;
-#pragma unroll
-        for (int j = 0; j < 8; j++) { rows.value[j][2 * h] *= fade, rows.value[j][2 * h + 1] *= fade; }
-#pragma unroll
-        for (int j = 0; j < 2; j++) {
-#pragma unroll
-            for (int e = 0; e < 2; e++) {
-                float &s = score[j][2 * h + e];
-                s = rp_exp2_fast(s - from);
-                rows.sum[h] += s;
+                most[h] = fmaxf(most[h], s);
             }
         }
     }
+}
+// The largest of all lanes and of what was before; what is subtracted from scores.
+template <int HALVES> __device__ inline void rp_few_above(float (&most)[2], float (&from)[2], const rp_few_rows &rows) {
+#pragma unroll
+    for (int h = 0; h < HALVES; h++) {
+        most[h] = fmaxf(most[h], __shfl_xor_sync(0xffffffffu, most[h], 1));
+        most[h] = fmaxf(most[h], __shfl_xor_sync(0xffffffffu, most[h], 2));
+        most[h] = fmaxf(rows.top[h], most[h]), from[h] = most[h] == -RP_INFINITY ? 0.0f : most[h];
+    }
+}
+// Scores to weights, added to their sums.
+template <int HALVES> __device__ inline void rp_few_raise(rp_few_rows &rows, float (&score)[2][4], const float (&from)[2]) {
+#pragma unroll
+    for (int h = 0; h < HALVES; h++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            float &s = score[i / 2][2 * h + i % 2];
+            s = rp_exp2_fast(s - from[h]);
+            rows.sum[h] += s;
+        }
+    }
+}
+
+// From scores to weights, and what was before brought to the new maximum.
+template <int HALVES = 2, class T> __device__ inline void rp_few_weights(rp_few_rows &rows, float (&score)[2][4], const rp_few_unit<T> &unit, float scale) {
+    float most[2] = { -RP_INFINITY, -RP_INFINITY }, from[2];
+    rp_few_show<HALVES>(score, most, unit, scale);
+    rp_few_above<HALVES>(most, from, rows);
+#pragma unroll
+    for (int h = 0; h < HALVES; h++) {
+        const float fade = rp_exp2_fast(rows.top[h] - from[h]);
+        rows.top[h] = most[h];
+        rows.sum[h] *= fade;
+#pragma unroll
+        for (int j = 0; j < 8; j++) { rows.value[j][2 * h] *= fade, rows.value[j][2 * h + 1] *= fade; }
+    }
+    rp_few_raise<HALVES>(rows, score, from);
 }
 
 // Pairs of two keys' values, column by column.

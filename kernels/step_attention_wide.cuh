@@ -1,5 +1,5 @@
 // qkv, attention and "attention out" of a decode step of several wide rows in one launch (step_wide.cuh): a cluster takes some of the heads, all rows.
-// As step_attention.cuh, but that the next unit of keys and values comes while one is worked on.
+// As step_attention.cuh, but that a warp works on two units of keys at once.
 //   step_attention_wide        slices of more than 64 columns
 //   step_attention_wide_half   fewer
 // Included by attn_step.cu.
@@ -65,11 +65,15 @@ template <uint32_t SLICE_K> __device__ inline void rp_step_attention_wide(const 
     s.fetch_fours(step::WARPS - 2, angles, pieces, angles_from, [&](uint32_t i) { return angles_from + i * 4; });
     uint32_t number = s.rank + RANKS * team;
     uint2 k[2][4], v[2][4];
-    const bool keeps = a.tiles != 0;
+    const bool two = a.tiles != 0 && number + stride < units.n;
     __half *kept = reinterpret_cast<__half *>(memory + a.tiles) + s.warp * 2 * FEW_KEYS * d;
-    if (keeps && number + stride < units.n) { rp_step_copy_unit(kept, units.nth(number + stride), d, width); }
-    for (uint32_t i = number + (keeps ? 2 : 1) * stride; i < units.n; i += stride) { rp_few_hint(units.nth(i), d, width); }
-    rp_few_unit<__half> unit = units.nth(number);
+    rp_few_unit<__half> unit = units.nth(number), second = unit;
+    if (two) {
+        second = units.nth(number + stride);
+        rp_step_copy_unit(kept, second, d, width);
+        second = rp_step_copied(kept, second, d);
+    }
+    for (uint32_t i = number + (two ? 2 : 1) * stride; i < units.n; i += stride) { rp_few_hint(units.nth(i), d, width); }
     if (number < units.n) {
         rp_few_keys(k, unit, d, width);
         rp_few_values(v, unit, d, width);
@@ -114,26 +118,40 @@ template <uint32_t SLICE_K> __device__ inline void rp_step_attention_wide(const 
     rows.top[0] = rows.top[1] = -RP_INFINITY, rows.sum[0] = rows.sum[1] = 0;
 #pragma unroll
     for (int i = 0; i < 8; i++) { rows.value[i][0] = rows.value[i][1] = rows.value[i][2] = rows.value[i][3] = 0; }
+    const float scale = p.scale * 1.44269504f;                                      // log2 e
+    const auto fresh_of = [&](const rp_few_unit<__half> &of) { return fresh + (of.only * heads + of_head) * 2 * d; };
+    if (number < units.n) {
+        float score[2][2][4], most[2] = { -RP_INFINITY, -RP_INFINITY }, from[2];
+        if (unit.fresh < unit.n) { rp_few_fresh(k, v, unit, fresh_of(unit), d, d); }
+        rp_few_scores(score[0], my_queries, k);
+        if (two) {
+            rp_few_keys(k, second, d, d);
+            if (second.fresh < second.n) { rp_few_fresh_key(k, second, fresh_of(second), d); }
+            rp_few_scores(score[1], my_queries, k);
+            rp_few_show<2>(score[1], most, second, scale);
+        }
+        rp_few_show<2>(score[0], most, unit, scale);
+        rp_few_above<2>(most, from, rows);
+        rows.top[0] = most[0], rows.top[1] = most[1];
+        rp_few_raise<2>(rows, score[0], from);
+        rp_few_weigh(rows, score[0], v);
+        if (two) {
+            rp_few_raise<2>(rows, score[1], from);
+            rp_few_values(v, second, d, d);
+            if (second.fresh < second.n) { rp_few_fresh_value(v, second, fresh_of(second), d, d); }
+            rp_few_weigh(rows, score[1], v);
+        }
+    }
 #pragma unroll 1
-    for (bool more = number < units.n, from_kept = keeps; more; from_kept = false) {
-        if (unit.fresh < unit.n) { rp_few_fresh(k, v, unit, fresh + (unit.only * heads + of_head) * 2 * d, d, d); }
+    for (number += (two ? 2 : 1) * stride; number < units.n; number += stride) {    // of many
+        unit = units.nth(number);
+        rp_few_keys(k, unit, d, width);
+        rp_few_values(v, unit, d, width);
+        if (unit.fresh < unit.n) { rp_few_fresh(k, v, unit, fresh_of(unit), d, d); }
         float score[2][4];
         rp_few_scores(score, my_queries, k);
-        number += stride, more = number < units.n;
-        const rp_few_unit<__half> next = more ? units.nth(number) : unit;
-        if (more && from_kept) {
-            rp_few_keys(k, rp_step_copied(kept, next, d), d, d);
-        } else if (more) {
-            rp_few_keys(k, next, d, width);
-        }
-        rp_few_weights(rows, score, unit, p.scale * 1.44269504f);                   // log2 e
+        rp_few_weights(rows, score, unit, scale);
         rp_few_weigh(rows, score, v);
-        if (more && from_kept) {
-            rp_few_values(v, rp_step_copied(kept, next, d), d, d);
-        } else if (more) {
-            rp_few_values(v, next, d, width);
-        }
-        unit = next;
     }
 #pragma unroll
     for (int h = 0; h < 2; h++) {
@@ -181,10 +199,10 @@ template <uint32_t SLICE_K> __device__ inline void rp_step_attention_wide(const 
         rp_cluster_send(to, to_rank, s.ready(RP_STEP_ATTENDED), half);
         if (to_rank == 0) { *reinterpret_cast<uint2 *>(reinterpret_cast<__half *>(a.y) + (uint64_t)row * width + head0 * d + at) = half; }
     }
-    const auto second = s.find_second();
+    const auto last = s.find_second();
     __syncthreads();                           // values: read by all before sums are written there
     s.wait(RP_STEP_ATTENDED);
-    s.finish(second);
+    s.finish(last);
 }
 #endif
 
