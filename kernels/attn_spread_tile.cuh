@@ -62,6 +62,18 @@ __device__ inline void rp_spread_send_values(const rp_spread_inbox &m, uint32_t 
     }
 }
 
+// The same of elements j and j + 1, j twice the lane or 64 k further: two lanes gather four. ALL: they send them to half of the groups each.
+template <bool ALL>
+__device__ inline void rp_spread_send_pairs(const rp_spread_inbox &m, uint32_t d, uint32_t path, uint32_t tile, uint32_t j, const float2 &total) {
+    const bool second = j % 4 != 0;
+    const float2 other = make_float2(__shfl_xor_sync(0xffffffffu, total.x, 1), __shfl_xor_sync(0xffffffffu, total.y, 1));
+    if (j >= d || (!ALL && second)) { return; }
+    const float four[4] = { second ? other.x : total.x, second ? other.y : total.y, second ? total.x : other.x, second ? total.y : other.y };
+    const float *to = rp_spread_joined(m.joined, path, tile, m.room, d) + j / 4 * 4;
+#pragma unroll
+    for (uint32_t i = 0; i < (ALL ? RP_ATTN_SPREAD : 1); i += 2) { rp_cluster_send4(to, ALL ? i + second : path % RP_ATTN_SPREAD, m.ready, four); }
+}
+
 // Joins the tiles of one query, by a warp, elements j and j + 32; lane i makes the factors of tiles i, i + 32, ..
 __device__ inline float2 rp_spread_join(const float *tiles, uint32_t n_tiles, uint32_t d, uint32_t j) {
     const uint32_t lane = threadIdx.x % 32, low = min(j, d - 1), high = min(j + 32, d - 1);

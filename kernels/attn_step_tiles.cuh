@@ -1,7 +1,7 @@
 // Decode steps of few paths in float32: up to RP_ATTN_SHARED paths of one head by a cluster of RP_ATTN_SPREAD groups. Tiles of
 // keys, those that are all prompt for all paths at once, others for each path alone, are dealt to the groups, which ask for as many as
 // they have places for before the wait, all but the new key. A warp makes scores, weights and values of a tile, for two paths at once where it is
-// all prompt; they go to the group that joins the path, or, of one path alone, to all. Same sums as rp_attend and the same turn as
+// all prompt and there are not warps for each; they go to the group that joins the path, or, of one path alone, to all. Same sums as rp_attend and the same turn as
 // rope_half, so the same bits. What attn_step_spread.cuh and step_attention_pair.cuh share.
 #ifndef RP_ATTN_STEP_TILES_CUH
 #define RP_ATTN_STEP_TILES_CUH
@@ -185,43 +185,44 @@ template <bool ALL, uint32_t HEAD> struct rp_step_tiles {
             }
         }
 #pragma unroll 1
-        for (j = lane; j < d + lane; j += 64) {
-            const float *low = values(place) + min(j, d - 1), *high = values(place) + min(j + 32, d - 1);
-            float total[ROWS][2] = {};
+        for (j = lane * 2; j < d + lane * 2; j += 64) {            // neighbours, which are read and sent together
+            const float *from = values(place) + min(j, d - 2);
+            float2 total[ROWS] = {};
 #pragma unroll 4
             for (uint32_t c = 0; c < RP_ATTN_TILE; c += 4) {       // past the last key: weight 0
-                const float4 a = make_float4(low[c * d], low[(c + 1) * d], low[(c + 2) * d], low[(c + 3) * d]);
-                const float4 b = make_float4(high[c * d], high[(c + 1) * d], high[(c + 2) * d], high[(c + 3) * d]);
+                float2 value[4];
+#pragma unroll
+                for (uint32_t e = 0; e < 4; e++) { value[e] = rp_step_two(from + (c + e) * d); }
 #pragma unroll
                 for (int i = 0; i < ROWS; i++) {
                     const float4 weight = *reinterpret_cast<const float4 *>(slot + (row + i < end ? i : 0) * RP_ATTN_TILE + c);
-                    total[i][0] = rp_dot4(weight, a, total[i][0]), total[i][1] = rp_dot4(weight, b, total[i][1]);
+                    total[i].x = rp_dot4(weight, make_float4(value[0].x, value[1].x, value[2].x, value[3].x), total[i].x);
+                    total[i].y = rp_dot4(weight, make_float4(value[0].y, value[1].y, value[2].y, value[3].y), total[i].y);
                 }
             }
 #pragma unroll
             for (int i = 0; i < ROWS; i++) {
-                if (row + i >= end) { break; }
-                rp_spread_send_values<ALL>(inbox, d, row + i, tile, j, total[i][0]);
-                if (j + 32 < d + lane) { rp_spread_send_values<ALL>(inbox, d, row + i, tile, j + 32, total[i][1]); }
+                if (row + i < end) { rp_spread_send_pairs<ALL>(inbox, d, row + i, tile, j, total[i]); }
             }
         }
     }
     // Tiles from the group's number `first` on, as many as there are places: to who joins them.
     __device__ inline void round(uint32_t first) const {
-        const uint32_t chunks = rp_quotient(n_rows + STEP_ROWS - 1, STEP_ROWS);
-        const uint32_t n_here = min(places, mine - first), n_whole = min(n_here, my_shared - min(first, my_shared)), n_chunks = n_whole * chunks;
+        const uint32_t n_here = min(places, mine - first), n_whole = min(n_here, my_shared - min(first, my_shared)), n_alone = n_here - n_whole;
+        const bool together = n_whole * n_rows + n_alone > blockDim.x / 32;           // where there are warps for all, each takes one row
+        const uint32_t chunks = together ? (n_rows + STEP_ROWS - 1) / STEP_ROWS : n_rows, n_chunks = n_whole * chunks;
         rp_copy_wait<0>();
         __syncthreads();                           // tiles, queries, the new key: written by all, read by all
 #pragma unroll 1
-        for (uint32_t i = threadIdx.x / 32; i < n_chunks + n_here - n_whole; i += blockDim.x / 32) {
+        for (uint32_t i = threadIdx.x / 32; i < n_chunks + n_alone; i += blockDim.x / 32) {
             const bool whole = i < n_chunks;
-            const uint32_t place = whole ? rp_quotient(i, chunks) : n_whole + i - n_chunks;
+            const uint32_t place = whole ? rp_quotient(i, chunks) : n_whole + i - n_chunks, chunk = i - place * chunks;
             const rp_step_tile t = tile_of(rank + RP_ATTN_SPREAD * (first + place));
-            if (whole) {
-                const uint32_t row = (i - place * chunks) * STEP_ROWS;
-                make<STEP_ROWS>(place, t.tile, row, n_rows, shared(place) + row * RP_ATTN_TILE);
+            if (whole && together) {
+                make<STEP_ROWS>(place, t.tile, chunk * STEP_ROWS, n_rows, shared(place) + chunk * STEP_ROWS * RP_ATTN_TILE);
             } else {
-                make<1>(place, t.tile, t.row, t.row + 1, alone(place));
+                const uint32_t row = whole ? chunk : t.row;
+                make<1>(place, t.tile, row, row + 1, whole ? shared(place) + row * RP_ATTN_TILE : alone(place));
             }
         }
     }
