@@ -91,6 +91,12 @@ __device__ inline void rp_put(void *y, uint64_t at, float value, bool f16) {
     }
 }
 
+// Sums that no product is fused into.
+__device__ inline float rp_sum(float a, float b) { return __fadd_rn(a, b); }
+__device__ inline float4 rp_sum(float4 a, float4 b) {
+    return make_float4(__fadd_rn(a.x, b.x), __fadd_rn(a.y, b.y), __fadd_rn(a.z, b.z), __fadd_rn(a.w, b.w));
+}
+
 // Sum over 32 lanes by halving: 16, 8, 4, 2, 1. Every lane gets the same bits, since each pair's sum commutes.
 __device__ inline float rp_halve32(float value) {
 #pragma unroll

@@ -105,10 +105,7 @@ __device__ inline void rp_put_row(const rp_kernel_args<rp_draw_token_params> &ar
         for (uint32_t j = 0; j < PIECES; j++) {
             const uint64_t piece = at / 4 + i + 32 * j;
             if (i + 32 * j >= width / 4) { break; }
-            if (adds) {
-                x[j] = make_float4(__fadd_rn(before[j].x, x[j].x), __fadd_rn(before[j].y, x[j].y), __fadd_rn(before[j].z, x[j].z),
-                                   __fadd_rn(before[j].w, x[j].w));
-            }
+            if (adds) { x[j] = rp_sum(before[j], x[j]); }
             if (args.p.y_f16) {
                 static_cast<__half2 *>(y)[2 * piece] = rp_half2(x[j].x, x[j].y), static_cast<__half2 *>(y)[2 * piece + 1] = rp_half2(x[j].z, x[j].w);
             } else {

@@ -3,11 +3,6 @@
 //   embed_bars_f32_wide   one for four, widths in whole pieces of four
 #include "bars.cuh"
 
-__device__ inline float rp_embed_add(float a, float b) { return __fadd_rn(a, b); }
-__device__ inline float4 rp_embed_add(float4 a, float4 b) {
-    return make_float4(__fadd_rn(a.x, b.x), __fadd_rn(a.y, b.y), __fadd_rn(a.z, b.z), __fadd_rn(a.w, b.w));
-}
-
 // N: an element, or several.
 template <class N> __device__ inline void rp_embed_bars(const rp_kernel_args<rp_embed_bars_params> &args) {
     const rp_embed_bars_params p = args.p;
@@ -33,12 +28,12 @@ template <class N> __device__ inline void rp_embed_bars(const rp_kernel_args<rp_
     const uint32_t *stamp = stamps + ((uint64_t)b * p.stamps_cap + r.bar) * RP_BAR_STAMPS;
     const uint32_t last = p.table_rows - 1;                  // never drawn: any row
     N sum = table[(uint64_t)min(pair[0], last) * D];
-    if (!p.s1_alone) { sum = rp_embed_add(sum, table[(uint64_t)min(p.s2_row + pair[1], last) * D]); }
-    sum = rp_embed_add(sum, times[stamp[0] * D]);
-    sum = rp_embed_add(sum, times[(RP_STAMP_HOUR + stamp[1]) * D]);
-    sum = rp_embed_add(sum, times[(RP_STAMP_WEEKDAY + stamp[2]) * D]);
-    sum = rp_embed_add(sum, times[(RP_STAMP_DAY + stamp[3]) * D]);
-    *x = rp_embed_add(sum, times[(RP_STAMP_MONTH + stamp[4]) * D]);
+    if (!p.s1_alone) { sum = rp_sum(sum, table[(uint64_t)min(p.s2_row + pair[1], last) * D]); }
+    sum = rp_sum(sum, times[stamp[0] * D]);
+    sum = rp_sum(sum, times[(RP_STAMP_HOUR + stamp[1]) * D]);
+    sum = rp_sum(sum, times[(RP_STAMP_WEEKDAY + stamp[2]) * D]);
+    sum = rp_sum(sum, times[(RP_STAMP_DAY + stamp[3]) * D]);
+    *x = rp_sum(sum, times[(RP_STAMP_MONTH + stamp[4]) * D]);
 }
 
 #define RP_EMBED_BARS(name, type)                                                                                               \

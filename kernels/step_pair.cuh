@@ -63,9 +63,6 @@ template <bool ONE> struct rp_step_pair : rp_step_group<ONE> {
         asm volatile("" : "+f"(x.inverse), "+l"(x.apart));
         return x;
     }
-    __device__ static __forceinline__ float4 add(const float4 &x, const float4 &y) {
-        return make_float4(__fadd_rn(x.x, y.x), __fadd_rn(x.y, y.y), __fadd_rn(x.z, y.z), __fadd_rn(x.w, y.w));
-    }
     // Parts in fours, so that none is asked for behind a branch of its own.
     __device__ __forceinline__ void sum_up(const rows_of_x &own) const {
         float4 part[FOURS][PARTS], rest[FOURS];
@@ -88,12 +85,12 @@ template <bool ONE> struct rp_step_pair : rp_step_group<ONE> {
             float4 x = part[i][0];
 #pragma unroll
             for (uint32_t p = 1; p < PARTS; p++) {
-                if (p < a.n_parts) { x = add(x, part[i][p]); }
+                if (p < a.n_parts) { x = rp_sum(x, part[i][p]); }
             }
             if (own.rest[i] != nullptr) {
                 const float4 &scale = own.scale[i];
                 x = make_float4(__fmul_rn(x.x, scale.x), __fmul_rn(x.y, scale.y), __fmul_rn(x.z, scale.z), __fmul_rn(x.w, scale.w));
-                x = add(add(x, own.bias[i]), rest[i]);
+                x = rp_sum(rp_sum(x, own.bias[i]), rest[i]);
             }
             *reinterpret_cast<float4 *>(own.to[i]) = x;
             if (own.keep[i] != nullptr) { *reinterpret_cast<float4 *>(own.keep[i]) = x; }
