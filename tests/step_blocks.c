@@ -9,11 +9,13 @@
 
 #define MARK 0xFFFFFFFFu               // not a number, in float32 and float16 alike
 
+// Two units of keys for a warp of a wide block's, of the prompt and of a path, and three.
 static const shape shapes[] = {
-    { 1, 8, 64, 1024, true, true, true },  { 1, 4, 64, 512, false, true, true }, { 1, 16, 52, 2048, true, false, false },
-    { 10, 4, 64, 512, true, true, true },  { 3, 6, 32, 384, false, true, false }, { 16, 4, 64, 512, true, true, true },
-    { 7, 2, 64, 256, false, true, true },  { 10, 16, 52, 2048, true, true, false }, { 13, 8, 48, 640, false, true, false },
-    { 5, 12, 64, 1024, true, true, false }, { 16, 8, 64, 1024, false, true, false },
+    { 1, 8, 64, 1024, 77, true, true, true },    { 1, 4, 64, 512, 77, false, true, true },  { 1, 16, 52, 2048, 77, true, false, false },
+    { 10, 4, 64, 512, 77, true, true, true },    { 3, 6, 32, 384, 77, false, true, false }, { 16, 4, 64, 512, 77, true, true, true },
+    { 7, 2, 64, 256, 77, false, true, true },    { 10, 16, 52, 2048, 77, true, true, false }, { 13, 8, 48, 640, 77, false, true, false },
+    { 5, 12, 64, 1024, 77, true, true, false },  { 16, 8, 64, 1024, 77, false, true, false }, { 10, 16, 52, 2048, 1000, true, true, false },
+    { 2, 16, 52, 2048, MAX_TOKENS, false, true, false },
 };
 
 // Layers are alike, so all are blocks, or only their attention: then its sum is a kernel more; or nothing is.
@@ -104,8 +106,8 @@ static void bound_head(const test_case *c, uint32_t row, uint32_t head, const do
     const uint64_t q_at = (uint64_t)row * 3 * D + in_row, own_at = (uint64_t)row * SUFFIX * D + in_row;
     const float *turn = (const float *)c->tensor[1].data + (uint64_t)(n + step - 1) * d;
     const double scale = (double)p->scale + (double)p->scale_rest, sums = ceil(n_keys / 16.0) + 4;
-    double q[MAX_HEAD], q_off[MAX_HEAD], weight[POSITIONS], e[POSITIONS], top = 0, most = 0, total = 0;
-    struct { const test_tensor *t; uint64_t at; } value[POSITIONS];
+    double q[MAX_HEAD], q_off[MAX_HEAD], weight[MAX_TOKENS + SUFFIX], e[MAX_TOKENS + SUFFIX], top = 0, most = 0, total = 0;
+    struct { const test_tensor *t; uint64_t at; } value[MAX_TOKENS + SUFFIX];
     for (uint32_t j = 0; j < d; j++) { q[j] = turned(c, q_at, turn, j, &q_off[j]); }
     for (uint32_t i = 0; i < n_keys; i++) {
         const bool fresh = i + 1 == n_keys, of_prompt = i < n;
@@ -289,13 +291,14 @@ static void check_shape(void **state, const shape *s) {
     if (f16 && device->wgmma > 0) { check_as(device, s, false); }
 }
 #define SHAPE(i) static void shape_##i(void **state) { check_shape(state, &shapes[i]); }
-SHAPE(0) SHAPE(1) SHAPE(2) SHAPE(3) SHAPE(4) SHAPE(5) SHAPE(6) SHAPE(7) SHAPE(8) SHAPE(9) SHAPE(10)
+SHAPE(0) SHAPE(1) SHAPE(2) SHAPE(3) SHAPE(4) SHAPE(5) SHAPE(6) SHAPE(7) SHAPE(8) SHAPE(9) SHAPE(10) SHAPE(11) SHAPE(12)
 
 int main(void) {
     static const test_named all[] = {
         { "1 row of 512", shape_0 },  { "1 row of 256", shape_1 },   { "1 row of 832", shape_2 },  { "10 rows of 256", shape_3 },
         { "3 rows of 192", shape_4 }, { "16 rows of 256", shape_5 }, { "7 rows of 128", shape_6 },
         { "10 rows of 832", shape_7 },{ "13 rows of 384", shape_8 }, { "5 rows of 768", shape_9 },   { "16 rows of 512", shape_10 },
+        { "10 rows of 832, 1000 tokens", shape_11 }, { "2 rows of 832, 2040 tokens", shape_12 },
     };
     test_seed();
     return test_on_each_device("step_blocks", all, TEST_COUNT(all));

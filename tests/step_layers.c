@@ -65,10 +65,10 @@ static rp_tensor *product(layers *l, const char *label, rp_tensor *x, rp_tensor 
     return rp_product_add(l->graph, label, NULL, &p);
 }
 
-static rp_tensor *angles(layers *l) {
+static rp_tensor *angles(layers *l, uint32_t positions) {
     const uint32_t half = l->shape->head_width / 2;
-    rp_tensor *t = bind(l, RP_SHAPE(RP_F32, POSITIONS, half, 2), "angles");
-    for (uint32_t i = 0; i < POSITIONS * half; i++) {
+    rp_tensor *t = bind(l, RP_SHAPE(RP_F32, positions, half, 2), "angles");
+    for (uint32_t i = 0; i < positions * half; i++) {
         const double angle = (i / half) * pow(10000, -(double)(i % half) / half);
         put(l, 2 * i, cos(angle)), put(l, 2 * i + 1, sin(angle));
     }
@@ -76,20 +76,20 @@ static rp_tensor *angles(layers *l) {
 }
 
 void open_layers(layers *l, rp_device *device, const shape *s, layers_kind kind) {
-    const uint32_t d = s->heads * s->head_width;
+    const uint32_t d = s->heads * s->head_width, prefix = s->tokens + UNUSED;
     *l = (layers){ .device = device, .shape = s, .d = d, .f16 = kind.f16, .numbers = { .seed = test_seed() } };
     l->graph = rp_graph_create(device, &l->arena, "layers");
     rp_tensor *step = bind(l, RP_SHAPE(RP_U32, RP_STEP_WORDS), "step"), *own[LAYERS];
     ((struct rp_step *)l->data[STEP])->batch = 1, ((struct rp_step *)l->data[STEP])->paths = s->m, ((struct rp_step *)l->data[STEP])->step = 1;
     for (uint32_t i = 0; i < LAYERS; i++) { own[i] = cache(l, s->m, SUFFIX, 0, "own"); }
     rp_tensor *n_tokens = bind(l, RP_SHAPE(RP_U32, 1), "n_tokens"), *rope = NULL;
-    *(uint32_t *)l->data[l->n_bound - 1] = TOKENS;
-    rope = angles(l);
+    *(uint32_t *)l->data[l->n_bound - 1] = s->tokens;
+    rope = angles(l, prefix + SUFFIX);
     l->x = uniform(l, RP_SHAPE(RP_F32, s->m, d), "x", -UNIT, UNIT);
-    struct rp_attn_step_params p = { 1, s->m, s->heads, s->head_width, PREFIX, SUFFIX, POSITIONS, 0, 0, l->f16 };
+    struct rp_attn_step_params p = { 1, s->m, s->heads, s->head_width, prefix, SUFFIX, prefix + SUFFIX, 0, 0, l->f16 };
     attention_scale(s->head_width, &p.scale, &p.scale_rest);
     for (uint32_t i = 0; i < LAYERS; i++) {
-        rp_tensor *in[] = { product(l, "qkv", l->x, NULL, 3 * d, d, false), rope, cache(l, 1, PREFIX, TOKENS, "prefix"), own[i], n_tokens, step };
+        rp_tensor *in[] = { product(l, "qkv", l->x, NULL, 3 * d, d, false), rope, cache(l, 1, prefix, s->tokens, "prefix"), own[i], n_tokens, step };
         rp_tensor *out[] = { own[i], NULL };
         rp_graph_add(l->graph, RP_OP_ATTN_STEP, "attention", &p, sizeof p, in, out);
         l->x = product(l, "attention out", out[1], l->x, d, d, false);

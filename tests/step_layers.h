@@ -4,10 +4,10 @@
 
 #include "case.h"
 
-enum { LAYERS = 2, PREFIX = 100, TOKENS = 77, SUFFIX = 40, POSITIONS = PREFIX + SUFFIX, MAX_HEAD = 64, MAX_BOUND = 64 };
+enum { LAYERS = 2, UNUSED = 23 /* of the prompt's keys */, SUFFIX = 40, MAX_TOKENS = 2040, MAX_HEAD = 64, MAX_BOUND = 64 };
 
 // whole, pairs: on devices with the shared memory of compute capability 9.0 all of a layer is blocks in float16, and in float32.
-typedef struct shape { uint32_t m, heads, head_width, hidden; bool biased, whole, pairs; } shape;
+typedef struct shape { uint32_t m, heads, head_width, hidden, tokens; bool biased, whole, pairs; } shape;
 
 typedef struct layers {
     rp_device *device;
