@@ -61,7 +61,7 @@ typedef struct rp_graph {
     uint32_t n_tensors, cap_tensors;
     rp_node *nodes;
     uint32_t n_nodes, cap_nodes;
-    uint32_t aside_first, aside_end;          // nodes that run beside those behind them, from and to; none where both are equal
+    uint32_t aside_first, aside_end;          // nodes that may run beside those behind them, from and to; none where both are equal
     rp_status status;                         // first failure while building; later calls do nothing
 } rp_graph;
 
@@ -89,7 +89,7 @@ void rp_graph_add(rp_graph *graph, rp_op op, const char *label, const void *para
                   rp_tensor *const *in, rp_tensor **out);
 
 // Nodes added between the two may run beside those that are added afterwards and do not read what these write: their activations share no memory,
-// so that neither waits until the other has read. Once in a graph.
+// so that neither waits until the other has read. CUDA runs them so; elsewhere they keep their order, and cost memory alone. Once in a graph.
 void rp_graph_aside_begin(rp_graph *graph);
 void rp_graph_aside_end(rp_graph *graph);
 

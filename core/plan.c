@@ -7,39 +7,36 @@
 
 static uint64_t aligned(uint64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
-static void touch(rp_tensor *tensor, uint32_t node) {
+// Whether a node may run at any time from graph->aside_first on.
+static bool is_aside(const rp_graph *graph, uint32_t node) { return graph->aside_first <= node && node < graph->aside_end; }
+
+// What nodes aside read of those before them lives to the end.
+static void touch(const rp_graph *graph, rp_tensor *tensor, uint32_t node) {
     if (tensor == NULL || tensor->buffer != NULL) { return; }
     if (tensor->first == UINT32_MAX) { tensor->first = node; }
-    tensor->last = node;
-    touch(tensor->whole, node);
+    const uint32_t last = is_aside(graph, node) && tensor->first < graph->aside_first ? graph->n_nodes : node;
+    if (tensor->last < last) { tensor->last = last; }
+    touch(graph, tensor->whole, node);
 }
 
 static void find_lifetimes(rp_graph *graph) {
     for (uint32_t i = 0; i < graph->n_tensors; i++) { graph->tensors[i]->first = UINT32_MAX, graph->tensors[i]->last = 0; }
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        const bool aside = graph->aside_first <= i && i < graph->aside_end;
         for (uint32_t j = 0; j < RP_MAX_BINDINGS; j++) {
-            rp_tensor *in = graph->nodes[i].in[j];
-            touch(in, i);
-            if (aside && in != NULL && in->buffer == NULL && in->first < graph->aside_first) { touch(in, graph->n_nodes); }   // read at any time
-            touch(graph->nodes[i].out[j], i);
+            touch(graph, graph->nodes[i].in[j], i);
+            touch(graph, graph->nodes[i].out[j], i);
         }
     }
     for (uint32_t i = 0; i < graph->n_tensors; i++) {
-        if (graph->tensors[i]->keep) { touch(graph->tensors[i], graph->n_nodes); }
+        if (graph->tensors[i]->keep) { touch(graph, graph->tensors[i], graph->n_nodes); }
     }
 }
 
-// Whether nodes aside are the first that write it.
-static bool is_aside(const rp_graph *graph, const rp_tensor *tensor) {
-    return graph->aside_first <= tensor->first && tensor->first < graph->aside_end;
-}
-
-// Whether both hold numbers at one time. Nodes aside run at any time from their first one on.
+// Whether both may hold numbers at one time.
 static bool alive_together(const rp_graph *graph, const rp_tensor *a, const rp_tensor *b) {
     if (a->first <= b->last && b->first <= a->last) { return true; }
-    const bool a_aside = is_aside(graph, a);
-    return a_aside != is_aside(graph, b) && (a_aside ? b : a)->last >= graph->aside_first;
+    const bool a_aside = is_aside(graph, a->first);
+    return a_aside != is_aside(graph, b->first) && (a_aside ? b : a)->last >= graph->aside_first;
 }
 
 // Places one activation at the lowest offset where no other that is alive with it lies. Quadratic in the number of

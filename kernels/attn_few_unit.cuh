@@ -123,8 +123,8 @@ template <class Raw> __device__ inline void rp_few_scores(float (&score)[2][4], 
     }
 }
 
-// Of each row, one half after the other; HALVES: 1 where there are no rows from eight on. Scores, of keys that it does not see -infinity, and their
-// largest and what was before it, this lane's.
+// Three parts of what makes weights of scores, so that several units can share the second one. HALVES: 1 where there are no rows from eight on.
+// Scores scaled, those of keys that a row does not see -infinity; and in `most` each half's largest of them and what was there, of this lane.
 template <int HALVES, class T> __device__ inline void rp_few_show(float (&score)[2][4], float (&most)[2], const rp_few_unit<T> &unit, float scale) {
     const uint32_t lane = threadIdx.x % 32;
 #pragma unroll

@@ -47,22 +47,17 @@ struct rp_spread_inbox {
 };
 
 // Sends elements j - lane .. j - lane + 31 of a tile's values, one a lane, to who joins the path: the first eight lanes gather four each.
-// ALL: to every group, from all lanes.
-template <bool ALL = false>
 __device__ inline void rp_spread_send_values(const rp_spread_inbox &m, uint32_t d, uint32_t path, uint32_t tile, uint32_t j, float total) {
     const uint32_t lane = threadIdx.x % 32, from = j - lane + lane % 8 * 4;
     float four[4];
 #pragma unroll
     for (int i = 0; i < 4; i++) { four[i] = __shfl_sync(0xffffffffu, total, lane % 8 * 4 + i); }
-    if (from >= d || (!ALL && lane >= 8)) { return; }
-    const float *to = rp_spread_joined(m.joined, path, tile, m.room, d) + from;
-#pragma unroll
-    for (uint32_t i = 0; i < (ALL ? RP_ATTN_SPREAD : 1); i += 4) {
-        rp_cluster_send4(to, ALL ? lane / 8 + i : path % RP_ATTN_SPREAD, m.ready, four);
-    }
+    if (from >= d || lane >= 8) { return; }
+    rp_cluster_send4(rp_spread_joined(m.joined, path, tile, m.room, d) + from, path % RP_ATTN_SPREAD, m.ready, four);
 }
 
-// The same of elements j and j + 1, j twice the lane or 64 k further: two lanes gather four. ALL: they send them to half of the groups each.
+// The same of elements j and j + 1 from each lane, j twice the lane or 64 k further: two lanes gather four, of which the first sends them; ALL: each to
+// half of all groups.
 template <bool ALL>
 __device__ inline void rp_spread_send_pairs(const rp_spread_inbox &m, uint32_t d, uint32_t path, uint32_t tile, uint32_t j, const float2 &total) {
     const bool second = j % 4 != 0;

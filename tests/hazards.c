@@ -128,12 +128,16 @@ static void check_modes(rig *r, const char *name, const copy_step *copy, uint32_
     }
 }
 
-// Activations get a buffer of their own.
-static rp_buffer *give_memory(rig *r, rp_graph *graph) {
+// A graph whose activations take `bytes`, in a buffer of their own: what its launches depend on, and that it does as n copies do.
+static void check_activations(rig *r, rp_graph *graph, uint64_t bytes, const uint32_t *deps, const copy_step *copy, uint32_t n) {
     rp_buffer *memory = NULL;
-    test_ok(r->device, r->device->backend->buffer_create(r->device, r->plan->activation_bytes, RP_MEMORY_DEVICE, &memory), "buffer_create");
+    assert_int_equal(r->plan->activation_bytes, bytes);
+    test_ok(r->device, r->device->backend->buffer_create(r->device, bytes, RP_MEMORY_DEVICE, &memory), "buffer_create");
     rp_plan_bind(graph, r->plan, memory);
-    return memory;
+    for (uint32_t i = 0; i < r->plan->n_launches; i++) { check_deps(graph->name, r->plan, i, deps[i]); }
+    check_modes(r, graph->name, copy, n);
+    close_rig(r);
+    r->device->backend->buffer_destroy(memory);
 }
 
 static void ranges(void **state) {
@@ -170,15 +174,10 @@ static void activations(void **state) {
     add_copy(graph, "x", q, &x);
     add_copy(graph, "y", s, &y);
     test_ok(d->device, rp_plan_create(graph, &r.plan), "activations");
-    assert_int_equal(r.plan->activation_bytes, 2 * WORDS * 4);
     assert_int_equal(p->offset, s->offset);
-    rp_buffer *memory = give_memory(&r, graph);
     static const uint32_t deps[5] = { 0, 1, 2, 2, 4 };    // the third: write after read of p, which also covers p's write
-    for (uint32_t i = 0; i < 5; i++) { check_deps("activations", r.plan, i, deps[i]); }
     static const copy_step result[2] = { { { A, 0 }, { X, 0 }, 8, 0 }, { { B, 0 }, { Y, 0 }, 8, 0 } };
-    check_modes(&r, "activations", result, 2);
-    close_rig(&r);
-    d->device->backend->buffer_destroy(memory);
+    check_activations(&r, graph, 2 * WORDS * 4, deps, result, 2);
 }
 
 // A -> low and B -> high, parts of w; w -> X and high -> Y; A -> s -> B: s takes the place of w, so its write must wait until w and its part
@@ -200,42 +199,32 @@ static void parts(void **state) {
     add_copy(graph, "s", view(&r, (range){ A, 0 }, 8), &s);
     add_copy(graph, "b", s, &b);
     test_ok(d->device, rp_plan_create(graph, &r.plan), "parts");
-    assert_int_equal(r.plan->activation_bytes, WORDS * 4);
     assert_int_equal(high->offset, w->offset + 3 * UNIT * 4);
-    rp_buffer *memory = give_memory(&r, graph);
     static const uint32_t deps[6] = { 0, 0, 3, 2, 12, 16 };
-    for (uint32_t i = 0; i < 6; i++) { check_deps("parts", r.plan, i, deps[i]); }
     static const copy_step result[4] = { { { A, 0 }, { X, 0 }, 3, 0 }, { { B, 0 }, { X, 3 }, 5, 0 }, { { B, 0 }, { Y, 0 }, 5, 0 }, { { A, 0 }, { B, 0 }, 8, 0 } };
-    check_modes(&r, "parts", result, 4);
-    close_rig(&r);
-    d->device->backend->buffer_destroy(memory);
+    check_activations(&r, graph, WORDS * 4, deps, result, 4);
 }
 
-// A -> p; aside p -> q -> X; B -> s -> t -> Y: s would take the place of p, or t that of q, and so wait for nodes aside.
+// A -> p; aside, from a part of p on, low -> q -> X; p -> s -> t -> Y: s would take the place of q, or t that of p, and so wait for nodes aside.
 static void aside(void **state) {
     const test_device *d = *state;
     test_need(d);
     rig r;
     open_rig(&r, d->device);
     rp_graph *graph = rp_graph_create(d->device, &r.arena, "aside");
-    rp_tensor *p = NULL, *q = NULL, *s = NULL, *t = NULL, *x = view(&r, (range){ X, 0 }, 8), *y = view(&r, (range){ Y, 0 }, 8);
+    rp_tensor *p = NULL, *q = NULL, *s = NULL, *t = NULL, *x = view(&r, (range){ X, 0 }, 3), *y = view(&r, (range){ Y, 0 }, 8);
     add_copy(graph, "p", view(&r, (range){ A, 0 }, 8), &p);
     rp_graph_aside_begin(graph);
-    add_copy(graph, "q", p, &q);
+    add_copy(graph, "q", rp_tensor_part(&r.arena, "low", RP_SHAPE(RP_U32, 3 * UNIT), p, 0), &q);
     add_copy(graph, "x", q, &x);
     rp_graph_aside_end(graph);
-    add_copy(graph, "s", view(&r, (range){ B, 0 }, 8), &s);
+    add_copy(graph, "s", p, &s);
     add_copy(graph, "t", s, &t);
     add_copy(graph, "y", t, &y);
     test_ok(d->device, rp_plan_create(graph, &r.plan), "aside");
-    assert_int_equal(r.plan->activation_bytes, 4 * WORDS * 4);
-    rp_buffer *memory = give_memory(&r, graph);
-    static const uint32_t deps[6] = { 0, 1, 2, 0, 8, 16 };
-    for (uint32_t i = 0; i < 6; i++) { check_deps("aside", r.plan, i, deps[i]); }
-    static const copy_step result[2] = { { { A, 0 }, { X, 0 }, 8, 0 }, { { B, 0 }, { Y, 0 }, 8, 0 } };
-    check_modes(&r, "aside", result, 2);
-    close_rig(&r);
-    d->device->backend->buffer_destroy(memory);
+    static const uint32_t deps[6] = { 0, 1, 2, 1, 8, 16 };
+    static const copy_step result[2] = { { { A, 0 }, { X, 0 }, 3, 0 }, { { A, 0 }, { Y, 0 }, 8, 0 } };
+    check_activations(&r, graph, (3 * 8 + 3) * UNIT * 4, deps, result, 2);
 }
 
 // A tensor that is kept must not share its memory with later ones.

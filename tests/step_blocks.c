@@ -9,7 +9,7 @@
 
 #define MARK 0xFFFFFFFFu               // not a number, in float32 and float16 alike
 
-// Two units of keys for a warp of a wide block's, of the prompt and of a path, and three.
+// The last two give warps of wide blocks two units of keys, of the prompt and of a path, and three.
 static const shape shapes[] = {
     { 1, 8, 64, 1024, 77, true, true, true },    { 1, 4, 64, 512, 77, false, true, true },  { 1, 16, 52, 2048, 77, true, false, false },
     { 10, 4, 64, 512, 77, true, true, true },    { 3, 6, 32, 384, 77, false, true, false }, { 16, 4, 64, 512, 77, true, true, true },
@@ -264,7 +264,7 @@ static void check_as(rp_device *device, const shape *s, bool f16) {
             step_on(&l);
         }
     }
-    printf("  %u rows of %u on %s, %s: %llu numbers, worst err/tol %.3f: %s\n", s->m, l.d, device->info.spec, l.f16 ? "float16" : "float32",
+    printf("  %u rows of %u, %u tokens, on %s, %s: %llu numbers, worst err/tol %.3f: %s\n", s->m, l.d, s->tokens, device->info.spec, l.f16 ? "float16" : "float32",
            (unsigned long long)score.compared, score.worst, score.where);
     if (l.recording != NULL) {
         open_layers(&other, device, s, (layers_kind){ .f16 = f16, .together = true, .recorded = true });

@@ -6,7 +6,7 @@
 
 enum { LAYERS = 2, UNUSED = 23 /* of the prompt's keys */, SUFFIX = 40, MAX_TOKENS = 2040, MAX_HEAD = 64, MAX_BOUND = 64 };
 
-// whole, pairs: on devices with the shared memory of compute capability 9.0 all of a layer is blocks in float16, and in float32.
+// tokens: of the prompt. whole, pairs: on devices with the shared memory of compute capability 9.0 all of a layer is blocks in float16, and in float32.
 typedef struct shape { uint32_t m, heads, head_width, hidden, tokens; bool biased, whole, pairs; } shape;
 
 typedef struct layers {
